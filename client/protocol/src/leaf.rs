@@ -1,0 +1,327 @@
+//! Leaves of the log: a short entry that is hashed into the tree, and a payload beside it.
+//!
+//! The entry names no card and no amount; a reader who may not see the payload still checks the tree.
+
+use crate::{
+    bytes::{Blob, Digest, Exchange, ObjectIdentifier, Salt},
+    cbor::{self, DecodeError, REQUEST_LEN_MAX},
+    checkpoint::SignedCheckpoint,
+    hash::sha256,
+    key::{KeyKind, KeyRecord},
+    list::List,
+    name::Name,
+    refusal::Refusal,
+    request::Operation,
+    schema::Schema,
+    value::VALUE_UPDATE_LEN_MAX,
+};
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+/// What a leaf records. Append-only; each kind has one payload type below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LeafKind {
+    /// Leaf 0: [`FoundingLeaf`].
+    Founding,
+    /// A start of the keeper: [`StartLeaf`].
+    Start,
+    /// A key is about to be made: [`KeyIntentLeaf`].
+    KeyIntent,
+    /// A key was made: [`KeyOutcomeLeaf`].
+    KeyOutcome,
+    /// An exchange with a station: [`StationOpenedLeaf`].
+    StationOpened,
+    /// Card keys are to be derived: [`CardKeysDerivedLeaf`].
+    CardKeysDerived,
+    /// A value update is to be signed: [`ValueUpdatedLeaf`].
+    ValueUpdated,
+    /// Payloads were read: [`EntriesReadLeaf`].
+    EntriesRead,
+    /// A request was refused: [`RefusedLeaf`].
+    Refused,
+    /// Refusals past the first ten of a minute, counted: [`RefusalsCountedLeaf`].
+    RefusalsCounted,
+    /// A signed checkpoint that this log does not contain was shown: [`RollbackLeaf`].
+    RollbackShown,
+}
+
+impl LeafKind {
+    /// The retention class of its payload.
+    #[must_use]
+    pub const fn class(self) -> RetentionClass {
+        match self {
+            Self::Founding | Self::Start | Self::KeyIntent | Self::KeyOutcome | Self::RollbackShown => {
+                RetentionClass::Permanent
+            }
+            Self::StationOpened
+            | Self::CardKeysDerived
+            | Self::ValueUpdated
+            | Self::EntriesRead
+            | Self::Refused
+            | Self::RefusalsCounted => RetentionClass::Operational,
+        }
+    }
+}
+
+/// How long a payload is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RetentionClass {
+    /// As long as the log: founding, keys, starts. Stored in clear.
+    Permanent,
+    /// What cards and people did: stored encrypted under the month's storage key.
+    Operational,
+}
+
+/// What is hashed into the tree for one leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeafEntry {
+    /// Field 0.
+    pub schema: Schema,
+    /// Index in the log, from 0.
+    pub index: u64,
+    /// Milliseconds since 1970-01-01 UTC; never before the leaf before.
+    pub time_ms: u64,
+    /// What it records.
+    pub kind: LeafKind,
+    /// SHA-256 over the salt (16 bytes) and the payload.
+    pub payload_digest: Digest,
+}
+
+/// Why bytes are not a leaf, or a payload is not a leaf's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LeafError {
+    /// The entry is not one.
+    #[error("leaf entry: {0}")]
+    Encoding(#[from] DecodeError),
+    /// Salt and payload hash to something else than the entry says.
+    #[error("the payload is not this leaf's")]
+    OtherPayload,
+}
+
+impl LeafEntry {
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// [`LeafError::Encoding`] when it is not one.
+    pub fn decode(entry: &[u8]) -> Result<Self, LeafError> {
+        Ok(cbor::decode(entry, 256)?)
+    }
+
+    /// The digest an entry carries for a payload.
+    #[must_use]
+    pub fn digest_of(salt: &Salt, payload: &[u8]) -> Digest {
+        sha256(&[salt.as_bytes(), payload])
+    }
+
+    /// Checks that salt and payload are this entry's.
+    ///
+    /// # Errors
+    /// [`LeafError::OtherPayload`] when they are not.
+    pub fn check_payload(&self, salt: &Salt, payload: &[u8]) -> Result<(), LeafError> {
+        if Self::digest_of(salt, payload) == self.payload_digest { Ok(()) } else { Err(LeafError::OtherPayload) }
+    }
+}
+
+/// A signed request as received (COSE_Sign1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Statement(pub Blob<REQUEST_LEN_MAX>);
+
+macro_rules! payload {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// Field 0.
+            pub schema: Schema,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+    };
+}
+
+payload!(
+    /// The founding: the whole file, who signed it, the keys made by it.
+    FoundingLeaf {
+        /// The founding file, as signed (TOML, UTF-8).
+        founding: Blob<REQUEST_LEN_MAX>,
+        /// The officers' signatures over it, in the file's order of officers.
+        signatures: List<FoundingSignature, 32>,
+        /// The keys, in the order they were made.
+        keys: List<KeyRecord, 64>,
+        /// Digest of the policies in force.
+        policy: Digest,
+    }
+);
+payload!(
+    /// One officer's signature over the founding file.
+    FoundingSignature {
+        /// The officer's name.
+        officer: Name,
+        /// COSE_Sign1 over a [`crate::founding::FoundingAgreement`].
+        signed: Blob<1024>,
+    }
+);
+payload!(
+    /// A start of the keeper.
+    StartLeaf {
+        /// SHA-256 of the program.
+        program: Digest,
+        /// SHA-256 of the configuration file.
+        configuration: Digest,
+        /// Digest of the policies in force.
+        policy: Digest,
+        /// The program's version.
+        version: String,
+    }
+);
+payload!(
+    /// A key is about to be made in the token.
+    KeyIntentLeaf {
+        /// Its `CKA_ID`, fixed here before it exists.
+        id: ObjectIdentifier,
+        /// Its kind, which fixes its attributes.
+        kind: KeyKind,
+        /// Its name.
+        name: Name,
+        /// Its version.
+        version: u32,
+    }
+);
+payload!(
+    /// A key was made in the token.
+    KeyOutcomeLeaf {
+        /// Index of the intent's leaf.
+        intent: u64,
+        /// The key as read back.
+        key: KeyRecord,
+    }
+);
+payload!(
+    /// An exchange with a station.
+    StationOpenedLeaf {
+        /// The station.
+        station: Name,
+        /// The exchange.
+        exchange: Exchange,
+        /// When it ends, milliseconds since 1970-01-01 UTC.
+        expires_at_ms: u64,
+        /// The signed request.
+        statement: Statement,
+    }
+);
+payload!(
+    /// Card keys are to be derived.
+    CardKeysDerivedLeaf {
+        /// The station.
+        station: Name,
+        /// Number of keys.
+        count: u32,
+        /// RFC 6962 root over the encoded [`DerivedItem`]s, card by card, slots ascending.
+        root: Digest,
+        /// The signed request.
+        statement: Statement,
+    }
+);
+payload!(
+    /// One key to be derived: a leaf of the root in [`CardKeysDerivedLeaf`].
+    DerivedItem {
+        /// The card.
+        card: crate::card::CardUid,
+        /// The slot of the profile.
+        slot: u8,
+        /// The master key.
+        key: ObjectIdentifier,
+        /// SHA-256 of the diversification input.
+        input: Digest,
+    }
+);
+payload!(
+    /// A value update is to be signed.
+    ValueUpdatedLeaf {
+        /// The update's payload: exactly the bytes that are signed.
+        update: Blob<VALUE_UPDATE_LEN_MAX>,
+        /// The terminal's signed request.
+        statement: Statement,
+    }
+);
+payload!(
+    /// Payloads were read.
+    EntriesReadLeaf {
+        /// Who read them.
+        reader: Name,
+        /// First leaf.
+        from: u64,
+        /// After the last leaf.
+        to: u64,
+    }
+);
+payload!(
+    /// A request was refused.
+    RefusedLeaf {
+        /// Who asked.
+        principal: Name,
+        /// What was asked.
+        operation: Operation,
+        /// The answer.
+        refusal: Refusal,
+        /// SHA-256 of the request as received.
+        request: Digest,
+    }
+);
+payload!(
+    /// Refusals that have no leaf of their own.
+    RefusalsCountedLeaf {
+        /// How many.
+        count: u64,
+        /// From when, milliseconds since 1970-01-01 UTC.
+        from_ms: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// Who asked; left out for callers that are not enrolled.
+        principal: Option<Name>,
+    }
+);
+payload!(
+    /// A signed checkpoint that this log does not contain was shown.
+    RollbackLeaf {
+        /// Who showed it.
+        principal: Name,
+        /// The checkpoint.
+        shown: SignedCheckpoint,
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaf_kinds_keep_their_numbers() {
+        use LeafKind::{
+            CardKeysDerived, EntriesRead, Founding, KeyIntent, KeyOutcome, Refused, RefusalsCounted, RollbackShown,
+            Start, StationOpened, ValueUpdated,
+        };
+        let all = [
+            Founding, Start, KeyIntent, KeyOutcome, StationOpened, CardKeysDerived, ValueUpdated, EntriesRead,
+            Refused, RefusalsCounted, RollbackShown,
+        ];
+        for (number, kind) in (0_u8..).zip(all) {
+            assert_eq!(cbor::encode(&kind), [number]);
+        }
+    }
+
+    #[test]
+    fn a_payload_of_another_leaf_is_told() {
+        let salt = Salt::new([1; 16]);
+        let entry = LeafEntry {
+            schema: Schema,
+            index: 1,
+            time_ms: 2,
+            kind: LeafKind::Start,
+            payload_digest: LeafEntry::digest_of(&salt, b"payload"),
+        };
+        assert_eq!(entry.check_payload(&salt, b"payload"), Ok(()));
+        assert_eq!(entry.check_payload(&salt, b"other"), Err(LeafError::OtherPayload));
+    }
+}

@@ -1,0 +1,36 @@
+//! What crosses the boundary of keysvc, and how to check it offline.
+//!
+//! Everything a terminal, station, officer or auditor exchanges with the service is typed here once: requests,
+//! replies and refusals ([`request`], [`reply`], [`refusal`]), what the service signs ([`value`], [`delivery`],
+//! [`checkpoint`]), what its log holds ([`leaf`]) and the proofs over it ([`merkle`], [`receipt`]).
+//! The crate is `no_std` with `alloc`, has no I/O, no clock and no keys, and is the same code in the daemon and
+//! in the verifiers, so that both cannot disagree.
+//!
+//! It does not decide who may ask what (that is the service's gate) and it does not speak TLS or PKCS#11.
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod bytes;
+pub mod card;
+pub mod cbor;
+pub mod checkpoint;
+pub mod cose;
+pub mod delivery;
+pub mod founding;
+pub mod hash;
+pub mod key;
+pub mod leaf;
+pub mod list;
+pub mod merkle;
+pub mod name;
+pub mod public_key;
+pub mod receipt;
+pub mod refusal;
+pub mod reply;
+pub mod request;
+pub mod schema;
+pub mod trust;
+pub mod value;

@@ -1,0 +1,90 @@
+//! Names of principals, organisations, programmes, profiles and keys.
+
+use alloc::string::{String, ToString};
+use core::{fmt, str::FromStr};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Longest name, in bytes.
+pub const NAME_LEN_MAX: usize = 64;
+
+/// Text that is not a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a name is 1 to 64 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit")]
+pub struct NotAName;
+
+/// A name: 1 to 64 bytes of `a-z 0-9 - _ .`, beginning with a letter or digit. ASCII only, so that no two names
+/// look alike.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = NotAName;
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let first = text.bytes().next().ok_or(NotAName)?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let good = plain(first)
+            && text.len() <= NAME_LEN_MAX
+            && text.bytes().all(|byte| plain(byte) || matches!(byte, b'-' | b'_' | b'.'));
+        if good { Ok(Self(text.to_string())) } else { Err(NotAName) }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+struct NameVisitor;
+
+impl de::Visitor<'_> for NameVisitor {
+    type Value = Name;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{NotAName}")
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Name, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_lower_case_ascii() {
+        for good in ["a", "station-1", "demo-known", "0.9_x"] {
+            assert!(good.parse::<Name>().is_ok(), "{good}");
+        }
+        let long = "a".repeat(65);
+        for bad in ["", "-a", ".a", "A", "a b", "é", "a/b", long.as_str()] {
+            assert_eq!(bad.parse::<Name>(), Err(NotAName), "{bad}");
+        }
+    }
+}

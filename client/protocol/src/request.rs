@@ -1,0 +1,258 @@
+//! Requests: what callers may ask, one type each.
+//!
+//! A request that changes something carries its idempotency key inside the payload that the caller's statement key
+//! signs (COSE_Sign1, [`crate::cose::Kind::Request`]); a read travels as its plain encoding. Both lie in an
+//! [`Envelope`].
+
+use crate::{
+    bytes::{Blob, Exchange, Idem},
+    card::CardUid,
+    cbor::REQUEST_LEN_MAX,
+    checkpoint::SignedCheckpoint,
+    list::List,
+    name::Name,
+    schema::Schema,
+};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Most cards in one derivation request.
+pub const CARDS_MAX: usize = 1_000;
+/// Most slots of one card in one derivation request.
+pub const SLOTS_MAX: usize = 8;
+/// Most leaves in one reply of `log.entries`: 64 of at most 14 KiB fit a reply of 1 MiB; the reply also ends early
+/// when it is full.
+pub const ENTRIES_MAX: u64 = 512;
+
+/// What may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// The service's state. Read; everyone enrolled.
+    Status,
+    /// The keys' public attributes and check values. Read.
+    KeyList,
+    /// One key's public attributes and check value. Read.
+    KeyGet,
+    /// Opens an exchange: a transport key for one station. Changes.
+    StationOpen,
+    /// Derives card keys under an exchange. Changes.
+    CardDerive,
+    /// One value update of one purse. Changes.
+    ValueUpdate,
+    /// The newest signed checkpoint, on request with leaf 0. Read; everyone enrolled.
+    LogCheckpoint,
+    /// Leaves with their payloads. A privileged read: itself recorded.
+    LogEntries,
+    /// Inclusion and consistency proofs. Read; everyone enrolled.
+    LogProof,
+}
+
+impl Operation {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Status,
+        Self::KeyList,
+        Self::KeyGet,
+        Self::StationOpen,
+        Self::CardDerive,
+        Self::ValueUpdate,
+        Self::LogCheckpoint,
+        Self::LogEntries,
+        Self::LogProof,
+    ];
+
+    /// Its name: the last part of the path `/v1/<operation>`, and the policies' action.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::KeyList => "key.list",
+            Self::KeyGet => "key.get",
+            Self::StationOpen => "station.open",
+            Self::CardDerive => "card.derive",
+            Self::ValueUpdate => "value.update",
+            Self::LogCheckpoint => "log.checkpoint",
+            Self::LogEntries => "log.entries",
+            Self::LogProof => "log.proof",
+        }
+    }
+
+    /// The operation of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+
+    /// Whether the request must be signed by the caller's statement key.
+    #[must_use]
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::StationOpen | Self::CardDerive | Self::ValueUpdate)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The body of every request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// Field 0.
+    pub schema: Schema,
+    /// The request: a COSE_Sign1 where [`Operation::is_signed`], else its plain encoding.
+    pub request: Blob<REQUEST_LEN_MAX>,
+    /// The highest signed checkpoint the client holds. The reply proves consistency from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SignedCheckpoint>,
+}
+
+macro_rules! request {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// Field 0.
+            pub schema: Schema,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+    };
+}
+
+request!(
+    /// `status`.
+    ReadStatus {}
+);
+request!(
+    /// `key.list`.
+    ListKeys {}
+);
+request!(
+    /// `key.get`.
+    ReadKey {
+        /// The key's name.
+        name: Name,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// Its version; the newest when left out.
+        version: Option<u32>,
+    }
+);
+request!(
+    /// `station.open`: a transport key for the calling station, wrapped to its enrolled wrapping key.
+    OpenStation {
+        /// The idempotency key.
+        idem: Idem,
+    }
+);
+request!(
+    /// `card.derive`: the keys of 1 to 1,000 cards in 1 to 8 slots each, under an open exchange.
+    DeriveCardKeys {
+        /// The idempotency key.
+        idem: Idem,
+        /// The exchange whose transport key wraps the card keys.
+        exchange: Exchange,
+        /// The card profile.
+        profile: Name,
+        /// Its version.
+        profile_version: u32,
+        /// Slot numbers of the profile, ascending, without repetition.
+        slots: List<u8, SLOTS_MAX>,
+        /// The cards, without repetition.
+        cards: List<CardUid, CARDS_MAX>,
+    }
+);
+request!(
+    /// `value.update`: one load or debit of one purse.
+    UpdateValue {
+        /// The programme.
+        programme: Name,
+        /// The card.
+        card: CardUid,
+        /// The purse on the card.
+        purse: u8,
+        /// Load or debit.
+        operation: ValueOperation,
+        /// The sequence number the terminal expects the update to get: the card's last plus 1.
+        expected_seq: u64,
+        /// The amount, above 0, in minor units of the currency. The sign comes from the operation.
+        amount: u64,
+        /// ISO 4217 numeric currency code.
+        currency: u16,
+        /// The balance on the card before, in minor units.
+        balance_before: u64,
+        /// The terminal's transaction number, made before the first send; also the idempotency key.
+        txn: Idem,
+    }
+);
+request!(
+    /// `log.checkpoint`.
+    ReadCheckpoint {
+        /// Whether leaf 0 (the founding) is wanted with it.
+        genesis: bool,
+    }
+);
+request!(
+    /// `log.entries`: leaves `from` (included) to `to` (excluded), at most [`ENTRIES_MAX`].
+    ReadEntries {
+        /// Index of the first leaf.
+        from: u64,
+        /// Index after the last leaf.
+        to: u64,
+    }
+);
+request!(
+    /// `log.proof`: proofs in the tree of `size` leaves.
+    ReadProof {
+        /// The tree's size; at most the log's.
+        size: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The leaf whose inclusion is asked.
+        leaf: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The earlier size consistency is asked from, at least 1.
+        earlier: Option<u64>,
+    }
+);
+
+/// What a value update does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ValueOperation {
+    /// Adds to the balance (a top-up).
+    Load,
+    /// Takes from the balance (a payment).
+    Debit,
+}
+
+impl ValueOperation {
+    /// Its name, as the policies and people see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Debit => "debit",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_found_by_their_names_and_keep_their_numbers() {
+        for (number, operation) in (0_u8..).zip(Operation::ALL) {
+            assert_eq!(Operation::from_name(operation.name()), Some(operation));
+            assert_eq!(crate::cbor::encode(&operation), [number]);
+        }
+        assert_eq!(Operation::from_name("key.export"), None);
+    }
+
+    #[test]
+    fn value_operations_keep_their_numbers() {
+        assert_eq!(crate::cbor::encode(&ValueOperation::Load), [0]);
+        assert_eq!(crate::cbor::encode(&ValueOperation::Debit), [1]);
+    }
+}

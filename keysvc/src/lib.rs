@@ -1,0 +1,13 @@
+//! The service inside the boundary: a front that faces the network and a keeper that holds the token.
+//!
+//! The two share no memory: [`front`] speaks TLS and HTTP and knows neither database, token nor policy;
+//! [`keeper`] decides, records and signs and has no network socket; [`link`] carries frames between them.
+//! See docs/ARCHITECTURE.md for the way of a request.
+
+pub mod config;
+pub mod error;
+pub mod front;
+pub mod keeper;
+pub mod link;
+pub mod supervisor;
+pub mod telemetry;

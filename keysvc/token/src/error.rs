@@ -1,0 +1,304 @@
+//! What can go wrong with a token, in our words, with what to do about it.
+//!
+//! Apart because the daemon decides by it: a fatal error ends the keeper, a data fault does not. It carries the
+//! PKCS#11 return code by name and never the paragraph the standard writes about it.
+
+use std::path::PathBuf;
+
+use cryptoki::error::{Error, RvError};
+
+use crate::object::ObjectId;
+use crate::profile::KeyKind;
+use crate::spki::SpkiError;
+
+/// Says why a token did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// The PKCS#11 module is not on this machine.
+    #[error("no PKCS#11 module at {}: install it (Debian: apt-get install softhsm2) or correct the path", path.display())]
+    ModuleMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The PKCS#11 module is there but does not load or does not start.
+    #[error("the PKCS#11 module {} does not start ({detail}): check its configuration file and its rights", path.display())]
+    ModuleUnusable {
+        /// The module's file.
+        path: PathBuf,
+        /// The loader's words or a CKR name.
+        detail: String,
+    },
+    /// No initialised token carries the label.
+    #[error("no initialised token is labelled {label:?}: check the label and the module's own configuration")]
+    SlotNotFound {
+        /// The label looked for.
+        label: String,
+    },
+    /// More than one token carries the label, so which is meant cannot be told.
+    #[error("{count} tokens are labelled {label:?}: keep one token per folder, or give each its own label")]
+    AmbiguousLabel {
+        /// The label looked for.
+        label: String,
+        /// How many tokens carry it.
+        count: usize,
+    },
+    /// A token with this label exists already, so it is not made again.
+    #[error("a token labelled {label:?} exists already: choose another label or another token folder")]
+    LabelTaken {
+        /// The label asked for.
+        label: String,
+    },
+    /// A label is empty, too long (a token's 32 bytes, an object's 64) or has control characters.
+    #[error("the label {label:?} is not usable: 1 to {longest} bytes without control characters are")]
+    UnusableLabel {
+        /// The label given.
+        label: String,
+        /// The greatest length, in bytes.
+        longest: usize,
+    },
+    /// The module offers no uninitialised token to take.
+    #[error("the PKCS#11 module offers no free slot for a new token: check its token folder and its rights")]
+    NoFreeSlot,
+    /// The PIN was refused. It is not tried again: a token may lock.
+    #[error("the token {label:?} refused the PIN: correct the PIN file before the next start, a token may lock")]
+    WrongPin {
+        /// The token's label.
+        label: String,
+    },
+    /// The token has locked the PIN.
+    #[error("the PIN of the token {label:?} is locked: its security officer must set a new one")]
+    PinLocked {
+        /// The token's label.
+        label: String,
+    },
+    /// A kind of key was asked for something that it is not for.
+    #[error("a {kind} key is not for this: {needed}")]
+    WrongKind {
+        /// The kind given.
+        kind: KeyKind,
+        /// What was needed.
+        needed: &'static str,
+    },
+    /// The key is not on the token.
+    #[error("no {kind} key {id} on the token: compare the key manifest with the token's objects")]
+    NotFound {
+        /// The kind looked for.
+        kind: KeyKind,
+        /// The `CKA_ID` looked for.
+        id: ObjectId,
+    },
+    /// More than one object answers to the identifier, so none is used.
+    #[error("{count} objects answer to the {kind} key {id}: destroy the ones that no ceremony made")]
+    Ambiguous {
+        /// The kind looked for.
+        kind: KeyKind,
+        /// The `CKA_ID` looked for.
+        id: ObjectId,
+        /// How many objects answer.
+        count: usize,
+    },
+    /// An object with this identifier exists already, so no second one is made.
+    #[error("the token holds an object {id} already: a key's identifier is never used twice")]
+    Duplicate {
+        /// The `CKA_ID` asked for.
+        id: ObjectId,
+    },
+    /// The token made the key, but not as ordered; it was destroyed at once.
+    #[error("the token made the key with {attribute} {found}, not {wanted}: it cannot keep this kind of key")]
+    NotAsOrdered {
+        /// The attribute's `CKA_` name.
+        attribute: &'static str,
+        /// What the key profile wants.
+        wanted: String,
+        /// What the token made.
+        found: String,
+    },
+    /// Two keys that must lie on one token do not.
+    #[error("the two keys lie on different tokens")]
+    OtherToken,
+    /// A public key that was given to us is not usable.
+    #[error("the public key is not usable: {0}")]
+    PublicKey(#[from] SpkiError),
+    /// What the token was given does not decode, unwrap or fit; the token itself is well.
+    #[error("the token could not process the data ({operation}: {code}): the data is damaged or for another key")]
+    BadData {
+        /// The PKCS#11 call.
+        operation: String,
+        /// The `CKR_` name.
+        code: String,
+    },
+    /// The token forbids the operation with this key or mechanism.
+    #[error("the token refused the operation ({operation}: {code}): the key or the mechanism is not for it")]
+    Refused {
+        /// The PKCS#11 call.
+        operation: String,
+        /// The `CKR_` name.
+        code: String,
+    },
+    /// The token is gone, its handles are dead or the device failed: only a restart helps.
+    #[error("the token is not usable any more ({operation}: {code}): restart, and check the device if it stays so")]
+    Gone {
+        /// The PKCS#11 call.
+        operation: String,
+        /// The `CKR_` name.
+        code: String,
+    },
+    /// The token answered something that its standard does not foresee here.
+    #[error("the token answered {operation} with something unexpected: {detail}")]
+    Unexpected {
+        /// The PKCS#11 call.
+        operation: String,
+        /// What was odd about it; no key material.
+        detail: String,
+    },
+}
+
+impl TokenError {
+    /// Tells whether the token cannot be used any more, so that the keeper must restart.
+    ///
+    /// A damaged input, a refusal or a missing key is not fatal; lost handles, a failed device and an answer out of
+    /// order are.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Gone { .. } | Self::Unexpected { .. })
+    }
+
+    pub(crate) fn unexpected(operation: &str, detail: &str) -> Self {
+        Self::Unexpected { operation: operation.to_owned(), detail: detail.to_owned() }
+    }
+
+    pub(crate) fn bad_data(operation: &str, detail: &str) -> Self {
+        Self::BadData { operation: operation.to_owned(), code: detail.to_owned() }
+    }
+}
+
+/// Translates a failed call in which nothing from outside was processed.
+pub(crate) fn fault(error: Error) -> TokenError {
+    match error {
+        Error::Pkcs11(code, function) => classify(code, format!("C_{function:?}")),
+        other => TokenError::unexpected("the PKCS#11 wrapper", &other.to_string()),
+    }
+}
+
+/// Translates a failed call that processed bytes from outside: there a `CKR_GENERAL_ERROR` means the bytes
+/// (`SoftHSM` answers so to an unwrap of garbage), not the token.
+pub(crate) fn data_fault(error: Error) -> TokenError {
+    match error {
+        Error::Pkcs11(code @ (RvError::GeneralError | RvError::FunctionFailed), function) => {
+            TokenError::BadData { operation: format!("C_{function:?}"), code: code_name(code) }
+        }
+        other => fault(other),
+    }
+}
+
+fn classify(code: RvError, operation: String) -> TokenError {
+    let name = code_name(code);
+    match code {
+        RvError::DataInvalid
+        | RvError::DataLenRange
+        | RvError::EncryptedDataInvalid
+        | RvError::EncryptedDataLenRange
+        | RvError::WrappedKeyInvalid
+        | RvError::WrappedKeyLenRange
+        | RvError::SignatureInvalid
+        | RvError::SignatureLenRange
+        | RvError::KeySizeRange
+        | RvError::WrappingKeySizeRange
+        | RvError::UnwrappingKeySizeRange
+        | RvError::PublicKeyInvalid
+        | RvError::DomainParamsInvalid
+        | RvError::ArgumentsBad => TokenError::BadData { operation, code: name },
+        RvError::ActionProhibited
+        | RvError::AttributeReadOnly
+        | RvError::AttributeSensitive
+        | RvError::AttributeTypeInvalid
+        | RvError::AttributeValueInvalid
+        | RvError::CurveNotSupported
+        | RvError::FunctionNotSupported
+        | RvError::FunctionRejected
+        | RvError::KeyFunctionNotPermitted
+        | RvError::KeyNotWrappable
+        | RvError::KeyTypeInconsistent
+        | RvError::KeyUnextractable
+        | RvError::MechanismInvalid
+        | RvError::MechanismParamInvalid
+        | RvError::PinExpired
+        | RvError::PinInvalid
+        | RvError::PinLenRange
+        | RvError::PinTooWeak
+        | RvError::SessionReadOnly
+        | RvError::TemplateIncomplete
+        | RvError::TemplateInconsistent
+        | RvError::TokenWriteProtected
+        | RvError::UnwrappingKeyTypeInconsistent
+        | RvError::UserPinNotInitialized
+        | RvError::WrappingKeyTypeInconsistent => TokenError::Refused { operation, code: name },
+        _ => TokenError::Gone { operation, code: name },
+    }
+}
+
+/// Writes a return code as the standard names it, such as `CKR_KEY_HANDLE_INVALID`.
+pub(crate) fn code_name(code: RvError) -> String {
+    match code {
+        RvError::VendorDefined(number) | RvError::UnknownErrorCode(number) => format!("CKR 0x{number:08x}"),
+        named => format!("{named:?}").chars().fold(String::from("CKR"), |mut name, letter| {
+            if letter.is_uppercase() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_uppercase());
+            name
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    #[test]
+    fn a_return_code_is_named_as_in_the_standard() {
+        assert_eq!(code_name(RvError::KeyHandleInvalid), "CKR_KEY_HANDLE_INVALID");
+        assert_eq!(code_name(RvError::VendorDefined(0x8000_0001)), "CKR 0x80000001");
+    }
+
+    #[test]
+    fn a_dead_handle_is_fatal() {
+        let error = fault(Error::Pkcs11(RvError::KeyHandleInvalid, Function::SignInit));
+        assert_eq!(
+            error,
+            TokenError::Gone { operation: "C_SignInit".into(), code: "CKR_KEY_HANDLE_INVALID".into() }
+        );
+        assert!(error.is_fatal());
+    }
+
+    #[test]
+    fn a_general_error_is_fatal_but_for_data_from_outside() {
+        let general = || Error::Pkcs11(RvError::GeneralError, Function::UnwrapKey);
+        assert!(fault(general()).is_fatal());
+        assert_eq!(
+            data_fault(general()),
+            TokenError::BadData { operation: "C_UnwrapKey".into(), code: "CKR_GENERAL_ERROR".into() }
+        );
+        assert!(!data_fault(general()).is_fatal());
+    }
+
+    #[test]
+    fn a_lost_login_is_fatal_even_for_data_from_outside() {
+        assert!(data_fault(Error::Pkcs11(RvError::UserNotLoggedIn, Function::UnwrapKey)).is_fatal());
+    }
+
+    #[test]
+    fn a_refusal_is_not_fatal() {
+        let error = fault(Error::Pkcs11(RvError::KeyFunctionNotPermitted, Function::EncryptInit));
+        assert_eq!(
+            error,
+            TokenError::Refused {
+                operation: "C_EncryptInit".into(),
+                code: "CKR_KEY_FUNCTION_NOT_PERMITTED".into()
+            }
+        );
+        assert!(!error.is_fatal());
+    }
+}

@@ -1,0 +1,46 @@
+//! The only crate of keysvc that speaks PKCS#11 (OASIS PKCS#11 2.40).
+//!
+//! A [`Token`] is one logged-in token; keys are made, checked and used through it and never leave it but as the
+//! table in [`profile`] says. Apart from the rest because it is the one place where a foreign library runs in our
+//! process, and because stations and officers use it without the daemon.
+//!
+//! It does not decide who may use a key, and it keeps no record: the daemon's gate and ledger do.
+//! No type of the underlying PKCS#11 wrapper appears in its interface.
+
+pub mod admission;
+mod attribute;
+mod card_key;
+mod create;
+mod durability;
+mod error;
+mod input;
+mod master;
+mod object;
+mod pin;
+pub mod profile;
+mod provision;
+#[cfg(any(test, feature = "scratch"))]
+pub mod scratch;
+mod signing;
+mod spki;
+mod storage;
+mod token;
+mod transport;
+mod wrapping;
+
+pub use card_key::CardKey;
+pub use create::CreatedKey;
+pub use durability::{DurabilityError, sync_folder};
+pub use error::TokenError;
+pub use input::{DiversificationInput, InputLength};
+pub use master::MasterKey;
+pub use object::{CheckValue, Drift, FoundObject, ObjectId};
+pub use pin::{Pin, PinError};
+pub use profile::{KeyKind, Origin};
+pub use provision::initialise_token;
+pub use signing::SigningKey;
+pub use spki::SpkiError;
+pub use storage::{DataKey, StorageKey};
+pub use token::{Token, TokenConfig, TokenIdentity};
+pub use transport::TransportKey;
+pub use wrapping::{CardKeyValue, StationTransport, WrappingKey};

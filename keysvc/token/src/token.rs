@@ -1,0 +1,253 @@
+//! One token: the module, the slot, one login, one session for each thread.
+//!
+//! Apart because the rules of sessions are here alone: an anchor session is never closed (closing the last one logs
+//! everybody out and kills all handles), each thread has its own session in a thread-local (no pool, no lock), and a
+//! PIN is tried once. It knows no keys.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, Weak};
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::{Slot, TokenInfo};
+
+use crate::attribute::mechanism_type;
+use crate::error::{TokenError, code_name, fault};
+use crate::pin::Pin;
+use crate::profile::Mechanism;
+
+/// Where a token is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// The PKCS#11 module's shared library.
+    pub module: PathBuf,
+    /// The token's label (`CK_TOKEN_INFO.label`), at most 32 bytes.
+    pub label: String,
+}
+
+/// What a token says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenIdentity {
+    /// The label.
+    pub label: String,
+    /// The manufacturer.
+    pub manufacturer: String,
+    /// The model.
+    pub model: String,
+    /// The serial number.
+    pub serial: String,
+}
+
+/// One logged-in token. Clones are the same token; it is used from any thread.
+#[derive(Clone)]
+pub struct Token(Arc<Inner>);
+
+struct Inner {
+    module: Pkcs11,
+    slot: Slot,
+    identity: TokenIdentity,
+    offered: Vec<Mechanism>,
+    /// INVARIANT: open as long as the token is, so that no thread's end closes the last session.
+    _anchor: Holder,
+}
+
+impl Token {
+    /// Opens the one token with this label and logs in, with one attempt.
+    ///
+    /// If this process is logged in to the token already, PKCS#11 does not look at the PIN again.
+    ///
+    /// # Errors
+    /// If the module does not load, if not exactly one token has the label, if the PIN is wrong or locked, or if the
+    /// token fails.
+    pub fn open(config: &TokenConfig, pin: &Pin) -> Result<Self, TokenError> {
+        let module = load(&config.module)?;
+        let (slot, info) = find_slot(&module, &config.label)?;
+        let anchor = module.open_rw_session(slot).map_err(fault)?;
+        log_in(&anchor, UserType::User, pin, &config.label)?;
+        let listed = module.get_mechanism_list(slot).map_err(fault)?;
+        let offered =
+            Mechanism::ALL.into_iter().filter(|known| listed.contains(&mechanism_type(*known))).collect();
+        let identity = TokenIdentity {
+            label: info.label().trim_end().to_owned(),
+            manufacturer: info.manufacturer_id().trim_end().to_owned(),
+            model: info.model().trim_end().to_owned(),
+            serial: info.serial_number().trim_end().to_owned(),
+        };
+        Ok(Self(Arc::new(Inner { module, slot, identity, offered, _anchor: Holder::new(anchor) })))
+    }
+
+    /// What the token says of itself.
+    #[must_use]
+    pub fn identity(&self) -> &TokenIdentity {
+        &self.0.identity
+    }
+
+    /// Fills `out` with the token's random bytes.
+    ///
+    /// # Errors
+    /// If the token fails.
+    pub fn random(&self, out: &mut [u8]) -> Result<(), TokenError> {
+        self.with_session(|session| session.generate_random_slice(out).map_err(fault))
+    }
+
+    /// The `CKM_` names of the mechanisms that the token offers and this crate knows.
+    ///
+    /// # Errors
+    /// If the token fails.
+    pub fn mechanisms(&self) -> Result<Vec<&'static str>, TokenError> {
+        let listed = self.0.module.get_mechanism_list(self.0.slot).map_err(fault)?;
+        let known = Mechanism::ALL.into_iter().filter(|known| listed.contains(&mechanism_type(*known)));
+        Ok(known.map(Mechanism::name).collect())
+    }
+
+    /// The `CKM_` names of the mechanisms that a keeper needs and the token lacks.
+    ///
+    /// # Errors
+    /// If the token fails.
+    pub fn missing_mechanisms(&self) -> Result<Vec<&'static str>, TokenError> {
+        let offered = self.mechanisms()?;
+        let needed = Mechanism::NEEDED.into_iter().map(Mechanism::name);
+        Ok(needed.filter(|name| !offered.contains(name)).collect())
+    }
+
+    /// Closes this thread's session; the next use opens another. Session objects it made are gone.
+    pub fn close_thread_session(&self) {
+        // A thread that is ending has no session left to close.
+        let _ = SESSIONS.try_with(|sessions| sessions.borrow_mut().retain(|held| !held.is_of(self)));
+    }
+
+    pub(crate) fn offered(&self) -> &[Mechanism] {
+        &self.0.offered
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Runs `work` with this thread's session, opening it at first use.
+    pub(crate) fn with_session<T>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, TokenError>,
+    ) -> Result<T, TokenError> {
+        let session = match SESSIONS.try_with(|sessions| self.thread_session(sessions)) {
+            Ok(session) => session?,
+            // The thread is ending and its session is closed: what is dropped late gets one of its own.
+            Err(_) => Rc::new(self.open_session()?),
+        };
+        work(&session)
+    }
+
+    /// Opens a session that is not a thread's, such as the one that keeps a transport key alive.
+    pub(crate) fn open_session(&self) -> Result<Session, TokenError> {
+        self.0.module.open_rw_session(self.0.slot).map_err(fault)
+    }
+
+    fn thread_session(&self, sessions: &RefCell<Vec<Held>>) -> Result<Rc<Session>, TokenError> {
+        if let Some(held) = sessions.borrow().iter().find(|held| held.is_of(self)) {
+            return Ok(Rc::clone(&held.session));
+        }
+        let session = Rc::new(self.open_session()?);
+        let held = Held { token: Arc::downgrade(&self.0), session: Rc::clone(&session) };
+        sessions.borrow_mut().push(held);
+        Ok(session)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("identity", &self.0.identity).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // This thread's session of a token that is gone; other threads' go with the threads.
+        let _ = SESSIONS.try_with(|sessions| {
+            if let Ok(mut sessions) = sessions.try_borrow_mut() {
+                sessions.retain(|held| held.token.strong_count() > 0);
+            }
+        });
+    }
+}
+
+thread_local! {
+    /// This thread's session of each token it has used.
+    static SESSIONS: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Held {
+    /// Weak, so that a thread does not keep a token open; it also keeps the address from being used again.
+    token: Weak<Inner>,
+    session: Rc<Session>,
+}
+
+impl Held {
+    fn is_of(&self, token: &Token) -> bool {
+        std::ptr::eq(self.token.as_ptr(), Arc::as_ptr(&token.0))
+    }
+}
+
+/// A session that is only kept open, for the login or for the objects that live in it; never used again, so its
+/// lock is never taken.
+pub(crate) struct Holder(#[expect(dead_code, reason = "held open, not used")] Mutex<Session>);
+
+impl Holder {
+    pub(crate) fn new(session: Session) -> Self {
+        Self(Mutex::new(session))
+    }
+}
+
+/// Loads and initialises a PKCS#11 module.
+pub(crate) fn load(path: &std::path::Path) -> Result<Pkcs11, TokenError> {
+    if !path.is_file() {
+        return Err(TokenError::ModuleMissing { path: path.to_owned() });
+    }
+    let unusable = |detail: String| TokenError::ModuleUnusable { path: path.to_owned(), detail };
+    let module = Pkcs11::new(path).map_err(|error| match error {
+        Error::LibraryLoading(error) => unusable(error.to_string()),
+        error => unusable(fault(error).to_string()),
+    })?;
+    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+        Err(Error::Pkcs11(code, _)) => return Err(unusable(code_name(code))),
+        Err(error) => return Err(unusable(fault(error).to_string())),
+    }
+    // Never unloaded: a module brings its own threads, locks and exit handlers, which must not lose their code.
+    std::mem::forget(module.clone());
+    Ok(module)
+}
+
+/// Finds the one initialised token with this label.
+pub(crate) fn find_slot(module: &Pkcs11, label: &str) -> Result<(Slot, TokenInfo), TokenError> {
+    let mut found = Vec::new();
+    for slot in module.get_slots_with_token().map_err(fault)? {
+        // A slot whose token does not answer is not the one we look for.
+        let Ok(info) = module.get_token_info(slot) else { continue };
+        if info.token_initialized() && info.label().trim_end() == label {
+            found.push((slot, info));
+        }
+    }
+    match (found.pop(), found.len()) {
+        (None, _) => Err(TokenError::SlotNotFound { label: label.to_owned() }),
+        (Some(one), 0) => Ok(one),
+        (Some(_), more) => {
+            Err(TokenError::AmbiguousLabel { label: label.to_owned(), count: more.saturating_add(1) })
+        }
+    }
+}
+
+/// Logs in with one attempt: a token counts them, and may lock.
+pub(crate) fn log_in(session: &Session, user: UserType, pin: &Pin, label: &str) -> Result<(), TokenError> {
+    match session.login(user, Some(&pin.auth())) {
+        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+        Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
+            Err(TokenError::WrongPin { label: label.to_owned() })
+        }
+        Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(TokenError::PinLocked { label: label.to_owned() }),
+        Err(error) => Err(fault(error)),
+    }
+}

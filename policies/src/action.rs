@@ -1,0 +1,64 @@
+//! One action of the schema, and which questions fit it.
+//!
+//! Cedar can check each request against the schema, but that costs a sixth of a decision. The
+//! shapes of [`ContextFacts`] are fixed by its variants, so a sample of each is checked once, at load.
+
+use std::mem::{Discriminant, discriminant};
+
+use cedar_policy::{EntityTypeName, EntityUid, Schema};
+
+use crate::error::PolicyError;
+use crate::facts;
+use crate::question::ContextFacts;
+use crate::source::damaged;
+
+/// An action that may be asked about.
+pub(crate) struct Action {
+    /// Its name in policies.
+    pub(crate) uid: EntityUid,
+    resources: Vec<EntityTypeName>,
+    context: Discriminant<ContextFacts>,
+}
+
+/// One context of each shape; the values do not matter.
+const SHAPES: [ContextFacts; 3] = [
+    ContextFacts::None,
+    ContextFacts::CardDerive { cards: 0, slots: 0, development: false },
+    ContextFacts::ValueUpdate {
+        operation: "load",
+        amount: 0,
+        no_card_session: false,
+        passive_tag: false,
+        development: false,
+    },
+];
+
+impl Action {
+    /// Looks up what `uid` is about and which context it takes.
+    pub(crate) fn new(uid: &EntityUid, schema: &Schema) -> Result<Self, PolicyError> {
+        let resources = schema.resources_for_action(uid).into_iter().flatten().cloned().collect();
+        for shape in SHAPES {
+            if facts::context(shape)?.validate(schema, uid).is_ok() {
+                return Ok(Self { uid: uid.clone(), resources, context: discriminant(&shape) });
+            }
+        }
+        Err(damaged(format!("no question has the context of {uid}")))
+    }
+
+    /// The name it goes by in a question: `value.update`.
+    pub(crate) fn name(&self) -> &str {
+        self.uid.id().unescaped()
+    }
+
+    /// Refuses a question about another kind of resource or with another kind of context.
+    pub(crate) fn fits(&self, resource: &EntityUid, context: ContextFacts) -> Result<(), PolicyError> {
+        let misfit = |reason: String| PolicyError::Misfit { action: self.name().to_owned(), reason };
+        if !self.resources.contains(resource.type_name()) {
+            return Err(misfit(format!("it is not about a {}", resource.type_name())));
+        }
+        if discriminant(&context) != self.context {
+            return Err(misfit("its context is another".to_owned()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Turning the plain facts of a question into Cedar's request and entities.
+//! The entity types are parsed once, at load. It judges nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
+};
+
+use crate::action::Action;
+use crate::error::PolicyError;
+use crate::question::{ContextFacts, PrincipalFacts, Question, ResourceFacts};
+use crate::source::damaged;
+
+/// The schema's entity types, ready to be put into requests.
+pub(crate) struct Vocabulary {
+    principal: EntityTypeName,
+    profile: EntityTypeName,
+    programme: EntityTypeName,
+    service: EntityUid,
+    log: EntityUid,
+}
+
+impl Vocabulary {
+    /// Finds the entity types in the schema.
+    pub(crate) fn new(schema: &Schema) -> Result<Self, PolicyError> {
+        let named = |name: &str| {
+            let found = schema.entity_types().find(|found| found.basename() == name).cloned();
+            found.ok_or_else(|| damaged(format!("no entity type {name}")))
+        };
+        let only = |name: &str| Ok(EntityUid::from_type_name_and_id(named(name)?, EntityId::new("keysvc")));
+        Ok(Self {
+            principal: named("Principal")?,
+            profile: named("Profile")?,
+            programme: named("Programme")?,
+            service: only("Service")?,
+            log: only("Log")?,
+        })
+    }
+
+    /// The request and the entities it speaks of.
+    pub(crate) fn put(
+        &self,
+        question: &Question<'_>,
+        action: &Action,
+    ) -> Result<(Request, Entities), PolicyError> {
+        let principal = self.principal(&question.principal)?;
+        let resource = self.resource(&question.resource)?;
+        action.fits(&resource.uid(), question.context)?;
+        let context = context(question.context)?;
+        // Without the schema, because `fits` has said what it would say.
+        let request = Request::new(principal.uid(), action.uid.clone(), resource.uid(), context, None);
+        let entities = Entities::from_entities([principal, resource], None);
+        Ok((request.map_err(unusable)?, entities.map_err(unusable)?))
+    }
+
+    fn principal(&self, facts: &PrincipalFacts<'_>) -> Result<Entity, PolicyError> {
+        let capabilities = facts.capabilities.iter().cloned().map(RestrictedExpression::new_string);
+        entity(
+            uid(&self.principal, facts.id),
+            [
+                ("kind", text(facts.kind)),
+                ("organisation", text(facts.organisation)),
+                ("department", text(facts.department)),
+                ("capabilities", RestrictedExpression::new_set(capabilities)),
+            ],
+        )
+    }
+
+    fn resource(&self, facts: &ResourceFacts<'_>) -> Result<Entity, PolicyError> {
+        match *facts {
+            ResourceFacts::Service => Ok(Entity::with_uid(self.service.clone())),
+            ResourceFacts::Log => Ok(Entity::with_uid(self.log.clone())),
+            ResourceFacts::Profile { name } => entity(uid(&self.profile, name), [("name", text(name))]),
+            ResourceFacts::Programme { name, organisation, currency } => entity(
+                uid(&self.programme, name),
+                [
+                    ("organisation", text(organisation)),
+                    ("currency", RestrictedExpression::new_long(currency.into())),
+                ],
+            ),
+        }
+    }
+}
+
+/// Cedar's record of a question's circumstances.
+pub(crate) fn context(facts: ContextFacts) -> Result<Context, PolicyError> {
+    use RestrictedExpression as Value;
+    let pairs = match facts {
+        ContextFacts::None => return Ok(Context::empty()),
+        ContextFacts::CardDerive { cards, slots, development } => vec![
+            ("cards", Value::new_long(cards.into())),
+            ("slots", Value::new_long(slots.into())),
+            ("development", Value::new_bool(development)),
+        ],
+        ContextFacts::ValueUpdate { operation, amount, no_card_session, passive_tag, development } => vec![
+            ("operation", text(operation)),
+            ("amount", Value::new_long(amount.try_into().map_err(|_| PolicyError::AmountTooLarge)?)),
+            ("no_card_session", Value::new_bool(no_card_session)),
+            ("passive_tag", Value::new_bool(passive_tag)),
+            ("development", Value::new_bool(development)),
+        ],
+    };
+    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(unusable)
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}
+
+fn entity<const N: usize>(
+    uid: EntityUid,
+    attributes: [(&str, RestrictedExpression); N],
+) -> Result<Entity, PolicyError> {
+    let attributes: HashMap<_, _> =
+        attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Entity::new(uid, attributes, HashSet::new()).map_err(unusable)
+}
+
+/// Cedar refuses only facts with unknowns, extension calls or two of a name, of which we make none.
+fn unusable(error: impl Display) -> PolicyError {
+    PolicyError::Unusable { reason: error.to_string() }
+}
