@@ -54,11 +54,39 @@ impl Action {
     pub(crate) fn fits(&self, resource: &EntityUid, context: ContextFacts) -> Result<(), PolicyError> {
         let misfit = |reason: String| PolicyError::Misfit { action: self.name().to_owned(), reason };
         if !self.resources.contains(resource.type_name()) {
-            return Err(misfit(format!("it is not about a {}", resource.type_name())));
+            return Err(misfit(format!("it is not about the resource type {}", resource.type_name())));
         }
         if discriminant(&context) != self.context {
-            return Err(misfit("its context is another".to_owned()));
+            return Err(misfit("its context has another shape".to_owned()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::ACTIONS;
+    use crate::source;
+
+    #[test]
+    fn each_action_takes_one_shape_of_context_and_one_type_of_resource() {
+        let schema = source::schema().unwrap();
+        for uid in schema.actions() {
+            let fitting =
+                SHAPES.iter().filter(|shape| facts::context(**shape).unwrap().validate(&schema, uid).is_ok());
+            assert_eq!(fitting.count(), 1, "{uid}");
+            assert_eq!(Action::new(uid, &schema).unwrap().resources.len(), 1, "{uid}");
+        }
+        assert_eq!(schema.actions().count(), ACTIONS.len());
+    }
+
+    #[test]
+    fn an_action_the_schema_lacks_is_a_damaged_schema() {
+        let unknown = r#"Action::"key.export""#.parse().unwrap();
+        assert!(matches!(
+            Action::new(&unknown, &source::schema().unwrap()),
+            Err(PolicyError::Schema { reason }) if reason.contains("key.export")
+        ));
     }
 }

@@ -46,3 +46,40 @@ fn bytes(digest: &Digest) -> [u8; 32] {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sha256sum policies/cedar/ceiling.cedar`. Who changes the ceiling changes what no site can
+    /// permit: change this line in the same commit, and say why in docs/decisions.
+    const CEILING_SHA256: &str = "202961163a96742815c0ba233025e124fd30fbbb8a5e3ddd2e13fad825be4c99";
+
+    fn source(name: &str, text: &str) -> Source {
+        Source { name: name.to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn the_ceiling_is_the_one_that_was_agreed() {
+        let hex = of_ceiling().map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(hex, CEILING_SHA256);
+    }
+
+    #[test]
+    fn the_digest_is_made_as_documented() {
+        let mut bytes = Vec::new();
+        for part in ["ceiling.cedar", CEILING, "keysvc.cedarschema", SCHEMA, "a.cedar", "x", "b.cedar", ""] {
+            bytes.extend(u64::try_from(part.len()).unwrap().to_be_bytes());
+            bytes.extend(part.as_bytes());
+        }
+        let set = of_set(&[source("a.cedar", "x"), source("b.cedar", "")]);
+        assert_eq!(set.as_slice(), digest(&SHA256, &bytes).as_ref());
+    }
+
+    #[test]
+    fn text_that_moves_from_a_file_to_the_next_changes_the_digest() {
+        let before = of_set(&[source("a.cedar", "xy"), source("b.cedar", "z")]);
+        let after = of_set(&[source("a.cedar", "x"), source("b.cedar", "yz")]);
+        assert_ne!(before, after);
+    }
+}

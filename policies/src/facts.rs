@@ -126,3 +126,56 @@ fn entity<const N: usize>(
 fn unusable(error: impl Display) -> PolicyError {
     PolicyError::Unusable { reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{ACTIONS, question};
+    use crate::source;
+
+    #[test]
+    fn what_is_put_conforms_to_the_schema_for_every_action() {
+        let schema = source::schema().unwrap();
+        let vocabulary = Vocabulary::new(&schema).unwrap();
+        let mut actions: Vec<_> = schema.actions().map(|uid| uid.id().unescaped().to_owned()).collect();
+        actions.sort();
+        let mut known = ACTIONS.map(str::to_owned).to_vec();
+        known.sort();
+        assert_eq!(actions, known);
+
+        let capabilities = ["vault".to_owned(), "vault".to_owned(), "spare".to_owned()];
+        for uid in schema.actions() {
+            let action = Action::new(uid, &schema).unwrap();
+            let mut question = question("terminal", action.name());
+            question.principal.capabilities = &capabilities;
+            let (request, entities) = vocabulary.put(&question, &action).unwrap();
+
+            let of = |uid: Option<&EntityUid>| uid.unwrap().clone();
+            let (principal, resource) = (of(request.principal()), of(request.resource()));
+            let context = context(question.context).unwrap();
+            assert!(Request::new(principal, uid.clone(), resource, context, Some(&schema)).is_ok(), "{uid}");
+            assert!(Entities::from_entities(entities, Some(&schema)).is_ok(), "{uid}");
+        }
+    }
+
+    #[test]
+    fn ids_are_taken_as_they_are_and_never_parsed() {
+        let vocabulary = Vocabulary::new(&source::schema().unwrap()).unwrap();
+        let facts = ResourceFacts::Profile { name: "a\" || true // \0" };
+        assert_eq!(vocabulary.resource(&facts).unwrap().uid().id().unescaped(), "a\" || true // \0");
+    }
+
+    #[test]
+    fn the_largest_amount_is_that_of_a_signed_integer() {
+        let with = |amount| ContextFacts::ValueUpdate {
+            operation: "load",
+            amount,
+            no_card_session: false,
+            passive_tag: false,
+            development: false,
+        };
+        let largest = u64::try_from(i64::MAX).unwrap();
+        assert!(context(with(largest)).is_ok());
+        assert_eq!(context(with(largest + 1)).unwrap_err(), PolicyError::AmountTooLarge);
+    }
+}

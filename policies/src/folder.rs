@@ -56,3 +56,98 @@ fn source(path: &Path) -> Result<Source, PolicyError> {
     })?;
     Ok(Source { name: name.to_owned(), text })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &[u8])]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn unknown(folder: &TempDir, name: &str) -> PolicyError {
+        PolicyError::UnknownFile { file: folder.path().join(name) }
+    }
+
+    #[test]
+    fn files_come_sorted_by_the_bytes_of_their_names() {
+        let folder = folder(&[("b.cedar", b"b"), ("a.cedar", b"a"), ("Z.cedar", b"z")]);
+        let names = read(folder.path()).unwrap().into_iter().map(|source| source.name).collect::<Vec<_>>();
+        assert_eq!(names, ["Z.cedar", "a.cedar", "b.cedar"]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = folder(&[]);
+        let missing = folder.path().join("policies");
+        let expected = PolicyError::Folder { folder: missing.clone(), reason: io::ErrorKind::NotFound };
+        assert_eq!(read(&missing).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn an_empty_folder_is_refused() {
+        let folder = folder(&[]);
+        assert_eq!(read(folder.path()).unwrap_err(), PolicyError::Empty { folder: folder.path().into() });
+    }
+
+    #[test]
+    fn a_file_of_another_name_is_refused() {
+        for name in
+            ["notes.txt", "site.cedar~", ".site.cedar.swp", ".cedar", "site.CEDAR", "keysvc.cedarschema"]
+        {
+            let folder = folder(&[("site.cedar", b""), (name, b"")]);
+            assert_eq!(read(folder.path()).unwrap_err(), unknown(&folder, name));
+        }
+    }
+
+    #[test]
+    fn a_folder_or_a_link_is_refused_even_with_the_right_name() {
+        let nested = folder(&[]);
+        fs::create_dir(nested.path().join("more.cedar")).unwrap();
+        assert_eq!(read(nested.path()).unwrap_err(), unknown(&nested, "more.cedar"));
+
+        let linked = folder(&[]);
+        let elsewhere = folder(&[("site.cedar", b"")]);
+        symlink(elsewhere.path().join("site.cedar"), linked.path().join("site.cedar")).unwrap();
+        assert_eq!(read(linked.path()).unwrap_err(), unknown(&linked, "site.cedar"));
+    }
+
+    #[test]
+    fn a_file_may_be_as_large_as_the_cap_and_no_larger() {
+        let cap = usize::try_from(SITE_FILE_BYTES_MAX).unwrap();
+        let full = folder(&[("site.cedar", &vec![b' '; cap])]);
+        assert_eq!(read(full.path()).unwrap()[0].text.len(), cap);
+
+        let over = folder(&[("site.cedar", &vec![b' '; cap + 1])]);
+        let expected = PolicyError::TooLarge { file: over.path().join("site.cedar") };
+        assert_eq!(read(over.path()).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn there_may_be_as_many_files_as_the_cap_and_no_more() {
+        let folder = folder(&[]);
+        for number in 0..SITE_FILES_MAX {
+            fs::write(folder.path().join(format!("{number}.cedar")), b"").unwrap();
+        }
+        assert_eq!(read(folder.path()).unwrap().len(), SITE_FILES_MAX);
+
+        fs::write(folder.path().join("more.cedar"), b"").unwrap();
+        let expected = PolicyError::TooManyFiles { folder: folder.path().into() };
+        assert_eq!(read(folder.path()).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_refused_naming_the_line() {
+        let folder = folder(&[("site.cedar", b"// one\n// two \xff\n")]);
+        let expected = PolicyError::NotText { file: folder.path().join("site.cedar"), line: 2 };
+        assert_eq!(read(folder.path()).unwrap_err(), expected);
+    }
+}

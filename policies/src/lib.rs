@@ -45,6 +45,8 @@ mod folder;
 mod policy_set;
 mod question;
 mod rules;
+#[cfg(test)]
+mod sample;
 mod shipped;
 mod source;
 

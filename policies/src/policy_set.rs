@@ -36,7 +36,7 @@ impl PolicySet {
     /// Whatever is not a folder of a few plain, small, valid `*.cedar` files; the error names the
     /// file and the line.
     pub fn load(folder: &Path) -> Result<Self, PolicyError> {
-        Self::new(&folder::read(folder)?)
+        Self::new(CEILING, &folder::read(folder)?)
     }
 
     /// The shipped site policies under the shipped ceiling, without any file. It equals a folder
@@ -46,7 +46,8 @@ impl PolicySet {
     ///
     /// None in a program that passed its tests.
     pub fn shipped() -> Result<Self, PolicyError> {
-        Self::new(&[Source { name: DEFAULT_SITE_NAME.to_owned(), text: DEFAULT_SITE.to_owned() }])
+        let site = Source { name: DEFAULT_SITE_NAME.to_owned(), text: DEFAULT_SITE.to_owned() };
+        Self::new(CEILING, &[site])
     }
 
     /// SHA-256 over the ceiling, the schema and each site file.
@@ -79,12 +80,12 @@ impl PolicySet {
         rules.decide(&request, &entities)
     }
 
-    fn new(site: &[Source]) -> Result<Self, PolicyError> {
+    fn new(ceiling: &str, site: &[Source]) -> Result<Self, PolicyError> {
         let schema = source::schema()?;
         let validator = Validator::new(schema.clone());
 
-        let ceiling =
-            Source { name: CEILING_NAME.to_owned(), text: CEILING.to_owned() }.policies(&validator)?;
+        let ceiling = Source { name: CEILING_NAME.to_owned(), text: ceiling.to_owned() };
+        let of_ceiling = ceiling.policies(&validator)?;
         let mut of_site: Vec<Policy> = Vec::new();
         for source in site {
             of_site.extend(source.policies(&validator)?);
@@ -96,7 +97,7 @@ impl PolicySet {
         let mut rules = HashMap::new();
         for uid in schema.actions() {
             let action = Action::new(uid, &schema)?;
-            rules.insert(action.name().to_owned(), Rules::new(action, &ceiling, &of_site)?);
+            rules.insert(action.name().to_owned(), Rules::new(action, &of_ceiling, &of_site)?);
         }
         Ok(Self { vocabulary: Vocabulary::new(&schema)?, rules, digest: digest::of_set(site) })
     }
@@ -106,5 +107,311 @@ impl fmt::Debug for PolicySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the policies: they are pages long.
         f.debug_struct("PolicySet").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::question::{ContextFacts, ResourceFacts};
+    use crate::sample::{ACTIONS, KINDS, question};
+    use crate::shipped::SCHEMA;
+
+    const EVERYTHING: &str = "permit (principal, action, resource);";
+
+    /// What the ceiling leaves to sites, apart from the programme's organisation and card sessions.
+    const ALLOWED: [(&str, &[&str]); 7] = [
+        ("station", &["status", "log.checkpoint", "log.proof", "station.open", "card.derive"]),
+        ("terminal", &["status", "log.checkpoint", "log.proof", "value.update"]),
+        ("officer", &["status", "log.checkpoint", "log.proof", "key.list", "key.get"]),
+        ("operator", &["status", "log.checkpoint", "log.proof"]),
+        ("office", &["status", "log.checkpoint", "log.proof"]),
+        ("auditor", &["status", "log.checkpoint", "log.proof", "key.list", "key.get", "log.entries"]),
+        ("platform", &["status", "log.checkpoint", "log.proof", "key.list", "key.get"]),
+    ];
+
+    fn allowed(kind: &str, action: &str) -> Decision {
+        let row = ALLOWED.iter().find(|(named, _)| *named == kind);
+        if row.is_some_and(|(_, actions)| actions.contains(&action)) {
+            Decision::Allow
+        } else {
+            Decision::Deny
+        }
+    }
+
+    fn folder(files: &[(&str, &str)]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn site(text: &str) -> PolicySet {
+        PolicySet::load(folder(&[("site.cedar", text)]).path()).unwrap()
+    }
+
+    fn update(amount: u64, no_card_session: bool, passive_tag: bool, development: bool) -> Question<'static> {
+        let context = ContextFacts::ValueUpdate {
+            operation: "debit",
+            amount,
+            no_card_session,
+            passive_tag,
+            development,
+        };
+        Question { context, ..question("terminal", "value.update") }
+    }
+
+    #[test]
+    fn a_site_that_permits_everything_stays_under_the_ceiling() {
+        let open = site(EVERYTHING);
+        for kind in KINDS {
+            for action in ACTIONS {
+                assert_eq!(
+                    open.decide(&question(kind, action)),
+                    Ok(allowed(kind, action)),
+                    "{kind} {action}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_invariants_hold_whatever_a_later_ceiling_permits() {
+        let open = Source { name: "site.cedar".to_owned(), text: EVERYTHING.to_owned() };
+        let widened = PolicySet::new(&[CEILING, EVERYTHING].concat(), &[open]).unwrap();
+        let changes = ["station.open", "card.derive", "value.update"].as_slice();
+        for (kind, never) in [
+            ("station", ["value.update", "log.entries"].as_slice()),
+            ("terminal", &["station.open", "card.derive", "log.entries"]),
+            ("officer", changes),
+            ("auditor", changes),
+            ("platform", changes),
+        ] {
+            for action in ACTIONS {
+                let expected = if never.contains(&action) { Decision::Deny } else { Decision::Allow };
+                assert_eq!(widened.decide(&question(kind, action)), Ok(expected), "{kind} {action}");
+            }
+        }
+
+        let others = ResourceFacts::Programme { name: "gift", organisation: "globex", currency: 978 };
+        let foreign = Question { resource: others, ..question("office", "value.update") };
+        assert_eq!(widened.decide(&foreign), Ok(Decision::Deny));
+        assert_eq!(widened.decide(&update(1, true, false, false)), Ok(Decision::Deny));
+    }
+
+    #[test]
+    fn the_shipped_site_permits_what_the_ceiling_leaves_to_it() {
+        let shipped = PolicySet::shipped().unwrap();
+        for kind in KINDS {
+            for action in ACTIONS {
+                assert_eq!(
+                    shipped.decide(&question(kind, action)),
+                    Ok(allowed(kind, action)),
+                    "{kind} {action}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_enrolled_is_denied_everything() {
+        let open = site(EVERYTHING);
+        for kind in ["", "root", "Station", "station ", "auditor\0"] {
+            for action in ACTIONS {
+                assert_eq!(open.decide(&question(kind, action)), Ok(Decision::Deny), "{kind} {action}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_site_opens_another_organisations_programme() {
+        let others = ResourceFacts::Programme { name: "gift", organisation: "globex", currency: 978 };
+        let foreign = Question { resource: others, ..question("terminal", "value.update") };
+        assert_eq!(site(EVERYTHING).decide(&foreign), Ok(Decision::Deny));
+    }
+
+    #[test]
+    fn an_update_without_card_session_needs_a_passive_tag_or_development() {
+        let open = site(EVERYTHING);
+        for (no_card_session, passive_tag, development) in
+            [(true, true, false), (true, false, true), (true, true, true), (false, false, false)]
+        {
+            let question = update(1, no_card_session, passive_tag, development);
+            assert_eq!(open.decide(&question), Ok(Decision::Allow), "{question:?}");
+        }
+        assert_eq!(open.decide(&update(1, true, false, false)), Ok(Decision::Deny));
+    }
+
+    #[test]
+    fn a_site_without_a_permit_denies() {
+        let closed = site("forbid (principal, action, resource) when { principal.kind == \"nobody\" };");
+        let blank = site("// nothing yet\n");
+        for kind in KINDS {
+            for action in ACTIONS {
+                assert_eq!(closed.decide(&question(kind, action)), Ok(Decision::Deny), "{kind} {action}");
+                assert_eq!(blank.decide(&question(kind, action)), Ok(Decision::Deny), "{kind} {action}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_forbid_in_one_file_beats_a_permit_in_another() {
+        let forbid = r#"forbid (principal == Principal::"someone", action, resource);"#;
+        let folder = folder(&[("a.cedar", EVERYTHING), ("b.cedar", forbid)]);
+        let policies = PolicySet::load(folder.path()).unwrap();
+        let mut question = question("station", "status");
+        assert_eq!(policies.decide(&question), Ok(Decision::Deny));
+        question.principal.id = "someone-else";
+        assert_eq!(policies.decide(&question), Ok(Decision::Allow));
+    }
+
+    #[test]
+    fn a_site_can_ask_for_a_capability_and_limit_an_amount() {
+        let policies = site(
+            r#"permit (principal, action == Action::"value.update", resource)
+               when { principal.capabilities.contains("till") && context.amount <= 100 };"#,
+        );
+        let capabilities = ["till".to_owned()];
+        let mut small = update(100, false, false, false);
+        assert_eq!(policies.decide(&small), Ok(Decision::Deny));
+        small.principal.capabilities = &capabilities;
+        assert_eq!(policies.decide(&small), Ok(Decision::Allow));
+        let large = Question { principal: small.principal, ..update(101, false, false, false) };
+        assert_eq!(policies.decide(&large), Ok(Decision::Deny));
+    }
+
+    #[test]
+    fn an_unknown_action_is_denied() {
+        let open = site(EVERYTHING);
+        for action in ["", "key.export", "Status", "status ", "Action::\"status\""] {
+            let question = Question { action, ..question("auditor", "status") };
+            assert_eq!(open.decide(&question), Ok(Decision::Deny), "{action}");
+        }
+    }
+
+    #[test]
+    fn a_resource_or_context_of_another_action_is_an_error() {
+        let open = site(EVERYTHING);
+        for (action, other) in
+            [("status", "log.proof"), ("card.derive", "value.update"), ("value.update", "card.derive")]
+        {
+            let (right, wrong) = (question("terminal", action), question("terminal", other));
+            for question in
+                [Question { resource: wrong.resource, ..right }, Question { context: wrong.context, ..right }]
+            {
+                if question != right {
+                    let refused = open.decide(&question);
+                    assert!(matches!(refused, Err(PolicyError::Misfit { .. })), "{question:?}: {refused:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_amount_that_policies_cannot_hold_is_an_error() {
+        let question = update(u64::MAX, false, false, false);
+        assert_eq!(site(EVERYTHING).decide(&question), Err(PolicyError::AmountTooLarge));
+    }
+
+    #[test]
+    fn a_forbid_that_fails_is_an_error_although_a_permit_matches() {
+        let policies = site(
+            "permit (principal, action, resource);\n\
+             forbid (principal, action == Action::\"value.update\", resource) when { context.amount + 1 < 0 };",
+        );
+        let largest = u64::try_from(i64::MAX).unwrap();
+        let Err(PolicyError::Evaluation { policy, reason }) =
+            policies.decide(&update(largest, false, false, false))
+        else {
+            panic!("no error")
+        };
+        assert_eq!(policy, "site.cedar:2:1");
+        assert!(reason.contains("overflow"), "{reason}");
+        assert_eq!(policies.decide(&update(1, false, false, false)), Ok(Decision::Allow));
+    }
+
+    #[test]
+    fn a_bad_policy_names_its_file_among_several() {
+        let good = folder(&[("a.cedar", EVERYTHING)]);
+        fs::write(good.path().join("b.cedar"), "permit (principal, action);").unwrap();
+        let Err(PolicyError::Syntax { file, line: 1, .. }) = PolicySet::load(good.path()) else {
+            panic!("loaded")
+        };
+        assert_eq!(file, "b.cedar");
+
+        let unknown = "permit (principal, action, resource) when { principal.colour == \"red\" };";
+        fs::write(good.path().join("b.cedar"), unknown).unwrap();
+        let error = PolicySet::load(good.path()).unwrap_err();
+        assert!(
+            matches!(&error, PolicyError::Invalid { file, line: 1, .. } if file == "b.cedar"),
+            "{error:?}"
+        );
+        assert!(error.to_string().starts_with("b.cedar, line 1: "), "{error}");
+    }
+
+    #[test]
+    fn a_site_may_have_as_many_policies_as_the_cap_and_no_more() {
+        let full = [EVERYTHING, "\n"].concat().repeat(SITE_POLICIES_MAX);
+        assert!(PolicySet::load(folder(&[("site.cedar", &full)]).path()).is_ok());
+        let over = folder(&[("a.cedar", &full), ("b.cedar", EVERYTHING)]);
+        assert_eq!(PolicySet::load(over.path()).unwrap_err(), PolicyError::TooManyPolicies);
+    }
+
+    #[test]
+    fn the_shipped_set_equals_a_folder_of_the_shipped_file() {
+        let written = folder(&[(DEFAULT_SITE_NAME, DEFAULT_SITE)]);
+        let loaded = PolicySet::load(written.path()).unwrap();
+        assert_eq!(loaded.digest(), PolicySet::shipped().unwrap().digest());
+    }
+
+    #[test]
+    fn the_digest_changes_with_any_byte_and_with_a_file_name() {
+        let sets: [&[(&str, &str)]; 7] = [
+            &[("site.cedar", EVERYTHING)],
+            &[("site.cedar", "permit (principal, action, resource);\n")],
+            &[("site.cedar", "permit (principal, action,  resource);")],
+            &[("site.cedar", "forbid (principal, action, resource);")],
+            &[("sitf.cedar", EVERYTHING)],
+            &[("site.cedar", EVERYTHING), ("more.cedar", "")],
+            &[("site.cedar", ""), ("more.cedar", EVERYTHING)],
+        ];
+        let digests = sets.map(|files| PolicySet::load(folder(files).path()).unwrap().digest());
+        assert_eq!(digests.iter().collect::<HashSet<_>>().len(), digests.len());
+    }
+
+    #[test]
+    fn the_digest_does_not_depend_on_the_order_of_writing() {
+        let forward = folder(&[("a.cedar", EVERYTHING), ("b.cedar", "// b")]);
+        let backward = folder(&[("b.cedar", "// b"), ("a.cedar", EVERYTHING)]);
+        let digest = |folder: &TempDir| PolicySet::load(folder.path()).unwrap().digest();
+        assert_eq!(digest(&forward), digest(&backward));
+    }
+
+    #[test]
+    fn a_loaded_set_no_longer_reads_its_folder() {
+        let folder = folder(&[("site.cedar", EVERYTHING)]);
+        let policies = PolicySet::load(folder.path()).unwrap();
+        folder.close().unwrap();
+        assert_eq!(policies.decide(&question("auditor", "log.entries")), Ok(Decision::Allow));
+    }
+
+    #[test]
+    fn a_set_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<PolicySet>();
+    }
+
+    #[test]
+    fn the_schema_does_not_pass_for_a_policy() {
+        assert!(matches!(
+            PolicySet::load(folder(&[("schema.cedar", SCHEMA)]).path()),
+            Err(PolicyError::Syntax { .. })
+        ));
     }
 }

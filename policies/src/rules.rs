@@ -9,6 +9,7 @@ use cedar_policy::{ActionConstraint, Authorizer, Entities, EntityUid, Policy, Po
 use crate::action::Action;
 use crate::error::PolicyError;
 use crate::question::Decision;
+use crate::source;
 
 /// What both layers say about one action.
 pub(crate) struct Rules {
@@ -22,12 +23,7 @@ impl Rules {
     /// Those of `ceiling` and `site` that can speak about `action`.
     pub(crate) fn new(action: Action, ceiling: &[Policy], site: &[Policy]) -> Result<Self, PolicyError> {
         let about = |layer: &[Policy]| {
-            let mut set = PolicySet::new();
-            for policy in layer.iter().filter(|policy| speaks_about(policy, &action.uid)) {
-                let twice = |_| PolicyError::Twice { policy: policy.id().to_string() };
-                set.add(policy.clone()).map_err(twice)?;
-            }
-            Ok(set)
+            source::together(layer.iter().filter(|policy| speaks_about(policy, &action.uid)))
         };
         let (ceiling, site) = (about(ceiling)?, about(site)?);
         Ok(Self { action, ceiling, site })
@@ -64,5 +60,45 @@ fn speaks_about(policy: &Policy, action: &EntityUid) -> bool {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(named) => named == *action,
         ActionConstraint::In(named) => named.contains(action),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::Validator;
+
+    use super::*;
+    use crate::source::Source;
+
+    #[test]
+    fn a_policy_counts_for_every_action_its_scope_can_match() {
+        let scopes = [
+            ("action", ["status", "key.get", "log.proof"].as_slice()),
+            (r#"action == Action::"status""#, &["status"]),
+            (r#"action in Action::"status""#, &["status"]),
+            (r#"action in [Action::"status", Action::"log.proof"]"#, &["status", "log.proof"]),
+        ];
+        let validator = Validator::new(source::schema().unwrap());
+        for (scope, actions) in scopes {
+            let text = format!("permit (principal, {scope}, resource);");
+            let policies = Source { name: "site.cedar".to_owned(), text }.policies(&validator).unwrap();
+            for action in ["status", "key.get", "log.proof"] {
+                let uid = format!("Action::\"{action}\"").parse().unwrap();
+                assert_eq!(speaks_about(&policies[0], &uid), actions.contains(&action), "{scope} {action}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_policies_of_one_name_are_refused() {
+        let schema = source::schema().unwrap();
+        let action = Action::new(schema.actions().next().unwrap(), &schema).unwrap();
+        let source = Source {
+            name: "site.cedar".to_owned(),
+            text: "permit (principal, action, resource);".to_owned(),
+        };
+        let policy = source.policies(&Validator::new(schema)).unwrap().remove(0);
+        let refused = Rules::new(action, &[], &[policy.clone(), policy]).err();
+        assert_eq!(refused, Some(PolicyError::Twice { policy: "site.cedar:1:1".to_owned() }));
     }
 }

@@ -2,7 +2,7 @@
 //! It does not decide anything, and it judges each file alone so that an error names its file.
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{Policy, PolicyId, Schema, ValidationMode, Validator};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
 use crate::error::PolicyError;
 use crate::shipped::SCHEMA;
@@ -19,7 +19,7 @@ pub(crate) struct Source {
 impl Source {
     /// Every policy of the file, its id being `name:line:column`.
     pub(crate) fn policies(&self, validator: &Validator) -> Result<Vec<Policy>, PolicyError> {
-        let parsed: cedar_policy::PolicySet = self.text.parse().map_err(|errors| {
+        let parsed: PolicySet = self.text.parse().map_err(|errors| {
             let (line, reason) = self.first([DetailedError::from(&errors)]);
             PolicyError::Syntax { file: self.name.clone(), line, reason }
         })?;
@@ -28,17 +28,20 @@ impl Source {
             return Err(PolicyError::Template { file: self.name.clone(), line });
         }
 
-        let result = validator.validate(&parsed, ValidationMode::Strict);
-        // Warnings refuse as well: a policy that never applies, or whose text is not what it looks
-        // like, is not what its author meant.
-        let errors = result.validation_errors().map(DetailedError::from);
-        let warnings = result.validation_warnings().map(DetailedError::from);
-        let problems: Vec<_> = errors.chain(warnings).collect();
+        // Named first, so that the validator's messages speak of places.
+        let policies: Vec<_> = parsed.policies().map(|policy| policy.new_id(self.id(policy))).collect();
+        let result = validator.validate(&together(&policies)?, ValidationMode::Strict);
+        let mut problems: Vec<_> = result.validation_errors().map(DetailedError::from).collect();
+        if problems.is_empty() {
+            // Warnings refuse as well: a policy that never applies, or whose text is not what it
+            // looks like, is not what its author meant.
+            problems = result.validation_warnings().map(DetailedError::from).collect();
+        }
         if !problems.is_empty() {
             let (line, reason) = self.first(problems);
             return Err(PolicyError::Invalid { file: self.name.clone(), line, reason });
         }
-        Ok(parsed.policies().map(|policy| policy.new_id(self.id(policy))).collect())
+        Ok(policies)
     }
 
     fn id(&self, policy: &Policy) -> PolicyId {
@@ -66,6 +69,16 @@ impl Source {
             .min()
             .unwrap_or_default()
     }
+}
+
+/// A set of `policies`, whose ids must differ.
+pub(crate) fn together<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Result<PolicySet, PolicyError> {
+    let mut set = PolicySet::new();
+    for policy in policies {
+        let twice = |_| PolicyError::Twice { policy: policy.id().to_string() };
+        set.add(policy.clone()).map_err(twice)?;
+    }
+    Ok(set)
 }
 
 /// Parses the shipped schema.
@@ -98,7 +111,108 @@ fn offset(problem: &DetailedError) -> usize {
 
 fn reason(problem: DetailedError) -> String {
     match problem.help {
-        Some(help) => format!("{}: {help}", problem.message),
-        None => problem.message,
+        // Its guesses at names are far off and differ from run to run.
+        Some(help) if !help.starts_with("did you mean") => format!("{}: {help}", problem.message),
+        _ => problem.message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policies(text: &str) -> Result<Vec<Policy>, PolicyError> {
+        let source = Source { name: "shop.cedar".to_owned(), text: text.to_owned() };
+        source.policies(&Validator::new(schema().unwrap()))
+    }
+
+    fn invalid(text: &str) -> (String, usize, String) {
+        match policies(text) {
+            Err(PolicyError::Invalid { file, line, reason }) => (file, line, reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_policy_is_named_by_the_place_where_it_begins() {
+        let text =
+            "// café\npermit (principal, action, resource);\n\n  permit (principal, action, resource);";
+        let ids = policies(text).unwrap().iter().map(|policy| policy.id().to_string()).collect::<Vec<_>>();
+        assert_eq!(ids, ["shop.cedar:2:1", "shop.cedar:4:3"]);
+    }
+
+    #[test]
+    fn two_policies_on_one_line_keep_two_names() {
+        let text = "permit (principal, action, resource);permit (principal, action, resource);";
+        let ids = policies(text).unwrap().iter().map(|policy| policy.id().to_string()).collect::<Vec<_>>();
+        assert_eq!(ids, ["shop.cedar:1:1", "shop.cedar:1:38"]);
+    }
+
+    #[test]
+    fn a_syntax_error_names_file_and_line() {
+        let text = "permit (principal, action, resource);\npermit (principal, action resource);\n";
+        let Err(PolicyError::Syntax { file, line, reason }) = policies(text) else { panic!("it parsed") };
+        assert_eq!((file.as_str(), line), ("shop.cedar", 2));
+        assert!(reason.contains("resource"), "{reason}");
+    }
+
+    #[test]
+    fn an_unknown_attribute_is_refused_naming_file_and_line() {
+        let text =
+            "// a comment\npermit (principal, action, resource)\nwhen { principal.colour == \"red\" };";
+        let (file, line, reason) = invalid(text);
+        assert_eq!((file.as_str(), line), ("shop.cedar", 3));
+        assert!(reason.contains("colour") && reason.contains("shop.cedar:2:1"), "{reason}");
+    }
+
+    #[test]
+    fn the_first_of_several_errors_is_named() {
+        let bad =
+            |name: &str| format!("permit (principal, action, resource) when {{ principal.{name} == 1 }};\n");
+        let (_, line, reason) = invalid(&[bad("zebra"), bad("aardvark")].concat());
+        assert_eq!(line, 1);
+        assert!(reason.contains("zebra"), "{reason}");
+    }
+
+    #[test]
+    fn what_the_schema_does_not_declare_is_refused_saying_so() {
+        for (text, expected) in [
+            (r#"permit (principal, action == Action::"key.destroy", resource);"#, "unrecognized action"),
+            ("permit (principal, action, resource is Purse);", "unrecognized entity type `Purse`"),
+            ("permit (principal, action, resource) when { principal.kind < 3 };", "expected Long"),
+            ("permit (principal, action, resource) when { context.amount < 5 };", "attribute `amount`"),
+        ] {
+            let (_, line, reason) = invalid(&["\n\n", text].concat());
+            assert_eq!(line, 3, "{text}");
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_can_never_apply_is_refused() {
+        let (_, line, _) =
+            invalid("\npermit (principal, action == Action::\"status\", resource is Programme);");
+        assert_eq!(line, 2);
+        invalid("permit (principal, action, resource) when { principal.kind == \"officer\" && false };");
+    }
+
+    #[test]
+    fn text_that_is_not_what_it_looks_like_is_refused() {
+        // The second letter is Cyrillic.
+        invalid("permit (principal, action, resource) when { principal.organisation == \"s\u{443}n\" };");
+        invalid("permit (principal, action, resource) when { principal.organisation == \"a\u{202e}b\" };");
+    }
+
+    #[test]
+    fn a_template_is_refused_naming_file_and_line() {
+        let text =
+            "permit (principal, action, resource);\npermit (principal == ?principal, action, resource);";
+        let expected = PolicyError::Template { file: "shop.cedar".to_owned(), line: 2 };
+        assert_eq!(policies(text).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        assert_eq!([0, 1, 2, 3, 9].map(|offset| line_at(b"a\nb\n", offset)), [1, 1, 2, 2, 3]);
     }
 }

@@ -303,3 +303,222 @@ impl SignatureLine {
         format!("\u{2014} {} {}", self.name, Base64::encode_string(&blob))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bytes::from_hex, cbor};
+    use proptest::prelude::*;
+
+    // Key, note and both signatures were made with OpenSSL, not with this crate.
+    const SPKI: &str = "3059301306072a8648ce3d020106082a8648ce3d03010703420004248cbe738179861ab5936869ad80e0df80266b43\
+        dbce21d580ce34b4cedf3647c7d6f90eacc931b8a1dd220eadaba22d7d1e91d2c474fc4544bc5ef4a5c2c9a3";
+    const TEXT: &str = "demo.keysvc.test/keysvc/1\n8\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n";
+    const LINE: &str = "— demo.keysvc.test/keysvc/1 tIJ9UDBEAiAORRLYvGQJLJThq22c0PSztdmKIG5h1apG8Y5SIBnfOwIgZQULoY9bDsCN\
+        EeeJiVKzrW1i3KPMEV8BKndse5OYFpM=\n";
+    const LINE_HIGH_S: &str = "— demo.keysvc.test/keysvc/1 tIJ9UDBFAiAdv9se/rhIxRV4eWQelhBNsSXJZc7/aUN/ZCBUJLiwAwIhAIS3Qa\
+        GIS12Gq4qG5E0sAWmTf+761x4NdzqFhU/iR/nd\n";
+    const R_S: &str = "0e4512d8bc64092c94e1ab6d9cd0f4b3b5d98a206e61d5aa46f18e522019df3b\
+        65050ba18f5b0ec08d11e7898952b3ad6d62dca3cc115f012a776c7b93981693";
+    const STRANGER: &str = "— witness.example/w1 AAECAwQFBgc=\n";
+
+    fn key() -> PublicKey {
+        PublicKey::from_spki(&from_hex(SPKI).unwrap()).unwrap()
+    }
+
+    fn checkpoint() -> Checkpoint {
+        let root = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328".parse().unwrap();
+        Checkpoint {
+            origin: Origin::of(&"demo.keysvc.test".parse().unwrap(), 1),
+            head: TreeHead { size: 8, root },
+        }
+    }
+
+    fn note(lines: &[&str]) -> String {
+        format!("{TEXT}\n{}", lines.concat())
+    }
+
+    fn parse(note: &str) -> Result<SignedCheckpoint, CheckpointError> {
+        SignedCheckpoint::parse(note.as_bytes())
+    }
+
+    fn verdict(lines: &[&str]) -> Result<(), CheckpointError> {
+        parse(&note(lines)).unwrap().verify(&checkpoint().origin, &key())
+    }
+
+    #[test]
+    fn the_golden_note_is_read_and_verifies() {
+        let signed = parse(&note(&[LINE])).unwrap();
+        assert_eq!(*signed.checkpoint(), checkpoint());
+        assert_eq!(signed.verify(&checkpoint().origin, &key()), Ok(()));
+    }
+
+    #[test]
+    fn the_golden_note_is_assembled_byte_for_byte() {
+        assert_eq!(checkpoint().text(), TEXT);
+        let digest = "e92318cc220bc7a63dcb3e515e421158780a3eeec01c180e13016db2817b6afe";
+        assert_eq!(checkpoint().digest_to_sign().to_string(), digest);
+        let signature = from_hex(R_S).unwrap().try_into().unwrap();
+        let signed = SignedCheckpoint::assemble(&checkpoint(), &signature, key().spki());
+        assert_eq!(str::from_utf8(signed.as_bytes()), Ok(note(&[LINE]).as_str()));
+        assert_eq!(SignedCheckpoint::parse(signed.as_bytes()), Ok(signed));
+    }
+
+    #[test]
+    fn lines_by_other_keys_are_ignored_wherever_they_stand() {
+        assert_eq!(verdict(&[STRANGER, LINE, STRANGER]), Ok(()));
+        // Our name with another key, and our key's bytes with another name.
+        assert_eq!(verdict(&["— demo.keysvc.test/keysvc/1 AAECAwQFBgc=\n", LINE]), Ok(()));
+        assert_eq!(verdict(&["— other tIJ9UAE=\n", LINE]), Ok(()));
+    }
+
+    #[test]
+    fn a_note_without_our_signature_is_not_signed() {
+        assert_eq!(verdict(&[STRANGER]), Err(CheckpointError::NotSigned));
+        let other = PublicKey::from_spki(&other_spki()).unwrap();
+        let signed = parse(&note(&[LINE])).unwrap();
+        assert_eq!(signed.verify(&checkpoint().origin, &other), Err(CheckpointError::NotSigned));
+    }
+
+    fn other_spki() -> Vec<u8> {
+        let point =
+            p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap().verifying_key().to_encoded_point(false);
+        [&key().spki()[..26], point.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_line_by_our_key_that_fails_spoils_the_note_even_beside_a_good_one() {
+        let bad = "— demo.keysvc.test/keysvc/1 tIJ9UAE=\n";
+        assert_eq!(verdict(&[bad]), Err(CheckpointError::BadSignature));
+        assert_eq!(verdict(&[LINE, bad]), Err(CheckpointError::BadSignature));
+    }
+
+    #[test]
+    fn the_high_s_signature_is_refused() {
+        assert_eq!(verdict(&[LINE_HIGH_S]), Err(CheckpointError::BadSignature));
+    }
+
+    #[test]
+    fn a_signature_does_not_serve_another_size_or_origin() {
+        let grown = parse(&note(&[LINE]).replacen("\n8\n", "\n9\n", 1)).unwrap();
+        assert_eq!(grown.verify(&checkpoint().origin, &key()), Err(CheckpointError::BadSignature));
+        let epoch = Origin::of(&"demo.keysvc.test".parse().unwrap(), 2);
+        let signed = parse(&note(&[LINE])).unwrap();
+        assert_eq!(signed.verify(&epoch, &key()), Err(CheckpointError::WrongOrigin));
+    }
+
+    #[test]
+    fn each_fault_of_the_text_is_refused() {
+        let good = note(&[LINE]);
+        let bad_text = [
+            ("\n8\n", "\n08\n"),
+            ("\n8\n", "\n+8\n"),
+            ("\n8\n", "\n\n"),
+            ("\n8\n", "\n-8\n"),
+            ("\n8\n", "\n18446744073709551616\n"),
+            // Not canonical base64, not padded, not 32 bytes.
+            ("Qyg=\n", "Qyh=\n"),
+            ("Qyg=\n", "Qyg\n"),
+            ("Qyg=\n", "\n"),
+            ("demo.keysvc.test/keysvc/1\n8", "\n8"),
+            ("demo.keysvc.test/keysvc/1\n8", "demo keysvc\n8"),
+            ("demo.keysvc.test/keysvc/1\n8", "demo+keysvc\n8"),
+        ];
+        for (from, to) in bad_text {
+            assert_eq!(parse(&good.replacen(from, to, 1)), Err(CheckpointError::BadText), "{to:?}");
+        }
+        assert_eq!(parse(&good.replacen("Qyg=\n", "Qyg=\nmore\n", 1)), Err(CheckpointError::Extended));
+        assert_eq!(parse(&good.replacen("\n8\n", "\n8\r\n", 1)), Err(CheckpointError::NotText));
+        assert_eq!(parse(&good.replacen("demo", "de\u{7f}mo", 1)), Err(CheckpointError::NotText));
+        assert_eq!(SignedCheckpoint::parse(&[0xff, b'\n']), Err(CheckpointError::NotText));
+    }
+
+    #[test]
+    fn each_fault_of_the_signature_lines_is_refused() {
+        for lines in ["", "\n", LINE.trim_end()] {
+            assert_eq!(parse(&note(&[lines])), Err(CheckpointError::NoSignatures), "{lines:?}");
+        }
+        assert_eq!(parse(&format!("{TEXT}{LINE}")), Err(CheckpointError::NoSignatures));
+        let bad = [
+            "- name AAECAwQ=\n",
+            "— name\n",
+            "—  AAECAwQ=\n",
+            "— na+me AAECAwQ=\n",
+            "— na\u{a0}me AAECAwQ=\n",
+            "— name AAECAwR=\n",
+            "— name AAECAwQ\n",
+            "— name AAECAw==\n",
+            "— name AAECAwQ= \n",
+        ];
+        for line in bad {
+            assert_eq!(parse(&note(&[LINE, line])), Err(CheckpointError::BadSignatureLine), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn sixteen_signatures_are_read_and_more_are_refused() {
+        assert!(parse(&note(&[STRANGER; 16])).is_ok());
+        assert_eq!(parse(&note(&[STRANGER; 17])), Err(CheckpointError::TooLong));
+        assert_eq!(parse(&note(&[LINE; 16])), Err(CheckpointError::TooLong));
+    }
+
+    #[test]
+    fn the_longest_origin_fits_a_note() {
+        let origin = Origin::of(&"a".repeat(255).parse().unwrap(), u32::MAX);
+        assert_eq!(origin.as_str().len(), ORIGIN_LEN_MAX);
+        assert_eq!(origin.as_str().parse(), Ok(origin.clone()));
+        assert_eq!(format!("{origin}a").parse::<Origin>(), Err(NotAnOrigin));
+        let longest = Checkpoint { origin, head: TreeHead { size: u64::MAX, root: checkpoint().head.root } };
+        let signed = SignedCheckpoint::assemble(&longest, &[0xff; 64], key().spki());
+        assert_eq!((longest.text().len(), signed.as_bytes().len()), (340, 340 + 1 + 383));
+        assert_eq!(SignedCheckpoint::parse(signed.as_bytes()), Ok(signed));
+    }
+
+    #[test]
+    fn a_note_travels_as_a_byte_string_read_strictly() {
+        let signed = parse(&note(&[LINE])).unwrap();
+        let bytes = cbor::encode(&signed);
+        assert_eq!(bytes.strip_prefix(&[0x58, 0xcd]), Some(signed.as_bytes()));
+        assert_eq!(cbor::decode(&bytes, 500), Ok(signed));
+        assert!(cbor::decode::<SignedCheckpoint>(b"\x43abc", 500).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_parsed_is_kept_and_written_back_byte_for_byte(
+            size in prop_oneof!["[0-9]{1,20}", "[ -~]{0,4}"],
+            origin in "[a-z/+ ]{0,8}",
+            names in proptest::collection::vec("[a-z+ ]{0,4}", 0..18),
+            blob in proptest::collection::vec(any::<u8>(), 0..9),
+        ) {
+            let blob = Base64::encode_string(&blob);
+            let lines = names.iter().map(|name| format!("— {name} {blob}\n")).collect::<Vec<_>>().concat();
+            let note = format!("{origin}\n{size}\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n\n{lines}");
+            if let Ok(signed) = parse(&note) {
+                prop_assert_eq!(signed.as_bytes(), note.as_bytes());
+                let text = signed.checkpoint().text();
+                prop_assert_eq!(text.as_bytes(), signed.text().concat());
+                prop_assert_eq!(signed.verify(&signed.checkpoint().origin, &key()), Err(CheckpointError::NotSigned));
+            }
+        }
+
+        #[test]
+        fn bytes_of_any_kind_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2100)) {
+            if let Ok(signed) = SignedCheckpoint::parse(&bytes) {
+                prop_assert_eq!(signed.as_bytes(), bytes);
+            }
+        }
+
+        #[test]
+        fn a_golden_note_with_any_byte_changed_or_lost_never_verifies(
+            position in any::<prop::sample::Index>(), other in any::<u8>(), lose in any::<bool>(),
+        ) {
+            let mut bytes = note(&[LINE]).into_bytes();
+            let position = position.index(bytes.len());
+            prop_assume!(lose || bytes[position] != other);
+            if lose { bytes.remove(position); } else { bytes[position] = other; }
+            let verdict = SignedCheckpoint::parse(&bytes).and_then(|s| s.verify(&checkpoint().origin, &key()));
+            prop_assert!(verdict.is_err());
+        }
+    }
+}

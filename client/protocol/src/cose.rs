@@ -179,6 +179,7 @@ fn put_byte_string(out: &mut Vec<u8>, bytes: &[u8]) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsigned {
     protected: Vec<u8>,
+    external_aad: Vec<u8>,
     payload: Vec<u8>,
     digest: Digest,
 }
@@ -194,14 +195,21 @@ impl Unsigned {
         protected.push(0x10);
         head(&mut protected, 3, u64::try_from(kind.typ().len()).unwrap_or(u64::MAX));
         protected.extend_from_slice(kind.typ().as_bytes());
-        let digest = sha256(&[&signature_structure(&protected, &kind.external_aad(scope), &payload)]);
-        Self { protected, payload, digest }
+        let external_aad = kind.external_aad(scope);
+        let digest = sha256(&[&signature_structure(&protected, &external_aad, &payload)]);
+        Self { protected, external_aad, payload, digest }
     }
 
     /// SHA-256 of the `Sig_structure`: the 32 bytes that go to ECDSA.
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The `Sig_structure` itself (RFC 9052 section 4.4), for signers that hash on their own.
+    #[must_use]
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        signature_structure(&self.protected, &self.external_aad, &self.payload)
     }
 
     /// The payload.

@@ -195,7 +195,7 @@ pub struct KeyRecord {
     /// When it was made, milliseconds since 1970-01-01 UTC.
     pub made_at_ms: u64,
     /// Attributes read back from the token.
-    pub attributes: List<AttributeText, 48>,
+    pub attributes: List<AttributeText, 96>,
     /// The public half, DER `SubjectPublicKeyInfo`; for pairs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<Blob<1024>>,

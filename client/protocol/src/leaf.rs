@@ -231,8 +231,10 @@ payload!(
         card: crate::card::CardUid,
         /// The slot of the profile.
         slot: u8,
-        /// The master key.
-        key: ObjectIdentifier,
+        /// The master key's name.
+        key: Name,
+        /// The master key's version.
+        key_version: u32,
         /// SHA-256 of the diversification input.
         input: Digest,
     }

@@ -19,6 +19,7 @@ pub mod cbor;
 pub mod checkpoint;
 pub mod cose;
 pub mod delivery;
+pub mod export;
 pub mod founding;
 pub mod hash;
 pub mod key;

@@ -202,3 +202,178 @@ impl Path {
 fn climb_border(seed: Digest, border: &[Digest]) -> Digest {
     border.iter().fold(seed, |node, left| node_hash(left, &node))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cbor;
+    use alloc::{vec, vec::Vec};
+
+    /// The leaves, roots and proofs that the reference implementations of RFC 6962 publish.
+    const LEAVES: [&[u8]; 8] = [
+        b"",
+        &[0],
+        &[0x10],
+        &[0x20, 0x21],
+        &[0x30, 0x31],
+        &[0x40, 0x41, 0x42, 0x43],
+        &[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57],
+        b"`abcdefghijklmno",
+    ];
+    const ROOTS: [&str; 9] = [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+
+    fn digest(hex: &str) -> Digest {
+        hex.parse().unwrap()
+    }
+
+    fn head(size: usize) -> TreeHead {
+        TreeHead { size: size as u64, root: digest(ROOTS[size]) }
+    }
+
+    fn proof(hashes: &[&str]) -> Proof {
+        Proof::try_from(hashes.iter().map(|hex| digest(hex)).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn first_of_eight() -> (Inclusion, Proof) {
+        let leaf = Inclusion { index: 0, size: 8, leaf_hash: leaf_hash(b"") };
+        let path = proof(&[
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ]);
+        (leaf, path)
+    }
+
+    fn six_to_eight() -> Proof {
+        proof(&[
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ])
+    }
+
+    #[test]
+    fn the_published_roots_come_out() {
+        let mut frontier = Frontier::new();
+        assert_eq!(frontier.head(), head(0));
+        for (index, leaf) in LEAVES.iter().enumerate() {
+            frontier.append(leaf_hash(leaf));
+            assert_eq!(frontier.head(), head(index + 1));
+        }
+    }
+
+    #[test]
+    fn the_published_inclusion_proof_verifies() {
+        let (leaf, path) = first_of_eight();
+        assert_eq!(verify_inclusion(&leaf, &path, &head(8).root), Ok(()));
+    }
+
+    #[test]
+    fn the_published_consistency_proof_verifies() {
+        assert_eq!(verify_consistency(head(6), head(8), &six_to_eight()), Ok(()));
+    }
+
+    #[test]
+    fn a_leaf_outside_the_tree_is_refused() {
+        let (leaf, path) = first_of_eight();
+        for (index, size) in [(8, 8), (0, 0), (u64::MAX, u64::MAX)] {
+            let outside = Inclusion { index, size, ..leaf };
+            assert_eq!(verify_inclusion(&outside, &path, &head(8).root), Err(ProofError::OutOfTree));
+        }
+    }
+
+    #[test]
+    fn a_proof_with_a_missing_or_added_hash_is_refused() {
+        let (leaf, path) = first_of_eight();
+        let root = head(8).root;
+        let short = Proof::try_from(path.hashes()[..2].to_vec()).unwrap();
+        let long = Proof::try_from([path.hashes(), &[root]].concat()).unwrap();
+        for wrong in [Proof::default(), short, long] {
+            assert_eq!(verify_inclusion(&leaf, &wrong, &root), Err(ProofError::WrongLength));
+        }
+        let path = six_to_eight();
+        let short = Proof::try_from(path.hashes()[..2].to_vec()).unwrap();
+        let long = Proof::try_from([path.hashes(), &[root]].concat()).unwrap();
+        for wrong in [Proof::default(), short, long] {
+            assert_eq!(verify_consistency(head(6), head(8), &wrong), Err(ProofError::WrongLength));
+        }
+    }
+
+    #[test]
+    fn another_leaf_or_another_old_root_is_refused() {
+        let (leaf, path) = first_of_eight();
+        let other = Inclusion { leaf_hash: leaf_hash(b"other"), ..leaf };
+        assert_eq!(verify_inclusion(&other, &path, &head(8).root), Err(ProofError::WrongRoot));
+        let old = TreeHead { root: head(5).root, ..head(6) };
+        assert_eq!(verify_consistency(old, head(8), &six_to_eight()), Err(ProofError::WrongRoot));
+        let new = TreeHead { root: head(7).root, ..head(8) };
+        assert_eq!(verify_consistency(head(6), new, &six_to_eight()), Err(ProofError::WrongRoot));
+    }
+
+    #[test]
+    fn a_tree_is_consistent_with_itself_by_an_empty_proof_only() {
+        for size in 0..=8 {
+            assert_eq!(verify_consistency(head(size), head(size), &Proof::default()), Ok(()));
+            let padded = proof(&ROOTS[..1]);
+            assert_eq!(verify_consistency(head(size), head(size), &padded), Err(ProofError::WrongLength));
+        }
+    }
+
+    #[test]
+    fn two_roots_for_one_size_are_a_fork() {
+        let other = TreeHead { root: head(7).root, ..head(8) };
+        assert_eq!(verify_consistency(head(8), other, &Proof::default()), Err(ProofError::Forked));
+    }
+
+    #[test]
+    fn a_smaller_newer_tree_is_refused() {
+        assert_eq!(verify_consistency(head(8), head(6), &six_to_eight()), Err(ProofError::Shrunk));
+    }
+
+    #[test]
+    fn every_tree_follows_from_the_empty_one_if_that_has_the_empty_root() {
+        assert_eq!(verify_consistency(head(0), head(8), &Proof::default()), Ok(()));
+        assert_eq!(verify_consistency(head(0), head(8), &six_to_eight()), Err(ProofError::WrongLength));
+        let invented = TreeHead { size: 0, root: head(8).root };
+        assert_eq!(verify_consistency(invented, head(8), &Proof::default()), Err(ProofError::WrongRoot));
+        assert_eq!(verify_consistency(invented, invented, &Proof::default()), Err(ProofError::WrongRoot));
+    }
+
+    #[test]
+    fn trees_of_the_largest_sizes_are_judged_without_overflow() {
+        let leaf = Inclusion { index: 0, size: u64::MAX, leaf_hash: head(1).root };
+        let long = Proof::try_from(vec![head(1).root; 64]).unwrap();
+        assert_eq!(verify_inclusion(&leaf, &long, &head(8).root), Err(ProofError::WrongRoot));
+        let last = Inclusion { index: u64::MAX - 1, ..leaf };
+        assert_eq!(verify_inclusion(&last, &long, &head(8).root), Err(ProofError::WrongLength));
+        let largest = TreeHead { size: u64::MAX, root: head(8).root };
+        for size in [1, 2, 3, u64::from(u32::MAX), 1 << 63, u64::MAX - 1] {
+            let old = TreeHead { size, root: head(7).root };
+            assert!(verify_consistency(old, largest, &long).is_err());
+        }
+    }
+
+    #[test]
+    fn heads_and_proofs_travel_in_their_golden_form() {
+        let mut golden = vec![0xa2, 0x00, 0x08, 0x01, 0x58, 0x20];
+        golden.extend_from_slice(head(8).root.as_bytes());
+        assert_eq!(cbor::encode(&head(8)), golden);
+        assert_eq!(cbor::decode(&golden, 100), Ok(head(8)));
+        let mut golden = vec![0x81, 0x58, 0x20];
+        golden.extend_from_slice(head(0).root.as_bytes());
+        assert_eq!(cbor::encode(&proof(&ROOTS[..1])), golden);
+        assert_eq!(cbor::decode(&golden, 100), Ok(proof(&ROOTS[..1])));
+        let long = cbor::encode(&vec![head(1).root; 65]);
+        assert!(cbor::decode::<Proof>(&long, 10_000).is_err());
+    }
+}

@@ -143,3 +143,83 @@ impl Trust {
         TreeHead { size: 1, root: self.genesis }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cbor,
+        merkle::{Frontier, leaf_hash},
+    };
+
+    const GOLDEN: &str = "trust-domain demo.keysvc.test\n\
+        genesis 6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d\n";
+
+    fn trust() -> Trust {
+        Trust { domain: "demo.keysvc.test".parse().unwrap(), genesis: leaf_hash(b"") }
+    }
+
+    #[test]
+    fn the_golden_trust_file_is_read_and_written() {
+        assert_eq!(Trust::parse(GOLDEN), Ok(trust()));
+        assert_eq!(trust().to_text(), GOLDEN);
+    }
+
+    #[test]
+    fn the_first_tree_head_is_the_tree_of_leaf_0() {
+        let mut frontier = Frontier::new();
+        frontier.append(leaf_hash(b""));
+        assert_eq!(trust().head(), frontier.head());
+    }
+
+    #[test]
+    fn a_trust_file_of_more_or_fewer_lines_is_refused() {
+        let commented = format!("# comment\n{GOLDEN}");
+        let blank = format!("{GOLDEN}\n");
+        for text in ["", "\n", &GOLDEN[..GOLDEN.len() - 1], "trust-domain demo\n", &commented, &blank] {
+            assert_eq!(Trust::parse(text), Err(TrustError::NotTwoLines), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_line_has_one_spelling() {
+        let hex = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
+        for first in ["", "trust-domain", "Trust-domain demo", " trust-domain demo", "domain demo"] {
+            let text = format!("{first}\ngenesis {hex}\n");
+            assert_eq!(Trust::parse(&text), Err(TrustError::NoTrustDomain), "{first}");
+        }
+        for first in ["trust-domain ", "trust-domain  demo", "trust-domain demo\r", "trust-domain Demo"] {
+            let text = format!("{first}\ngenesis {hex}\n");
+            assert_eq!(Trust::parse(&text), Err(TrustError::BadTrustDomain(NotATrustDomain)), "{first}");
+        }
+        let (upper, short) = (hex.to_uppercase(), &hex[1..]);
+        for second in ["", "genesis", hex, &format!("genesis {upper}"), &format!("genesis {short}")] {
+            let text = format!("trust-domain demo\n{second}\n");
+            assert_eq!(Trust::parse(&text), Err(TrustError::NoGenesis), "{second}");
+        }
+        assert_eq!(
+            Trust::parse(&GOLDEN.replace('\n', "\r\n")),
+            Err(TrustError::BadTrustDomain(NotATrustDomain))
+        );
+    }
+
+    #[test]
+    fn trust_domains_are_lower_case_labels() {
+        let longest = "a".repeat(TRUST_DOMAIN_LEN_MAX);
+        for good in ["a", "demo.keysvc.test", "0-_", longest.as_str()] {
+            assert!(good.parse::<TrustDomain>().is_ok(), "{good}");
+        }
+        let long = "a".repeat(TRUST_DOMAIN_LEN_MAX + 1);
+        for bad in ["", ".", "a.", ".a", "a..b", "A", "a b", "a/b", "a+b", "é", long.as_str()] {
+            assert_eq!(bad.parse::<TrustDomain>(), Err(NotATrustDomain), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trust_domain_travels_as_text() {
+        let domain: TrustDomain = "demo".parse().unwrap();
+        assert_eq!(cbor::encode(&domain), b"\x64demo");
+        assert_eq!(cbor::decode(b"\x64demo", 10), Ok(domain));
+        assert!(cbor::decode::<TrustDomain>(b"\x64Demo", 10).is_err());
+    }
+}

@@ -10,8 +10,9 @@ use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 
 use crate::error::{TokenError, fault};
+use crate::mechanism::{Mechanism, mechanism_type};
 use crate::object::hex;
-use crate::profile::{Flag, Half, Life, Mechanism, Origin, Profile, Shape};
+use crate::profile::{Flag, Half, Life, Origin, Profile, Shape};
 
 /// The DER of the object identifier secp256r1 (RFC 5480), as `CKA_EC_PARAMS` carries it.
 pub(crate) const P256_PARAMS: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
@@ -36,7 +37,7 @@ pub(crate) fn observe(
     half: Half,
     (origin, offered): (Origin, &[Mechanism]),
 ) -> Result<Vec<Observed>, TokenError> {
-    let read = |attribute, kind, wanted| {
+    let read = |attribute, kind, wanted| -> Result<Observed, TokenError> {
         Ok(Observed { half, attribute, wanted, found: text(read_one(session, handle, kind)?) })
     };
     let mut all = vec![
@@ -74,14 +75,16 @@ pub(crate) fn template(profile: &Profile, half: Half, offered: &[Mechanism]) -> 
         (Shape::Aes128, _) => all.push(Attribute::ValueLen(Ulong::new(16))),
         (Shape::Aes256, _) => all.push(Attribute::ValueLen(Ulong::new(32))),
         (Shape::EcP256, Half::Public) => all.push(Attribute::EcParams(P256_PARAMS.to_vec())),
-        (Shape::Rsa3072, Half::Public) => all.extend([
-            Attribute::ModulusBits(RSA_BITS),
-            Attribute::PublicExponent(RSA_EXPONENT.to_vec()),
-        ]),
+        (Shape::Rsa3072, Half::Public) => {
+            all.extend([Attribute::ModulusBits(RSA_BITS), Attribute::PublicExponent(RSA_EXPONENT.to_vec())]);
+        }
         (Shape::EcP256 | Shape::Rsa3072, Half::Secret) => {}
     }
     if profile.life == Life::Session {
-        all.extend([Attribute::Class(class_of(profile, half)), Attribute::KeyType(key_type_of(profile.shape))]);
+        all.extend([
+            Attribute::Class(class_of(profile, half)),
+            Attribute::KeyType(key_type_of(profile.shape)),
+        ]);
     }
     all
 }
@@ -95,8 +98,13 @@ pub(crate) fn read_one(
     match session.get_attributes(handle, &[kind]) {
         Ok(mut found) => Ok(found.pop()),
         // A value that the wrapper cannot name, such as a vendor's mechanism, is a drift to report and not a failure.
-        Err(Error::InvalidValue | Error::NotSupported | Error::TryFromSlice(_) | Error::TryFromInt(_)) => Ok(None),
-        Err(Error::Pkcs11(RvError::AttributeSensitive | RvError::AttributeTypeInvalid, _)) => Ok(None),
+        Err(
+            Error::InvalidValue
+            | Error::NotSupported
+            | Error::TryFromSlice(_)
+            | Error::TryFromInt(_)
+            | Error::Pkcs11(RvError::AttributeSensitive | RvError::AttributeTypeInvalid, _),
+        ) => Ok(None),
         Err(error) => Err(fault(error)),
     }
 }
@@ -159,21 +167,6 @@ fn mechanism_names(mechanisms: Vec<MechanismType>) -> String {
     let mut names: Vec<String> = mechanisms.into_iter().map(|mechanism| mechanism.to_string()).collect();
     names.sort_unstable();
     names.join(" ")
-}
-
-pub(crate) fn mechanism_type(mechanism: Mechanism) -> MechanismType {
-    match mechanism {
-        Mechanism::AesKeyGen => MechanismType::AES_KEY_GEN,
-        Mechanism::AesCbc => MechanismType::AES_CBC,
-        Mechanism::AesCmac => MechanismType::AES_CMAC,
-        Mechanism::AesCbcEncryptData => MechanismType::AES_CBC_ENCRYPT_DATA,
-        Mechanism::AesKeyWrap => MechanismType::AES_KEY_WRAP,
-        Mechanism::Sp800108CounterKdf => MechanismType::SP800_108_COUNTER_KDF,
-        Mechanism::EcKeyPairGen => MechanismType::ECC_KEY_PAIR_GEN,
-        Mechanism::Ecdsa => MechanismType::ECDSA,
-        Mechanism::RsaPkcsKeyPairGen => MechanismType::RSA_PKCS_KEY_PAIR_GEN,
-        Mechanism::RsaPkcsOaep => MechanismType::RSA_PKCS_OAEP,
-    }
 }
 
 /// Writes, for each flag, both of its translations once.

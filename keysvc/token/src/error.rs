@@ -60,7 +60,9 @@ pub enum TokenError {
     #[error("the PKCS#11 module offers no free slot for a new token: check its token folder and its rights")]
     NoFreeSlot,
     /// The PIN was refused. It is not tried again: a token may lock.
-    #[error("the token {label:?} refused the PIN: correct the PIN file before the next start, a token may lock")]
+    #[error(
+        "the token {label:?} refused the PIN: correct the PIN file before the next start, a token may lock"
+    )]
     WrongPin {
         /// The token's label.
         label: String,
@@ -70,6 +72,14 @@ pub enum TokenError {
     PinLocked {
         /// The token's label.
         label: String,
+    },
+    /// A PIN for a new token is too short or too long for it.
+    #[error("the token takes PINs of {shortest} to {longest} bytes: choose others, nothing was changed")]
+    PinLength {
+        /// The shortest PIN, in bytes.
+        shortest: usize,
+        /// The longest PIN, in bytes.
+        longest: usize,
     },
     /// A kind of key was asked for something that it is not for.
     #[error("a {kind} key is not for this: {needed}")]
@@ -120,7 +130,9 @@ pub enum TokenError {
     #[error("the public key is not usable: {0}")]
     PublicKey(#[from] SpkiError),
     /// What the token was given does not decode, unwrap or fit; the token itself is well.
-    #[error("the token could not process the data ({operation}: {code}): the data is damaged or for another key")]
+    #[error(
+        "the token could not process the data ({operation}: {code}): the data is damaged or for another key"
+    )]
     BadData {
         /// The PKCS#11 call.
         operation: String,
@@ -136,7 +148,9 @@ pub enum TokenError {
         code: String,
     },
     /// The token is gone, its handles are dead or the device failed: only a restart helps.
-    #[error("the token is not usable any more ({operation}: {code}): restart, and check the device if it stays so")]
+    #[error(
+        "the token is not usable any more ({operation}: {code}): restart, and check the device if it stays so"
+    )]
     Gone {
         /// The PKCS#11 call.
         operation: String,

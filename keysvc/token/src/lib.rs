@@ -15,10 +15,13 @@ mod durability;
 mod error;
 mod input;
 mod master;
+mod mechanism;
 mod object;
 mod pin;
 pub mod profile;
 mod provision;
+#[cfg(test)]
+mod purpose;
 #[cfg(any(test, feature = "scratch"))]
 pub mod scratch;
 mod signing;
@@ -26,6 +29,8 @@ mod spki;
 mod storage;
 mod token;
 mod transport;
+#[cfg(test)]
+mod vectors;
 mod wrapping;
 
 pub use card_key::CardKey;

@@ -185,7 +185,11 @@ pub(crate) fn resolve(
     }
 }
 
-pub(crate) fn check_value_of(session: &Session, kind: KeyKind, id: ObjectId) -> Result<CheckValue, TokenError> {
+pub(crate) fn check_value_of(
+    session: &Session,
+    kind: KeyKind,
+    id: ObjectId,
+) -> Result<CheckValue, TokenError> {
     match kind {
         KeyKind::CardMaster => master::check_value(session, resolve(session, kind, Half::Secret, id)?),
         KeyKind::Storage => storage::check_value(session, resolve(session, kind, Half::Secret, id)?),
@@ -240,4 +244,245 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(all, "{byte:02x}");
         all
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::mechanism::{Mechanism, MechanismType};
+
+    use super::*;
+    use crate::attribute::{flag_attribute, template};
+    use crate::profile::{Flag, Shape};
+    use crate::scratch::{Scratch, with_scratch_token};
+
+    const ID: ObjectId = ObjectId([7; 16]);
+
+    /// What else a token must report once a flag is flipped, because PKCS#11 defines the one by the other.
+    fn implied(flag: Flag) -> Option<&'static str> {
+        match flag {
+            Flag::Sensitive => Some("CKA_ALWAYS_SENSITIVE"),
+            Flag::Extractable => Some("CKA_NEVER_EXTRACTABLE"),
+            _ => None,
+        }
+    }
+
+    /// Makes keys that differ from the table in one attribute each, and compares what drift reports.
+    fn drift_names_each_flipped_attribute(scratch: &Scratch, kind: KeyKind) {
+        let token = scratch.open();
+        let mut number = 0;
+        for half in kind.profile().halves() {
+            for flipped in kind.profile().flags(*half) {
+                number += 1;
+                let id = ObjectId([number; 16]);
+                let change = flag_attribute(flipped.0, !flipped.1);
+                let made = token.with_session(|session| generate_with(session, kind, id, *half, &change));
+                // SoftHSM makes every one of them; what a token refuses to make needs no drift to find.
+                assert_eq!(made, Ok(()), "{kind} {}", flipped.0.name());
+                let mut wanted = vec![flipped.0.name()];
+                wanted.extend((*half == Half::Secret).then(|| implied(flipped.0)).flatten());
+                let drift = token.drift(kind, id, Origin::Generated).unwrap();
+                let found: Vec<_> = drift.iter().map(|one| one.attribute).collect();
+                assert_eq!(found, wanted, "{kind} {half:?}");
+                assert!(drift.iter().all(|one| one.public == (*half == Half::Public)), "{kind} {half:?}");
+                assert_eq!(drift[0].wanted, flipped.1.to_string());
+                assert_eq!(drift[0].found, (!flipped.1).to_string());
+            }
+            // The allowed mechanisms are the one attribute that is no flag.
+            number += 1;
+            let id = ObjectId([number; 16]);
+            let change = Attribute::AllowedMechanisms(vec![MechanismType::AES_ECB]);
+            token.with_session(|session| generate_with(session, kind, id, *half, &change)).unwrap();
+            let drift = token.drift(kind, id, Origin::Generated).unwrap();
+            assert_eq!(drift.len(), 1, "{kind} {half:?}");
+            assert_eq!(
+                (drift[0].attribute, drift[0].found.as_str()),
+                ("CKA_ALLOWED_MECHANISMS", "CKM_AES_ECB")
+            );
+        }
+    }
+
+    fn generate_with(
+        session: &Session,
+        kind: KeyKind,
+        id: ObjectId,
+        half: Half,
+        change: &Attribute,
+    ) -> Result<(), TokenError> {
+        let [secret, public] = [Half::Secret, Half::Public].map(|one| {
+            let mut all = template(kind.profile(), one, &[]);
+            if one == half {
+                all.retain(|attribute| attribute.attribute_type() != change.attribute_type());
+                all.push(change.clone());
+            }
+            all.push(Attribute::Id(id.0.to_vec()));
+            all
+        });
+        match kind.profile().shape {
+            Shape::EcP256 => session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &secret).map(drop),
+            _ => session.generate_key(&Mechanism::AesKeyGen, &secret).map(drop),
+        }
+        .map_err(fault)
+    }
+
+    #[test]
+    fn drift_names_each_flipped_attribute_of_a_card_master() {
+        with_scratch_token("object::tests::drift_names_each_flipped_attribute_of_a_card_master", |scratch| {
+            drift_names_each_flipped_attribute(scratch, KeyKind::CardMaster);
+        });
+    }
+
+    #[test]
+    fn drift_names_each_flipped_attribute_of_a_value_signing_key() {
+        with_scratch_token(
+            "object::tests::drift_names_each_flipped_attribute_of_a_value_signing_key",
+            |scratch| drift_names_each_flipped_attribute(scratch, KeyKind::ValueSigning),
+        );
+    }
+
+    #[test]
+    fn drift_names_each_flipped_attribute_of_a_storage_key() {
+        with_scratch_token("object::tests::drift_names_each_flipped_attribute_of_a_storage_key", |scratch| {
+            drift_names_each_flipped_attribute(scratch, KeyKind::Storage);
+        });
+    }
+
+    #[test]
+    fn drift_tells_an_imported_key_from_a_generated_one() {
+        with_scratch_token("object::tests::drift_tells_an_imported_key_from_a_generated_one", |scratch| {
+            let token = scratch.open();
+            let marks = ["CKA_ALWAYS_SENSITIVE", "CKA_NEVER_EXTRACTABLE", "CKA_LOCAL"];
+            token.import_known(ID, "imported", &[1; 16]).unwrap();
+            assert_eq!(token.drift(KeyKind::CardMaster, ID, Origin::Imported).unwrap(), []);
+            let drift = token.drift(KeyKind::CardMaster, ID, Origin::Generated).unwrap();
+            assert_eq!(drift.iter().map(|one| one.attribute).collect::<Vec<_>>(), marks);
+            assert!(drift.iter().all(|one| (one.wanted.as_str(), one.found.as_str()) == ("true", "false")));
+
+            let generated = ObjectId([8; 16]);
+            token.generate(KeyKind::CardMaster, generated, "generated").unwrap();
+            let drift = token.drift(KeyKind::CardMaster, generated, Origin::Imported).unwrap();
+            assert_eq!(drift.iter().map(|one| one.attribute).collect::<Vec<_>>(), marks);
+        });
+    }
+
+    #[test]
+    fn a_birth_mark_cannot_be_ordered() {
+        with_scratch_token("object::tests::a_birth_mark_cannot_be_ordered", |scratch| {
+            let token = scratch.open();
+            for (number, mark) in (1..).zip([Flag::AlwaysSensitive, Flag::NeverExtractable, Flag::Local]) {
+                let id = ObjectId([number; 16]);
+                let change = flag_attribute(mark, false);
+                let made = token.with_session(|session| {
+                    generate_with(session, KeyKind::CardMaster, id, Half::Secret, &change)
+                });
+                assert!(matches!(made, Err(TokenError::Refused { .. })), "{} {made:?}", mark.name());
+            }
+        });
+    }
+
+    #[test]
+    fn drift_finds_a_key_of_another_type_or_length() {
+        with_scratch_token("object::tests::drift_finds_a_key_of_another_type_or_length", |scratch| {
+            let token = scratch.open();
+            token.generate(KeyKind::Storage, ID, "longer").unwrap();
+            let drift = token.drift(KeyKind::CardMaster, ID, Origin::Generated).unwrap();
+            let length =
+                Drift { attribute: "CKA_VALUE_LEN", wanted: "16".into(), found: "32".into(), public: false };
+            assert!(drift.contains(&length), "{drift:?}");
+            let rsa = ObjectId([8; 16]);
+            token.generate(KeyKind::Wrapping, rsa, "other").unwrap();
+            let drift = token.drift(KeyKind::ValueSigning, rsa, Origin::Generated).unwrap();
+            assert_eq!((drift[0].attribute, drift[0].found.as_str()), ("CKA_KEY_TYPE", "CKK_RSA"));
+        });
+    }
+
+    #[test]
+    fn an_inventory_lists_every_object_with_both_halves_of_pairs() {
+        with_scratch_token(
+            "object::tests::an_inventory_lists_every_object_with_both_halves_of_pairs",
+            |scratch| {
+                let token = scratch.open();
+                assert!(token.inventory().unwrap().is_empty());
+                token.generate(KeyKind::CardMaster, ID, "master").unwrap();
+                token.generate(KeyKind::Checkpoint, ObjectId([8; 16]), "checkpoint").unwrap();
+                token
+                    .with_session(|session| {
+                        session
+                            .create_object(&[
+                                Attribute::Class(ObjectClass::DATA),
+                                Attribute::Token(true),
+                                Attribute::Value(vec![1]),
+                            ])
+                            .map_err(fault)
+                    })
+                    .unwrap();
+                let mut found: Vec<_> = token
+                    .inventory()
+                    .unwrap()
+                    .into_iter()
+                    .map(|one| (one.label, one.class, one.id, one.public))
+                    .collect();
+                found.sort();
+                let text = |text: &str| text.to_owned();
+                assert_eq!(
+                    found,
+                    [
+                        (text(""), text("CKO_DATA"), None, false),
+                        (text("checkpoint"), text("CKO_PRIVATE_KEY"), Some(ObjectId([8; 16])), false),
+                        (text("checkpoint"), text("CKO_PUBLIC_KEY"), Some(ObjectId([8; 16])), true),
+                        (text("master"), text("CKO_SECRET_KEY"), Some(ID), false),
+                    ]
+                );
+                for object in token.inventory().unwrap() {
+                    token.destroy_found(&object).unwrap();
+                }
+                assert!(token.inventory().unwrap().is_empty());
+            },
+        );
+    }
+
+    #[test]
+    fn a_destroyed_key_is_gone_with_its_public_half() {
+        with_scratch_token("object::tests::a_destroyed_key_is_gone_with_its_public_half", |scratch| {
+            let token = scratch.open();
+            token.generate(KeyKind::ValueSigning, ID, "pair").unwrap();
+            token.destroy(KeyKind::ValueSigning, ID).unwrap();
+            assert!(token.inventory().unwrap().is_empty());
+            let gone = TokenError::NotFound { kind: KeyKind::ValueSigning, id: ID };
+            assert_eq!(token.destroy(KeyKind::ValueSigning, ID), Err(gone.clone()));
+            assert_eq!(token.check_value(KeyKind::ValueSigning, ID), Err(gone.clone()));
+            assert_eq!(token.signing_key(KeyKind::ValueSigning, ID).unwrap_err(), gone);
+            assert!(!gone.is_fatal());
+        });
+    }
+
+    #[test]
+    fn a_key_destroyed_under_its_handle_is_fatal() {
+        with_scratch_token("object::tests::a_key_destroyed_under_its_handle_is_fatal", |scratch| {
+            let token = scratch.open();
+            token.generate(KeyKind::ValueSigning, ID, "pair").unwrap();
+            let key = token.signing_key(KeyKind::ValueSigning, ID).unwrap();
+            token.destroy(KeyKind::ValueSigning, ID).unwrap();
+            assert!(key.sign(&[1; 32]).unwrap_err().is_fatal());
+        });
+    }
+
+    #[test]
+    fn two_objects_with_one_identifier_are_both_refused() {
+        with_scratch_token("object::tests::two_objects_with_one_identifier_are_both_refused", |scratch| {
+            let token = scratch.open();
+            let kind = KeyKind::CardMaster;
+            token.generate(kind, ID, "ours").unwrap();
+            let modifiable = Attribute::Modifiable(true);
+            token.with_session(|s| generate_with(s, kind, ID, Half::Secret, &modifiable)).unwrap();
+            let ambiguous = TokenError::Ambiguous { kind, id: ID, count: 2 };
+            assert_eq!(token.master_key(kind, ID).unwrap_err(), ambiguous);
+            assert_eq!(token.drift(kind, ID, Origin::Generated), Err(ambiguous.clone()));
+            assert_eq!(token.destroy(kind, ID), Err(ambiguous));
+        });
+    }
+
+    #[test]
+    fn an_identifier_is_written_in_lower_case_hexadecimal() {
+        assert_eq!(ObjectId([0xab; 16]).to_string(), "ab".repeat(16));
+    }
 }

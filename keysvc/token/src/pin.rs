@@ -45,14 +45,20 @@ impl Pin {
             return Err(PinError::TooOpen { path: path.to_owned(), mode });
         }
         let mut text = Zeroizing::new(String::with_capacity(LONGEST * 2));
-        file.take(READ_MAX)
-            .read_to_string(&mut text)
-            .map_err(|error| PinError::unreadable(path, &error))?;
+        file.take(READ_MAX).read_to_string(&mut text).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => PinError::Length { path: path.to_owned() },
+            _ => PinError::unreadable(path, &error),
+        })?;
         let pin = text.strip_suffix('\n').unwrap_or(&text);
         if !(SHORTEST..=LONGEST).contains(&pin.len()) {
             return Err(PinError::Length { path: path.to_owned() });
         }
         Ok(Self::new(pin.to_owned()))
+    }
+
+    /// The length, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// A copy as the PKCS#11 wrapper takes it; it wipes itself.
@@ -104,8 +110,8 @@ pub enum PinError {
         /// Its mode, the lowest nine bits.
         mode: u32,
     },
-    /// What the file holds is too short or too long for a PIN.
-    #[error("the PIN file {} does not hold 4 to 64 bytes: write the PIN alone on one line", path.display())]
+    /// What the file holds is too short or too long for a PIN, or no UTF-8.
+    #[error("the PIN file {} does not hold 4 to 64 bytes of text: write the PIN alone on one line", path.display())]
     Length {
         /// The file.
         path: PathBuf,

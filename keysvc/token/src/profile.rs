@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+pub use crate::mechanism::Mechanism;
 use Flag::{
     AlwaysAuthenticate, AlwaysSensitive, Copyable, Decrypt, Derive, Destroyable, Encrypt, Extractable, Local,
     Modifiable, NeverExtractable, Private, Sensitive, Sign, SignRecover, Unwrap, Verify, VerifyRecover, Wrap,
@@ -187,12 +188,8 @@ const TOKEN_CUSTODY: &[Wanted] = &[
     Wanted(Destroyable, true),
 ];
 /// What protects a key that lives in a session: it must be extractable, or it could not be wrapped out.
-const SESSION_CUSTODY: &[Wanted] = &[
-    Wanted(Flag::Token, false),
-    Wanted(Private, true),
-    Wanted(Sensitive, true),
-    Wanted(Extractable, true),
-];
+const SESSION_CUSTODY: &[Wanted] =
+    &[Wanted(Flag::Token, false), Wanted(Private, true), Wanted(Sensitive, true), Wanted(Extractable, true)];
 /// What protects a public half: anyone may read it, nobody may change it.
 const PUBLIC_CUSTODY: &[Wanted] = &[
     Wanted(Flag::Token, true),
@@ -218,7 +215,11 @@ impl Profile {
             (Half::Secret, Life::Token) => (TOKEN_CUSTODY, self.possible_uses(), self.uses),
             (Half::Secret, Life::Session) => (SESSION_CUSTODY, self.possible_uses(), self.uses),
         };
-        custody.iter().copied().chain(possible.iter().map(|flag| Wanted(*flag, uses.contains(flag)))).collect()
+        custody
+            .iter()
+            .copied()
+            .chain(possible.iter().map(|flag| Wanted(*flag, uses.contains(flag))))
+            .collect()
     }
 
     /// The boolean attributes that the token itself sets at birth, with the value that tells the origin.
@@ -227,7 +228,9 @@ impl Profile {
         let generated = origin == Origin::Generated;
         match half {
             Half::Public => vec![Wanted(Local, generated)],
-            Half::Secret => [AlwaysSensitive, NeverExtractable, Local].map(|mark| Wanted(mark, generated)).into(),
+            Half::Secret => {
+                [AlwaysSensitive, NeverExtractable, Local].map(|mark| Wanted(mark, generated)).into()
+            }
         }
     }
 
@@ -357,74 +360,6 @@ impl Flag {
             Self::AlwaysSensitive => "CKA_ALWAYS_SENSITIVE",
             Self::NeverExtractable => "CKA_NEVER_EXTRACTABLE",
             Self::Local => "CKA_LOCAL",
-        }
-    }
-}
-
-/// A PKCS#11 mechanism that this crate knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mechanism {
-    /// Generates AES keys.
-    AesKeyGen,
-    /// AES in CBC mode; only probed, never used.
-    AesCbc,
-    /// AES-CMAC (NIST SP 800-38B).
-    AesCmac,
-    /// Derives by encrypting data in CBC mode.
-    AesCbcEncryptData,
-    /// AES key wrap (RFC 3394).
-    AesKeyWrap,
-    /// NIST SP 800-108 KDF in counter mode.
-    Sp800108CounterKdf,
-    /// Generates elliptic-curve pairs.
-    EcKeyPairGen,
-    /// ECDSA over a digest.
-    Ecdsa,
-    /// Generates RSA pairs.
-    RsaPkcsKeyPairGen,
-    /// RSAES-OAEP (RFC 8017).
-    RsaPkcsOaep,
-}
-
-impl Mechanism {
-    /// Every mechanism that this crate knows.
-    pub const ALL: [Self; 10] = [
-        Self::AesKeyGen,
-        Self::AesCbc,
-        Self::AesCmac,
-        Self::AesCbcEncryptData,
-        Self::AesKeyWrap,
-        Self::Sp800108CounterKdf,
-        Self::EcKeyPairGen,
-        Self::Ecdsa,
-        Self::RsaPkcsKeyPairGen,
-        Self::RsaPkcsOaep,
-    ];
-    /// What the keeper's token must offer.
-    pub const NEEDED: [Self; 7] = [
-        Self::AesKeyGen,
-        Self::AesCmac,
-        Self::AesCbcEncryptData,
-        Self::AesKeyWrap,
-        Self::EcKeyPairGen,
-        Self::Ecdsa,
-        Self::RsaPkcsOaep,
-    ];
-
-    /// The mechanism's name in PKCS#11.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AesKeyGen => "CKM_AES_KEY_GEN",
-            Self::AesCbc => "CKM_AES_CBC",
-            Self::AesCmac => "CKM_AES_CMAC",
-            Self::AesCbcEncryptData => "CKM_AES_CBC_ENCRYPT_DATA",
-            Self::AesKeyWrap => "CKM_AES_KEY_WRAP",
-            Self::Sp800108CounterKdf => "CKM_SP800_108_COUNTER_KDF",
-            Self::EcKeyPairGen => "CKM_EC_KEY_PAIR_GEN",
-            Self::Ecdsa => "CKM_ECDSA",
-            Self::RsaPkcsKeyPairGen => "CKM_RSA_PKCS_KEY_PAIR_GEN",
-            Self::RsaPkcsOaep => "CKM_RSA_PKCS_OAEP",
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::profile::{Half, KeyKind, Shape};
 
 /// What stands before the 65 bytes of an uncompressed P-256 point.
 const P256_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 /// The algorithm identifier rsaEncryption with its NULL parameters.
 const RSA_ALGORITHM: [u8; 15] =
@@ -68,8 +68,8 @@ impl RsaPublicKey {
             return Err(SpkiError::ModulusBits { found });
         }
         let is_odd = |bytes: &[u8]| bytes.last().is_some_and(|last| last & 1 == 1);
-        let large_enough = key.exponent.as_slice() != [1, 0, 0] && RSA_EXPONENT_BYTES.contains(&key.exponent.len());
-        if !(is_odd(&key.exponent) && large_enough) {
+        // Three bytes without a leading zero and odd: 65537 at least.
+        if !(is_odd(&key.exponent) && RSA_EXPONENT_BYTES.contains(&key.exponent.len())) {
             return Err(SpkiError::Exponent);
         }
         if is_odd(&key.modulus) { Ok(key) } else { Err(SpkiError::NotRsa) }
@@ -101,7 +101,9 @@ pub(crate) fn read(session: &Session, kind: KeyKind, id: ObjectId) -> Result<Vec
     match kind.profile().shape {
         Shape::EcP256 => p256(session, resolve(session, kind, Half::Public, id)?),
         Shape::Rsa3072 => rsa(session, resolve(session, kind, Half::Public, id)?),
-        Shape::Aes128 | Shape::Aes256 => Err(TokenError::WrongKind { kind, needed: "a key with a public half" }),
+        Shape::Aes128 | Shape::Aes256 => {
+            Err(TokenError::WrongKind { kind, needed: "a key with a public half" })
+        }
     }
 }
 
@@ -121,7 +123,10 @@ pub(crate) fn p256(session: &Session, public: ObjectHandle) -> Result<Vec<u8>, T
     // PKCS#11 wants an OCTET STRING around the point; some tokens leave it off.
     let point = split(&value, OCTET_STRING).map_or(value.as_slice(), |(point, _)| point);
     if point.len() != 65 || point.first() != Some(&0x04) {
-        return Err(TokenError::unexpected("C_GetAttributeValue", "a point that is no uncompressed P-256 point"));
+        return Err(TokenError::unexpected(
+            "C_GetAttributeValue",
+            "a point that is no uncompressed P-256 point",
+        ));
     }
     Ok([P256_PREFIX.as_slice(), point].concat())
 }
@@ -129,8 +134,12 @@ pub(crate) fn p256(session: &Session, public: ObjectHandle) -> Result<Vec<u8>, T
 fn rsa(session: &Session, public: ObjectHandle) -> Result<Vec<u8>, TokenError> {
     let modulus = read_one(session, public, AttributeType::Modulus)?;
     let exponent = read_one(session, public, AttributeType::PublicExponent)?;
-    let (Some(Attribute::Modulus(modulus)), Some(Attribute::PublicExponent(exponent))) = (modulus, exponent) else {
-        return Err(TokenError::unexpected("C_GetAttributeValue", "a public key without modulus or exponent"));
+    let (Some(Attribute::Modulus(modulus)), Some(Attribute::PublicExponent(exponent))) = (modulus, exponent)
+    else {
+        return Err(TokenError::unexpected(
+            "C_GetAttributeValue",
+            "a public key without modulus or exponent",
+        ));
     };
     Ok(RsaPublicKey { modulus, exponent }.to_spki())
 }
@@ -158,9 +167,60 @@ fn integer(number: &[u8]) -> Vec<u8> {
 fn split(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (length, rest) = match bytes.strip_prefix(&[tag])? {
         [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
-        [0x81, low, rest @ ..] => (usize::from(*low), rest),
-        [low @ 0..=0x7f, rest @ ..] => (usize::from(*low), rest),
+        [0x81, low, rest @ ..] | [low @ 0..=0x7f, rest @ ..] => (usize::from(*low), rest),
         _ => return None,
     };
     rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(modulus: Vec<u8>, exponent: Vec<u8>) -> Vec<u8> {
+        RsaPublicKey { modulus, exponent }.to_spki()
+    }
+
+    #[test]
+    fn an_rsa_key_comes_back_from_its_encoding() {
+        let der = key(vec![0xc1; 384], vec![1, 0, 1]);
+        assert_eq!(der.len(), 422);
+        let read = RsaPublicKey::from_spki(&der).unwrap();
+        assert_eq!((read.modulus, read.exponent), (vec![0xc1; 384], vec![1, 0, 1]));
+    }
+
+    #[test]
+    fn a_modulus_is_measured_in_bits() {
+        let short = [vec![0x7f], vec![0xff; 383]].concat();
+        assert_eq!(
+            RsaPublicKey::from_spki(&key(short, vec![1, 0, 1])),
+            Err(SpkiError::ModulusBits { found: 3071 })
+        );
+        assert_eq!(
+            RsaPublicKey::from_spki(&key(vec![0xff; 1025], vec![1, 0, 1])),
+            Err(SpkiError::ModulusBits { found: 8200 })
+        );
+    }
+
+    #[test]
+    fn a_weak_exponent_or_an_even_number_is_refused() {
+        for exponent in [vec![3], vec![1, 0, 0], vec![0xff, 0xff], vec![1, 0, 0, 0, 1]] {
+            assert_eq!(RsaPublicKey::from_spki(&key(vec![0xc1; 384], exponent)), Err(SpkiError::Exponent));
+        }
+        assert_eq!(RsaPublicKey::from_spki(&key(vec![0xc2; 384], vec![1, 0, 1])), Err(SpkiError::NotRsa));
+    }
+
+    #[test]
+    fn another_encoding_of_a_key_is_refused() {
+        let der = key(vec![0xc1; 384], vec![1, 0, 1]);
+        for length in 0..der.len() {
+            assert_eq!(RsaPublicKey::from_spki(&der[..length]), Err(SpkiError::NotRsa), "{length}");
+        }
+        let longer = [der.as_slice(), &[0]].concat();
+        assert_eq!(RsaPublicKey::from_spki(&longer), Err(SpkiError::NotRsa));
+        let zeros = key([vec![0, 0], vec![0xc1; 384]].concat(), vec![1, 0, 1]);
+        assert_eq!(RsaPublicKey::from_spki(&zeros), Err(SpkiError::NotRsa));
+        let zeros = key(vec![0xc1; 384], vec![0, 1, 0, 1]);
+        assert_eq!(RsaPublicKey::from_spki(&zeros), Err(SpkiError::NotRsa));
+    }
 }

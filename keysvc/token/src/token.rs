@@ -15,10 +15,9 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 
-use crate::attribute::mechanism_type;
 use crate::error::{TokenError, code_name, fault};
+use crate::mechanism::{Mechanism, mechanism_type};
 use crate::pin::Pin;
-use crate::profile::Mechanism;
 
 /// Where a token is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +151,9 @@ impl Token {
         }
         let session = Rc::new(self.open_session()?);
         let held = Held { token: Arc::downgrade(&self.0), session: Rc::clone(&session) };
-        sessions.borrow_mut().push(held);
+        let mut sessions = sessions.borrow_mut();
+        sessions.retain(|held| held.token.strong_count() > 0);
+        sessions.push(held);
         Ok(session)
     }
 }
@@ -249,5 +250,142 @@ pub(crate) fn log_in(session: &Session, user: UserType, pin: &Pin, label: &str) 
         }
         Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(TokenError::PinLocked { label: label.to_owned() }),
         Err(error) => Err(fault(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::ObjectId;
+    use crate::profile::KeyKind;
+    use crate::provision::initialise_token;
+    use crate::scratch::with_scratch_token;
+
+    #[test]
+    fn a_token_is_used_from_any_thread() {
+        const fn shared<T: Send + Sync>() {}
+        shared::<Token>();
+        shared::<crate::SigningKey>();
+        shared::<crate::MasterKey>();
+        shared::<crate::StorageKey>();
+        shared::<crate::TransportKey>();
+        shared::<crate::CardKey>();
+        shared::<crate::WrappingKey>();
+        shared::<crate::StationTransport>();
+    }
+
+    #[test]
+    fn a_wrong_pin_is_refused_and_the_right_one_still_opens() {
+        with_scratch_token("token::tests::a_wrong_pin_is_refused_and_the_right_one_still_opens", |scratch| {
+            let error = Token::open(scratch.config(), &Pin::new("000000".into())).unwrap_err();
+            assert_eq!(error, TokenError::WrongPin { label: "scratch".into() });
+            assert!(!error.is_fatal());
+            assert_eq!(scratch.open().identity().label, "scratch");
+        });
+    }
+
+    #[test]
+    fn a_token_says_who_it_is() {
+        with_scratch_token("token::tests::a_token_says_who_it_is", |scratch| {
+            let token = scratch.open();
+            let identity = token.identity();
+            assert_eq!((identity.label.as_str(), identity.model.as_str()), ("scratch", "SoftHSM v2"));
+            assert_eq!(identity.manufacturer, "SoftHSM project");
+            assert_eq!(identity.serial.len(), 16);
+        });
+    }
+
+    #[test]
+    fn a_missing_module_and_one_that_is_none_are_told_apart() {
+        let config = |module: &str| TokenConfig { module: module.into(), label: "x".into() };
+        let pin = Pin::new("123456".into());
+        assert_eq!(
+            Token::open(&config("/nonexistent.so"), &pin).unwrap_err(),
+            TokenError::ModuleMissing { path: "/nonexistent.so".into() }
+        );
+        let error = Token::open(&config("/etc/passwd"), &pin).unwrap_err();
+        assert!(matches!(error, TokenError::ModuleUnusable { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn exactly_one_token_must_have_the_label() {
+        with_scratch_token("token::tests::exactly_one_token_must_have_the_label", |scratch| {
+            let other = TokenConfig { label: "other".into(), ..scratch.config().clone() };
+            assert_eq!(
+                Token::open(&other, &scratch.pin()).unwrap_err(),
+                TokenError::SlotNotFound { label: "other".into() }
+            );
+            assert_eq!(
+                initialise_token(scratch.module(), "scratch", &scratch.so_pin(), &scratch.pin()),
+                Err(TokenError::LabelTaken { label: "scratch".into() })
+            );
+            // A twin that somebody else has made.
+            let module = load(scratch.module()).unwrap();
+            let free = module
+                .get_slots_with_token()
+                .unwrap()
+                .into_iter()
+                .find(|slot| !module.get_token_info(*slot).unwrap().token_initialized());
+            module.init_token(free.unwrap(), &scratch.so_pin().auth(), "scratch").unwrap();
+            assert_eq!(
+                Token::open(scratch.config(), &scratch.pin()).unwrap_err(),
+                TokenError::AmbiguousLabel { label: "scratch".into(), count: 2 }
+            );
+        });
+    }
+
+    #[test]
+    fn softhsm_lacks_no_mechanism_that_a_keeper_needs() {
+        with_scratch_token("token::tests::softhsm_lacks_no_mechanism_that_a_keeper_needs", |scratch| {
+            let token = scratch.open();
+            assert_eq!(token.missing_mechanisms().unwrap(), [""; 0]);
+            let offered = token.mechanisms().unwrap();
+            assert!(offered.contains(&"CKM_ECDSA"));
+            assert!(!offered.contains(&"CKM_SP800_108_COUNTER_KDF"));
+        });
+    }
+
+    #[test]
+    fn random_bytes_differ() {
+        with_scratch_token("token::tests::random_bytes_differ", |scratch| {
+            let token = scratch.open();
+            let (mut one, mut two) = ([0; 32], [0; 32]);
+            token.random(&mut one).unwrap();
+            token.random(&mut two).unwrap();
+            assert_ne!(one, two);
+            assert_ne!(one, [0; 32]);
+        });
+    }
+
+    #[test]
+    fn the_login_survives_the_end_of_every_threads_session() {
+        with_scratch_token("token::tests::the_login_survives_the_end_of_every_threads_session", |scratch| {
+            let token = scratch.open();
+            let id = ObjectId([1; 16]);
+            token.generate(KeyKind::Checkpoint, id, "checkpoint").unwrap();
+            let key = token.signing_key(KeyKind::Checkpoint, id).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| key.sign(&[1; 32]).unwrap());
+            });
+            token.close_thread_session();
+            key.sign(&[1; 32]).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_token_opens_again_after_it_was_dropped() {
+        with_scratch_token("token::tests::a_token_opens_again_after_it_was_dropped", |scratch| {
+            let id = ObjectId([1; 16]);
+            for round in 0..3 {
+                let token = scratch.open();
+                if round == 0 {
+                    token.generate(KeyKind::Checkpoint, id, "checkpoint").unwrap();
+                }
+                token.signing_key(KeyKind::Checkpoint, id).unwrap().sign(&[1; 32]).unwrap();
+            }
+            // Logged out with the last session, so the PIN counts again.
+            let error = Token::open(scratch.config(), &Pin::new("000000".into())).unwrap_err();
+            assert_eq!(error, TokenError::WrongPin { label: "scratch".into() });
+        });
     }
 }

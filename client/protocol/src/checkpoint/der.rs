@@ -56,3 +56,65 @@ fn right_align(to: &mut [u8], number: &[u8]) -> Option<()> {
     to.get_mut(start..)?.copy_from_slice(digits);
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p256::ecdsa::Signature;
+
+    fn signature(r: &[u8], s: &[u8]) -> [u8; 64] {
+        let mut out = [0; 64];
+        out[32 - r.len()..32].copy_from_slice(r);
+        out[64 - s.len()..].copy_from_slice(s);
+        out
+    }
+
+    #[test]
+    fn signatures_of_every_length_agree_with_another_library_and_come_back() {
+        for len in 1..=32 {
+            for first in [1, 0x7f, 0x80, 0xfe] {
+                let mut number = [7; 32];
+                number[0] = first;
+                let raw = signature(&number[..len], &number[..33 - len]);
+                let theirs = Signature::from_slice(&raw).unwrap().to_der();
+                assert_eq!(to_der(&raw), theirs.as_bytes());
+                assert_eq!(from_der(theirs.as_bytes()), Some(raw));
+            }
+        }
+    }
+
+    #[test]
+    fn any_other_encoding_of_a_signature_is_refused() {
+        assert_eq!(from_der(&[0x30, 6, 2, 1, 5, 2, 1, 6]), Some(signature(&[5], &[6])));
+        let needless_zero = [0x30, 7, 2, 2, 0, 5, 2, 1, 6];
+        let negative = [0x30, 6, 2, 1, 0x85, 2, 1, 6];
+        let long_length = [0x30, 0x81, 6, 2, 1, 5, 2, 1, 6];
+        let empty_number = [0x30, 5, 2, 0, 2, 1, 6];
+        let trailing_inside = [0x30, 7, 2, 1, 5, 2, 1, 6, 0];
+        let trailing_outside = [0x30, 6, 2, 1, 5, 2, 1, 6, 0];
+        let cut = [0x30, 6, 2, 1, 5, 2, 1];
+        let set = [0x31, 6, 2, 1, 5, 2, 1, 6];
+        let wrong: [&[u8]; 9] = [
+            &[],
+            &needless_zero,
+            &negative,
+            &long_length,
+            &empty_number,
+            &trailing_inside,
+            &trailing_outside,
+            &cut,
+            &set,
+        ];
+        for der in wrong {
+            assert_eq!(from_der(der), None, "{der:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_number_longer_than_32_bytes_is_refused() {
+        let mut der = Vec::from([0x30, 38, 2, 33, 1]);
+        der.extend_from_slice(&[7; 32]);
+        der.extend_from_slice(&[2, 1, 6]);
+        assert_eq!(from_der(&der), None);
+    }
+}

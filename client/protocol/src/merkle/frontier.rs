@@ -89,3 +89,36 @@ impl Completed {
         self.0.iter().flat_map(|hash| *hash.as_bytes()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::leaf_hash;
+
+    fn leaf(index: u64) -> Digest {
+        leaf_hash(&index.to_be_bytes())
+    }
+
+    #[test]
+    fn a_leaf_completes_one_subtree_for_each_trailing_one_bit_and_itself() {
+        let mut frontier = Frontier::new();
+        for index in 0..200 {
+            let completed = frontier.append(leaf(index));
+            let count = usize::try_from(index.trailing_ones() + 1);
+            assert_eq!(Ok(completed.hashes().len()), count, "{index}");
+            assert_eq!(completed.hashes()[0], leaf(index));
+            assert_eq!(completed.to_bytes().len(), completed.hashes().len() * 32);
+            assert_eq!(frontier.size(), index + 1);
+        }
+    }
+
+    #[test]
+    fn the_last_hash_completed_is_the_root_of_a_perfect_tree() {
+        let mut frontier = Frontier::new();
+        for index in 0_u64..64 {
+            let completed = frontier.append(leaf(index));
+            let perfect = (index + 1).is_power_of_two();
+            assert_eq!(completed.hashes().last() == Some(&frontier.root()), perfect, "{index}");
+        }
+    }
+}

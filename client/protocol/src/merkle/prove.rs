@@ -137,3 +137,140 @@ impl Range {
         perfect_roots(nodes, self.start, self.end).map(|roots| join(&roots))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::{
+        Frontier, Inclusion, TreeHead, empty_root, leaf_hash, verify_consistency, verify_inclusion,
+    };
+    use core::cell::RefCell;
+
+    /// Rows as a store keeps them, and the nodes that were asked for.
+    #[derive(Default)]
+    struct Rows {
+        leaves: Vec<Vec<u8>>,
+        heads: Vec<TreeHead>,
+        asked: RefCell<Vec<(u8, u64)>>,
+    }
+
+    impl Rows {
+        fn grown_to(size: u64) -> Self {
+            let (mut store, mut frontier) = (Self::default(), Frontier::new());
+            store.heads.push(frontier.head());
+            for index in 0..size {
+                store.leaves.push(frontier.append(leaf(index)).to_bytes());
+                store.heads.push(frontier.head());
+            }
+            store
+        }
+
+        fn asked_each_once(&self) -> bool {
+            let mut asked = self.asked.take();
+            let all = asked.len();
+            asked.sort_unstable();
+            asked.dedup();
+            asked.len() == all
+        }
+    }
+
+    impl Nodes for Rows {
+        type Error = ProofError;
+        fn node(&self, level: u8, index: u64) -> Result<Digest, ProofError> {
+            self.asked.borrow_mut().push((level, index));
+            let place = place_of(level, index);
+            let row = usize::try_from(place.leaf).ok().and_then(|leaf| self.leaves.get(leaf));
+            row.and_then(|row| place.in_row(row)).ok_or(ProofError::OutOfTree)
+        }
+    }
+
+    fn leaf(index: u64) -> Digest {
+        leaf_hash(&index.to_be_bytes())
+    }
+
+    #[test]
+    fn every_node_is_found_where_its_last_leaf_completed_it() {
+        assert_eq!(place_of(0, 5), Place { leaf: 5, position: 0 });
+        assert_eq!(place_of(1, 0), Place { leaf: 1, position: 1 });
+        assert_eq!(place_of(3, 2), Place { leaf: 23, position: 3 });
+        assert_eq!(place_of(63, 1), Place { leaf: u64::MAX, position: 63 });
+        assert_eq!(place_of(200, 7), Place { leaf: u64::MAX, position: 200 });
+        assert_eq!(place_of(2, u64::MAX), Place { leaf: u64::MAX, position: 2 });
+    }
+
+    #[test]
+    fn a_row_too_short_holds_no_such_node() {
+        assert_eq!(Place { leaf: 0, position: 1 }.in_row(leaf(0).as_bytes()), None);
+        assert_eq!(Place { leaf: 0, position: 0 }.in_row(&leaf(0).as_bytes()[..31]), None);
+    }
+
+    #[test]
+    fn the_edge_read_back_from_the_store_is_the_edge_that_grew() {
+        let store = Rows::grown_to(130);
+        for head in &store.heads {
+            let mut frontier = Frontier::from_nodes(head.size, &store).unwrap();
+            assert_eq!(frontier.head(), *head);
+            assert_eq!(root_at(&store, head.size), Ok(head.root));
+            if let Some(next) = store.leaves.get(usize::try_from(head.size).unwrap()) {
+                assert_eq!(&frontier.append(leaf(head.size)).to_bytes(), next);
+            }
+        }
+    }
+
+    #[test]
+    fn every_leaf_of_every_small_tree_is_proved_asking_each_node_once() {
+        let store = Rows::grown_to(66);
+        for head in &store.heads {
+            for index in 0..head.size {
+                store.asked.take();
+                let proof = inclusion_proof(&store, index, head.size).unwrap();
+                assert!(store.asked_each_once());
+                let leaf = Inclusion { index, size: head.size, leaf_hash: leaf(index) };
+                assert_eq!(verify_inclusion(&leaf, &proof, &head.root), Ok(()), "{leaf:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_pair_of_small_trees_is_proved_asking_each_node_once() {
+        let store = Rows::grown_to(66);
+        for (count, new) in store.heads.iter().enumerate() {
+            for old in &store.heads[..=count] {
+                store.asked.take();
+                let proof = consistency_proof(&store, old.size, new.size).unwrap();
+                assert!(store.asked_each_once());
+                assert_eq!(verify_consistency(*old, *new, &proof), Ok(()), "{} {}", old.size, new.size);
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_the_tree_is_not_proved() {
+        let store = Rows::grown_to(4);
+        assert_eq!(inclusion_proof(&store, 4, 4), Err(ProofError::OutOfTree));
+        assert_eq!(inclusion_proof(&store, 0, 0), Err(ProofError::OutOfTree));
+        assert_eq!(inclusion_proof(&store, 1, 5), Err(ProofError::OutOfTree));
+        assert_eq!(consistency_proof(&store, 3, 2), Err(ProofError::Shrunk));
+        assert_eq!(consistency_proof(&store, 3, 5), Err(ProofError::OutOfTree));
+    }
+
+    /// A tree too large to exist: every node is there, with a made-up hash.
+    struct Endless;
+
+    impl Nodes for Endless {
+        type Error = ProofError;
+        fn node(&self, level: u8, index: u64) -> Result<Digest, ProofError> {
+            Ok(leaf_hash(&[&[level], index.to_be_bytes().as_slice()].concat()))
+        }
+    }
+
+    #[test]
+    fn proofs_over_the_largest_sizes_end_and_fit_or_are_refused() {
+        let largest = u64::MAX;
+        assert_eq!(inclusion_proof(&Endless, 0, largest).map(|proof| proof.hashes().len()), Ok(64));
+        assert_eq!(consistency_proof(&Endless, (1 << 62) + 1, 1 << 63).map(|p| p.hashes().len()), Ok(64));
+        assert_eq!(consistency_proof(&Endless, 3, largest), Err(ProofError::OutOfTree), "65 hashes");
+        assert_eq!(root_at(&Endless, 0), Ok(empty_root()));
+        assert!(Frontier::from_nodes(largest, &Endless).is_ok());
+    }
+}

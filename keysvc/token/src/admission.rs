@@ -1,0 +1,228 @@
+//! Admission: what a token must do and must refuse before the keeper trusts it.
+//!
+//! Tokens are admitted, not assumed: some (NSS softokn) let a key do what its attributes forbid. Everything here is
+//! made in a session of its own and is gone with it; keys of the token are never touched.
+
+use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::ekdf::AesCbcDeriveParams;
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use cryptoki::types::Ulong;
+use ring::digest::{SHA256, digest};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
+use crate::attribute::{P256_PARAMS, read_one};
+use crate::error::{TokenError, fault};
+use crate::mechanism::{self, mechanism_type};
+use crate::spki;
+use crate::token::Token;
+
+/// What one probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What the token must do or refuse, as a short name for reports.
+    pub name: &'static str,
+    /// Whether it does.
+    pub passed: bool,
+    /// What the token answered.
+    pub detail: String,
+}
+
+/// The message of the ECDSA probe.
+const MESSAGE: &[u8] = b"keysvc token admission";
+/// The key of RFC 4493's examples.
+const RFC4493_KEY: [u8; 16] =
+    [0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c];
+/// RFC 4493 example 1: the CMAC of the empty message.
+const RFC4493_EMPTY: [u8; 16] =
+    [0xbb, 0x1d, 0x69, 0x29, 0xe9, 0x59, 0x37, 0x28, 0x7f, 0xa3, 0x7d, 0x12, 0x9b, 0x75, 0x67, 0x46];
+
+type Check = fn(&Session) -> Result<Outcome, TokenError>;
+
+/// Every probe with what it shows.
+const PROBES: [(&str, Check); 8] = [
+    ("derivation without CKA_DERIVE is refused", derive_without_permission),
+    ("wrapping of a non-extractable key is refused", wrap_of_non_extractable),
+    ("a mechanism outside CKA_ALLOWED_MECHANISMS is refused", forbidden_mechanism),
+    ("an attribute of a CKA_MODIFIABLE=false key cannot be set", change_of_unmodifiable),
+    ("a CKA_COPYABLE=false key cannot be copied with wider use", widening_copy),
+    ("a sensitive value cannot be read", sensitive_value),
+    ("CKM_AES_CMAC gives the published value", cmac_known_answer),
+    ("CKM_ECDSA verifies outside the token", ecdsa_known_answer),
+];
+
+/// Probes a token; it is admitted if every probe passed.
+///
+/// # Errors
+/// If the token fails, so that nothing can be said.
+pub fn probe(token: &Token) -> Result<Vec<Probe>, TokenError> {
+    // Its own session: closing it destroys whatever a probe made.
+    let session = token.open_session()?;
+    PROBES
+        .into_iter()
+        .map(|(name, check)| {
+            let Outcome { passed, detail } = check(&session)?;
+            Ok(Probe { name, passed, detail })
+        })
+        .collect()
+}
+
+#[derive(Debug)]
+struct Outcome {
+    passed: bool,
+    detail: String,
+}
+
+impl Outcome {
+    /// Of a call that must be refused beside its permitted twin, which must not: a token that refuses both shows
+    /// nothing.
+    fn refused<P, F>(
+        permitted: cryptoki::error::Result<P>,
+        forbidden: cryptoki::error::Result<F>,
+    ) -> Result<Self, TokenError> {
+        let answer = match (refusal(permitted)?, refusal(forbidden)?) {
+            (None, Some(code)) => return Ok(Self { passed: true, detail: code }),
+            (None, None) => "allowed".into(),
+            (Some(code), _) => format!("even the permitted form is refused: {code}"),
+        };
+        Ok(Self { passed: false, detail: answer })
+    }
+
+    fn answered(passed: bool) -> Self {
+        Self { passed, detail: if passed { "as expected" } else { "another answer" }.into() }
+    }
+}
+
+/// The code of a refusal, none if the call was allowed. A dead token refuses nothing: that is an error.
+fn refusal<T>(answer: cryptoki::error::Result<T>) -> Result<Option<String>, TokenError> {
+    match answer.map_err(fault) {
+        Ok(_) => Ok(None),
+        Err(TokenError::Refused { code, .. } | TokenError::BadData { code, .. }) => Ok(Some(code)),
+        Err(error) => Err(error),
+    }
+}
+
+fn derive_without_permission(session: &Session) -> Result<Outcome, TokenError> {
+    let [permitted, forbidden] = [true, false].map(|derive| secret(session, &[Attribute::Derive(derive)]));
+    let mechanism = Mechanism::AesCbcEncryptData(AesCbcDeriveParams::new([0; 16], &[0; 16]));
+    let template = [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::ValueLen(Ulong::new(16)),
+        Attribute::Token(false),
+    ];
+    let derive = |key| session.derive_key(&mechanism, key, &template);
+    Outcome::refused(derive(permitted?), derive(forbidden?))
+}
+
+fn wrap_of_non_extractable(session: &Session) -> Result<Outcome, TokenError> {
+    let wrapping = secret(session, &[Attribute::Wrap(true)])?;
+    let [permitted, forbidden] =
+        [true, false].map(|extractable| secret(session, &[Attribute::Extractable(extractable)]));
+    let wrap = |key| session.wrap_key(&Mechanism::AesKeyWrap, wrapping, key);
+    Outcome::refused(wrap(permitted?), wrap(forbidden?))
+}
+
+fn forbidden_mechanism(session: &Session) -> Result<Outcome, TokenError> {
+    let only_cmac = Attribute::AllowedMechanisms(vec![mechanism_type(mechanism::Mechanism::AesCmac)]);
+    let key = secret(session, &[Attribute::Sign(true), Attribute::Encrypt(true), only_cmac])?;
+    Outcome::refused(
+        session.sign(&Mechanism::AesCMac, key, &[0; 16]),
+        session.encrypt(&Mechanism::AesCbc([0; 16]), key, &[0; 16]),
+    )
+}
+
+fn change_of_unmodifiable(session: &Session) -> Result<Outcome, TokenError> {
+    let [permitted, forbidden] = [true, false]
+        .map(|modifiable| secret(session, &[Attribute::Modifiable(modifiable), Attribute::Encrypt(false)]));
+    let change = |key| session.update_attributes(key, &[Attribute::Encrypt(true)]);
+    Outcome::refused(change(permitted?), change(forbidden?))
+}
+
+fn widening_copy(session: &Session) -> Result<Outcome, TokenError> {
+    let [permitted, forbidden] = [true, false]
+        .map(|copyable| secret(session, &[Attribute::Copyable(copyable), Attribute::Encrypt(false)]));
+    let copy = |key| session.copy_object(key, &[Attribute::Encrypt(true)]);
+    Outcome::refused(copy(permitted?), copy(forbidden?))
+}
+
+fn sensitive_value(session: &Session) -> Result<Outcome, TokenError> {
+    let key = secret(session, &[])?;
+    let shown = read_one(session, key, AttributeType::Value)?.is_some();
+    Ok(Outcome { passed: !shown, detail: if shown { "readable" } else { "not readable" }.into() })
+}
+
+fn cmac_known_answer(session: &Session) -> Result<Outcome, TokenError> {
+    let key = session
+        .create_object(&[
+            Attribute::Class(ObjectClass::SECRET_KEY),
+            Attribute::KeyType(KeyType::AES),
+            Attribute::Token(false),
+            Attribute::Sign(true),
+            Attribute::Value(RFC4493_KEY.to_vec()),
+        ])
+        .map_err(fault)?;
+    let cmac = session.sign(&Mechanism::AesCMac, key, &[]).map_err(fault)?;
+    Ok(Outcome::answered(cmac == RFC4493_EMPTY))
+}
+
+fn ecdsa_known_answer(session: &Session) -> Result<Outcome, TokenError> {
+    let (public, private) = session
+        .generate_key_pair(
+            &Mechanism::EccKeyPairGen,
+            &[Attribute::Token(false), Attribute::Private(false), Attribute::EcParams(P256_PARAMS.to_vec())],
+            &[Attribute::Token(false), Attribute::Private(true), Attribute::Sign(true)],
+        )
+        .map_err(fault)?;
+    let hash = digest(&SHA256, MESSAGE);
+    let signature = session.sign(&Mechanism::Ecdsa, private, hash.as_ref()).map_err(fault)?;
+    let spki = spki::p256(session, public)?;
+    let point = spki.last_chunk::<65>().map_or([].as_slice(), |point| point.as_slice());
+    let verified = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(MESSAGE, &signature);
+    Ok(Outcome::answered(verified.is_ok()))
+}
+
+/// A sensitive AES-128 session key with these attributes.
+fn secret(session: &Session, more: &[Attribute]) -> Result<ObjectHandle, TokenError> {
+    let mut all = vec![
+        Attribute::Token(false),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::ValueLen(Ulong::new(16)),
+    ];
+    all.extend_from_slice(more);
+    session.generate_key(&Mechanism::AesKeyGen, &all).map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::with_scratch_token;
+
+    #[test]
+    fn softhsm_is_admitted_and_nothing_is_left_on_it() {
+        with_scratch_token("admission::tests::softhsm_is_admitted_and_nothing_is_left_on_it", |scratch| {
+            let token = scratch.open();
+            let probes = probe(&token).unwrap();
+            assert_eq!(probes.len(), PROBES.len());
+            for probe in probes {
+                assert!(probe.passed, "{probe:?}");
+            }
+            let left = token.with_session(|session| session.find_objects(&[]).map_err(fault)).unwrap();
+            assert!(left.is_empty());
+        });
+    }
+
+    #[test]
+    fn what_a_token_allows_is_not_passed_and_what_it_refuses_is() {
+        use cryptoki::context::Function;
+        use cryptoki::error::{Error, RvError};
+        let failed = |code| Err::<(), _>(Error::Pkcs11(code, Function::WrapKey));
+        let refused = RvError::KeyUnextractable;
+        assert!(!Outcome::refused(Ok(()), Ok(())).unwrap().passed);
+        let passed = Outcome::refused(Ok(()), failed(refused)).unwrap();
+        assert_eq!((passed.passed, passed.detail.as_str()), (true, "CKR_KEY_UNEXTRACTABLE"));
+        assert!(!Outcome::refused(failed(refused), failed(refused)).unwrap().passed);
+        assert!(Outcome::refused(Ok(()), failed(RvError::DeviceRemoved)).unwrap_err().is_fatal());
+    }
+}

@@ -1,0 +1,105 @@
+//! Initialises a new token: label, security officer's PIN, user's PIN.
+//!
+//! Apart because it runs once in a token's life, before anyone logs in as user. It makes no keys.
+
+use std::path::Path;
+
+use cryptoki::context::Pkcs11;
+use cryptoki::session::UserType;
+
+use crate::create::check_label;
+use crate::error::{TokenError, fault};
+use crate::pin::Pin;
+use crate::token::{find_slot, load, log_in};
+
+/// The length of `CK_TOKEN_INFO.label`, in bytes.
+const LABEL_LONGEST: usize = 32;
+
+/// Initialises the module's free token with a label of at most 32 bytes and the two PINs. An initialised token is
+/// never touched.
+///
+/// # Errors
+/// If the module does not load, the label is unusable or taken, no slot is free, or the token refuses or fails.
+pub fn initialise_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result<(), TokenError> {
+    check_label(label, LABEL_LONGEST)?;
+    let module = load(module)?;
+    match find_slot(&module, label) {
+        Err(TokenError::SlotNotFound { .. }) => {}
+        Ok(_) | Err(TokenError::AmbiguousLabel { .. }) => {
+            return Err(TokenError::LabelTaken { label: label.to_owned() });
+        }
+        Err(error) => return Err(error),
+    }
+    initialise_free_slot(&module, label, so_pin, pin)?;
+    // Looked up again: a token may move to another slot when it is initialised.
+    let (slot, _) = find_slot(&module, label)?;
+    let session = module.open_rw_session(slot).map_err(fault)?;
+    log_in(&session, UserType::So, so_pin, label)?;
+    session.init_pin(&pin.auth()).map_err(fault)?;
+    session.logout().map_err(fault)
+}
+
+fn initialise_free_slot(module: &Pkcs11, label: &str, so_pin: &Pin, pin: &Pin) -> Result<(), TokenError> {
+    for slot in module.get_slots_with_token().map_err(fault)? {
+        let info = module.get_token_info(slot).map_err(fault)?;
+        if info.token_initialized() {
+            continue;
+        }
+        // Before anything is changed: a PIN refused later would leave a token without a user.
+        let lengths = info.min_pin_length()..=info.max_pin_length();
+        if !(lengths.contains(&so_pin.len()) && lengths.contains(&pin.len())) {
+            return Err(TokenError::PinLength { shortest: *lengths.start(), longest: *lengths.end() });
+        }
+        return module.init_token(slot, &so_pin.auth(), label).map_err(fault);
+    }
+    Err(TokenError::NoFreeSlot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::with_scratch_token;
+    use crate::token::{Token, TokenConfig};
+
+    #[test]
+    fn a_new_token_opens_with_its_own_pin_only() {
+        with_scratch_token("provision::tests::a_new_token_opens_with_its_own_pin_only", |scratch| {
+            let pin = || Pin::new("7777".into());
+            initialise_token(scratch.module(), "second", &scratch.so_pin(), &pin()).unwrap();
+            let config = TokenConfig { module: scratch.module().to_owned(), label: "second".into() };
+            assert_eq!(
+                Token::open(&config, &scratch.pin()).unwrap_err(),
+                TokenError::WrongPin { label: "second".into() }
+            );
+            assert_eq!(Token::open(&config, &pin()).unwrap().identity().label, "second");
+        });
+    }
+
+    #[test]
+    fn a_pin_that_the_token_would_refuse_changes_nothing() {
+        with_scratch_token(
+            "provision::tests::a_pin_that_the_token_would_refuse_changes_nothing",
+            |scratch| {
+                let short = Pin::new("123".into());
+                let refused = Err(TokenError::PinLength { shortest: 4, longest: 255 });
+                assert_eq!(initialise_token(scratch.module(), "new", &scratch.so_pin(), &short), refused);
+                assert_eq!(initialise_token(scratch.module(), "new", &short, &scratch.pin()), refused);
+                initialise_token(scratch.module(), "new", &scratch.so_pin(), &scratch.pin()).unwrap();
+            },
+        );
+    }
+
+    #[test]
+    fn a_label_of_a_token_is_one_to_thirty_two_bytes() {
+        with_scratch_token("provision::tests::a_label_of_a_token_is_one_to_thirty_two_bytes", |scratch| {
+            for label in [String::new(), "x".repeat(33), "a\nb".into()] {
+                assert_eq!(
+                    initialise_token(scratch.module(), &label, &scratch.so_pin(), &scratch.pin()),
+                    Err(TokenError::UnusableLabel { label, longest: 32 })
+                );
+            }
+            let longest = "x".repeat(32);
+            initialise_token(scratch.module(), &longest, &scratch.so_pin(), &scratch.pin()).unwrap();
+        });
+    }
+}

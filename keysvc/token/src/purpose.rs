@@ -1,0 +1,213 @@
+//! One key, one purpose: the token refuses each kind of key every operation but its own.
+
+use cryptoki::error::Result;
+use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::ekdf::AesCbcDeriveParams;
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use cryptoki::types::Ulong;
+
+use crate::attribute::{class_of, read_one, template};
+use crate::error::fault;
+use crate::object::{ObjectId, resolve};
+use crate::profile::{Half, KeyKind, Life, Shape};
+use crate::scratch::with_scratch_token;
+use crate::transport::oaep;
+
+/// An operation as PKCS#11 has it, with the mechanism that fits the shape best.
+type Operation = (&'static str, fn(&Session, Shape, ObjectHandle) -> Result<()>);
+
+const OPERATIONS: [Operation; 7] = [
+    ("encrypt", |s, shape, key| s.encrypt(&cipher(shape), key, &[0; 16]).map(drop)),
+    ("decrypt", |s, shape, key| s.decrypt(&cipher(shape), key, &vec![0; cipher_length(shape)]).map(drop)),
+    ("sign", |s, shape, key| s.sign(&signature(shape), key, &[0; 32]).map(drop)),
+    ("verify", |s, shape, key| s.verify(&signature(shape), key, &[0; 32], &vec![0; signature_length(shape)])),
+    ("wrap", |s, shape, key| s.wrap_key(&wrapping(shape), key, extractable(s)?).map(drop)),
+    ("unwrap", |s, shape, key| s.unwrap_key(&wrapping(shape), key, &[0; 24], &anything()).map(drop)),
+    ("derive", |s, _, key| {
+        let mechanism = Mechanism::AesCbcEncryptData(AesCbcDeriveParams::new([0; 16], &[0; 16]));
+        let mut template = anything();
+        template.push(Attribute::ValueLen(Ulong::new(16)));
+        s.derive_key(&mechanism, key, &template).map(drop)
+    }),
+];
+
+fn cipher(shape: Shape) -> Mechanism<'static> {
+    if shape == Shape::Rsa3072 { oaep() } else { Mechanism::AesCbc([0; 16]) }
+}
+
+fn cipher_length(shape: Shape) -> usize {
+    if shape == Shape::Rsa3072 { 384 } else { 16 }
+}
+
+fn signature(shape: Shape) -> Mechanism<'static> {
+    match shape {
+        Shape::Aes128 | Shape::Aes256 => Mechanism::AesCMac,
+        Shape::EcP256 => Mechanism::Ecdsa,
+        Shape::Rsa3072 => Mechanism::Sha256RsaPkcs,
+    }
+}
+
+fn signature_length(shape: Shape) -> usize {
+    match shape {
+        Shape::Aes128 | Shape::Aes256 => 16,
+        Shape::EcP256 => 64,
+        Shape::Rsa3072 => 384,
+    }
+}
+
+fn wrapping(shape: Shape) -> Mechanism<'static> {
+    if shape == Shape::Rsa3072 { oaep() } else { Mechanism::AesKeyWrap }
+}
+
+/// A session key that may be wrapped.
+fn extractable(session: &Session) -> Result<ObjectHandle> {
+    session.generate_key(
+        &Mechanism::AesKeyGen,
+        &[Attribute::Token(false), Attribute::Extractable(true), Attribute::ValueLen(Ulong::new(16))],
+    )
+}
+
+fn anything() -> Vec<Attribute> {
+    vec![
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::Token(false),
+    ]
+}
+
+/// The operations of a kind's own secret half.
+fn own(kind: KeyKind) -> &'static [&'static str] {
+    match kind {
+        KeyKind::CardMaster => &["derive"],
+        KeyKind::Storage => &["wrap", "unwrap"],
+        KeyKind::Transport => &["wrap"],
+        KeyKind::Wrapping => &["unwrap"],
+        KeyKind::CardKey
+        | KeyKind::ValueSigning
+        | KeyKind::ServiceStatement
+        | KeyKind::Checkpoint
+        | KeyKind::Approval
+        | KeyKind::Statement => &["sign"],
+    }
+}
+
+fn make(session: &Session, kind: KeyKind, id: ObjectId) -> ObjectHandle {
+    let profile = kind.profile();
+    let mut ordered = template(profile, Half::Secret, &[]);
+    ordered.push(Attribute::Id(id.0.to_vec()));
+    session.generate_key(&Mechanism::AesKeyGen, &ordered).map_err(fault).unwrap()
+}
+
+#[test]
+fn each_key_does_its_own_work_and_no_other() {
+    with_scratch_token("purpose::each_key_does_its_own_work_and_no_other", |scratch| {
+        let token = scratch.open();
+        for (number, kind) in (1..).zip(KeyKind::ALL) {
+            let id = ObjectId([number; 16]);
+            let shape = kind.profile().shape;
+            if kind.profile().life == Life::Token {
+                token.generate(kind, id, kind.name()).unwrap();
+            }
+            token
+                .with_session(|session| {
+                    let key = match kind.profile().life {
+                        Life::Token => resolve(session, kind, Half::Secret, id)?,
+                        Life::Session => make(session, kind, id),
+                    };
+                    for (name, operation) in OPERATIONS {
+                        // A session of its own, so that one refused operation does not stay open for the next.
+                        let session = token.open_session()?;
+                        let answer = operation(&session, shape, key);
+                        if !own(kind).contains(&name) {
+                            assert!(answer.is_err(), "a {kind} key was let {name}");
+                            let error = answer.map_err(fault).unwrap_err();
+                            assert!(!error.is_fatal(), "{kind} {name}: {error}");
+                        } else if name != "unwrap" {
+                            // Unwrapping zeros fails whatever the key; its own tests show that it works.
+                            assert!(answer.is_ok(), "a {kind} key was not let {name}: {answer:?}");
+                        }
+                    }
+                    Ok(())
+                })
+                .unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_public_half_does_nothing_but_verify() {
+    with_scratch_token("purpose::a_public_half_does_nothing_but_verify", |scratch| {
+        let token = scratch.open();
+        for (number, kind) in (1..).zip([KeyKind::ValueSigning, KeyKind::Wrapping]) {
+            let id = ObjectId([number; 16]);
+            token.generate(kind, id, kind.name()).unwrap();
+            token
+                .with_session(|session| {
+                    let public = resolve(session, kind, Half::Public, id)?;
+                    for (name, operation) in OPERATIONS {
+                        let session = token.open_session()?;
+                        let error = operation(&session, kind.profile().shape, public).unwrap_err();
+                        if (kind, name) == (KeyKind::ValueSigning, "verify") {
+                            // Its own work: it says that the signature of zeros is none.
+                            assert_eq!(crate::error::code_name(code(&error)), "CKR_SIGNATURE_INVALID");
+                        } else {
+                            assert_ne!(crate::error::code_name(code(&error)), "CKR_SIGNATURE_INVALID");
+                        }
+                    }
+                    Ok(())
+                })
+                .unwrap();
+        }
+    });
+}
+
+fn code(error: &cryptoki::error::Error) -> cryptoki::error::RvError {
+    match error {
+        cryptoki::error::Error::Pkcs11(code, _) => *code,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn no_key_on_the_token_can_be_read_changed_copied_or_wrapped_out() {
+    with_scratch_token("purpose::no_key_on_the_token_can_be_read_changed_copied_or_wrapped_out", |scratch| {
+        let token = scratch.open();
+        for (number, kind) in
+            (1..).zip(KeyKind::ALL.into_iter().filter(|kind| kind.profile().life == Life::Token))
+        {
+            let id = ObjectId([number; 16]);
+            token.generate(kind, id, kind.name()).unwrap();
+            token
+                .with_session(|session| {
+                    let key = resolve(session, kind, Half::Secret, id)?;
+                    let value = match kind.profile().shape {
+                        Shape::Rsa3072 => AttributeType::PrivateExponent,
+                        _ => AttributeType::Value,
+                    };
+                    assert_eq!(read_one(session, key, value)?, None, "{kind}");
+                    assert!(session.update_attributes(key, &[Attribute::Label(vec![b'x'])]).is_err());
+                    assert!(session.update_attributes(key, &[Attribute::Extractable(true)]).is_err());
+                    assert!(session.copy_object(key, &[Attribute::Token(false)]).is_err(), "{kind}");
+                    let wrapping = session
+                        .generate_key(
+                            &Mechanism::AesKeyGen,
+                            &[
+                                Attribute::Token(false),
+                                Attribute::Wrap(true),
+                                Attribute::ValueLen(Ulong::new(32)),
+                            ],
+                        )
+                        .map_err(fault)?;
+                    assert!(session.wrap_key(&Mechanism::AesKeyWrap, wrapping, key).is_err(), "{kind}");
+                    assert!(session.wrap_key(&Mechanism::AesKeyWrapPad, wrapping, key).is_err(), "{kind}");
+                    assert_eq!(
+                        read_one(session, key, AttributeType::Class)?,
+                        Some(Attribute::Class(class_of(kind.profile(), Half::Secret)))
+                    );
+                    Ok(())
+                })
+                .unwrap();
+        }
+    });
+}
