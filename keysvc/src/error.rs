@@ -1,1 +1,115 @@
-//! error
+//! Faults: what is the service's affair, never the caller's. Outside they are one of three refusals, written in
+//! `keeper::endpoint` alone; inside, the whole chain goes to the log.
+
+use crate::{config::ConfigError, front::FrontFault, keeper::ledger::{AnchorFault, LedgerFault}};
+use keysvc_policies::PolicyError;
+use keysvc_token::TokenError;
+use std::{fmt::Write as _, process::ExitCode};
+
+/// A fault of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The configuration or another file of the operator's.
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The token.
+    #[error("token: {0}")]
+    Token(#[from] TokenError),
+    /// The store.
+    #[error("store: {0}")]
+    Ledger(#[from] LedgerFault),
+    /// The anchor.
+    #[error("anchor: {0}")]
+    Anchor(#[from] AnchorFault),
+    /// The policies.
+    #[error("policies: {0}")]
+    Policy(#[from] PolicyError),
+    /// The front.
+    #[error("front: {0}")]
+    Front(#[from] FrontFault),
+    /// What was found at the start does not agree with the log; serving would be wrong.
+    #[error("refusing to serve: {0}")]
+    Refusing(String),
+    /// Something that cannot be, was.
+    #[error("broken invariant: {0}")]
+    Invariant(&'static str),
+    /// The operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// The keeper's exit codes; the parent and systemd read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Something the operator must mend: configuration, manifest, anchor. Not restarted.
+    Refusing = 3,
+    /// The token is gone or its handles died. Restarted.
+    Token = 10,
+    /// A commit failed or its outcome is unknown. Restarted.
+    Store = 11,
+    /// A broken invariant. Restarted.
+    Invariant = 12,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Fault {
+    /// Whether the process must end: what it holds in memory cannot be trusted or used any more.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Token(error) => error.is_fatal(),
+            Self::Ledger(fault) => fault.ends_the_keeper(),
+            Self::Policy(_) => false,
+            Self::Anchor(_)
+            | Self::Config(_)
+            | Self::Front(_)
+            | Self::Refusing(_)
+            | Self::Invariant(_)
+            | Self::Io { .. } => true,
+        }
+    }
+
+    /// The exit code of a process that ends by it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Token(error) if error.is_fatal() => Exit::Token,
+            Self::Anchor(AnchorFault::File { .. }) => Exit::Store,
+            Self::Anchor(_) => Exit::Refusing,
+            Self::Ledger(
+                LedgerFault::Newer { .. }
+                | LedgerFault::Foreign { .. }
+                | LedgerFault::InUse { .. },
+            ) => Exit::Refusing,
+            Self::Ledger(_) | Self::Io { .. } => Exit::Store,
+            Self::Invariant(_) => Exit::Invariant,
+            Self::Config(_) | Self::Front(_) | Self::Refusing(_) | Self::Policy(_) | Self::Token(_) => Exit::Refusing,
+        }
+    }
+
+    /// The whole chain of causes on one line, for the log.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                // Writing to a string cannot fail.
+                let _ = write!(text, ": {cause_text}");
+            }
+            source = cause.source();
+        }
+        text
+    }
+}

@@ -5,9 +5,12 @@
 //! See docs/ARCHITECTURE.md for the way of a request.
 
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod front;
 pub mod keeper;
 pub mod link;
+pub mod output;
+pub mod program;
 pub mod supervisor;
 pub mod telemetry;

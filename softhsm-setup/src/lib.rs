@@ -1,1 +1,21 @@
-//! Placeholder until the first types land.
+//! Makes all that a development site of keysvc needs, under one folder: SoftHSM tokens, a PKI, configuration and the
+//! founding file.
+//!
+//! Apart from the service because it holds what a service never does: the site CA's key and everybody's PINs. Used by
+//! the `softhsm-setup` command, by the demo and by the tests. Not for production: a real site's officers bring
+//! their own cards, and its CA is its own.
+//!
+//! It starts no service and signs nothing in an officer's name.
+
+mod claim;
+mod config;
+mod error;
+pub mod pki;
+mod private;
+mod roster;
+mod site;
+pub mod softhsm;
+pub mod token;
+
+pub use error::SetupError;
+pub use site::{Home, Site, SitePlan, TRUST_DOMAIN, lay_out};

@@ -1,2 +1,163 @@
-//! Entry point.
-fn main() {}
+//! `softhsm-setup`: makes a development site, or finds `SoftHSM`.
+//!
+//! Exit codes: 0 done, 2 asked wrongly, 4 this machine does not do it.
+
+mod output;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use keysvc_protocol::bytes::Digest;
+use output::Output;
+use softhsm_setup::{
+    SetupError, Site, SitePlan, lay_out, softhsm,
+    token::{self, PersonaKey, TokenOrder},
+};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+const DONE: u8 = 0;
+const USAGE: u8 = 2;
+const UNAVAILABLE: u8 = 4;
+
+/// The site's policies as shipped.
+const SITE_CEDAR: &str = include_str!("../../policies/cedar/site.cedar");
+
+/// Makes SoftHSM tokens, a development PKI and configuration for keysvc
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Make a development site in a folder that is not there yet or is empty
+    Dev(Dev),
+    /// Print where SoftHSM's PKCS#11 module is
+    Find,
+    /// Make one token in the folder that the environment names, and print its public keys (TOML)
+    #[command(hide = true)]
+    Persona(Persona),
+}
+
+#[derive(clap::Args)]
+struct Dev {
+    /// The folder
+    dir: PathBuf,
+    /// The port the service will listen on, on 127.0.0.1
+    #[arg(long, default_value_t = 8443, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// The digest of the policies, 64 hexadecimal digits, as `keysvc check-config` prints it
+    #[arg(long, value_name = "HEX", requires = "site_cedar")]
+    policy_digest: Option<Digest>,
+    /// The site's policies; the shipped ones if left out
+    #[arg(long, value_name = "FILE")]
+    site_cedar: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Persona {
+    #[arg(long)]
+    module: PathBuf,
+    #[arg(long)]
+    label: String,
+    #[arg(long)]
+    pin_file: PathBuf,
+    #[arg(long)]
+    so_pin_file: PathBuf,
+    #[arg(long = "key")]
+    keys: Vec<KeyArgument>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyArgument {
+    Approval,
+    Statement,
+    Wrapping,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Clap's exit codes are this program's: 0 for help and version, 2 for anything else.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { DONE });
+        }
+    };
+    let mut output = Output::standard();
+    let done = match arguments.verb {
+        Verb::Dev(dev) => make_site(&dev, &mut output),
+        Verb::Find => find(&mut output),
+        Verb::Persona(persona) => make_token(persona, &mut output),
+    };
+    match done {
+        Ok(()) => ExitCode::from(DONE),
+        Err(error) => {
+            output.note(format_args!("softhsm-setup: {error}"));
+            ExitCode::from(if error.is_usage() { USAGE } else { UNAVAILABLE })
+        }
+    }
+}
+
+fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
+    let site_cedar = match &dev.site_cedar {
+        Some(path) => fs::read_to_string(path).map_err(read(path))?,
+        None => SITE_CEDAR.to_owned(),
+    };
+    let plan = SitePlan {
+        module: softhsm::find_or_install(output.notes())?,
+        program: env::current_exe().map_err(read(Path::new("/proc/self/exe")))?,
+        port: dev.port,
+        policy_digest: dev.policy_digest.unwrap_or(Digest::new([0; 32])),
+        site_cedar,
+    };
+    let site = lay_out(&dev.dir, &plan)?;
+    if dev.policy_digest.is_none() {
+        next_for_policy(&site, output);
+    }
+    said(output.data(&format!("{}\n", site.folder().display())))
+}
+
+/// Says what to do about the policy digest, which only the service can compute.
+fn next_for_policy(site: &Site, output: &mut Output) {
+    output.note(format_args!(
+        "The policy digest in {} is still zero: before an officer signs it, put there what 'keysvc check-config' \
+         prints for {}",
+        site.founding().display(),
+        site.service_config().display()
+    ));
+}
+
+fn find(output: &mut Output) -> Result<(), SetupError> {
+    let module = softhsm::find().ok_or_else(|| softhsm::missing("looked in the usual places only"))?;
+    said(output.data(&format!("{}\n", module.display())))
+}
+
+fn make_token(persona: Persona, output: &mut Output) -> Result<(), SetupError> {
+    let keys = persona.keys.into_iter().map(|key| match key {
+        KeyArgument::Approval => PersonaKey::Approval,
+        KeyArgument::Statement => PersonaKey::Statement,
+        KeyArgument::Wrapping => PersonaKey::Wrapping,
+    });
+    let order = TokenOrder {
+        module: persona.module,
+        label: persona.label,
+        pin_file: persona.pin_file,
+        so_pin_file: persona.so_pin_file,
+        keys: keys.collect(),
+    };
+    said(output.data(&token::make(&order)?.to_text()?))
+}
+
+fn said(written: std::io::Result<()>) -> Result<(), SetupError> {
+    written.map_err(|source| SetupError::File { verb: "write", path: "stdout".into(), source })
+}
+
+fn read(path: &Path) -> impl FnOnce(std::io::Error) -> SetupError {
+    let path = path.to_owned();
+    move |source| SetupError::File { verb: "read", path, source }
+}

@@ -1,2 +1,33 @@
-//! Entry point.
-fn main() {}
+//! Command line of the people and machines that use keysvc over the network.
+//!
+//! Every call goes through the client library, which believes nothing that does not follow from the trust file. This
+//! program reads what is typed and shows what came back; it decides nothing about who may do what.
+
+mod args;
+mod command;
+mod confirm;
+mod fault;
+mod founding_text;
+mod key_view;
+mod money;
+mod new_file;
+mod output;
+mod pin;
+#[cfg(test)]
+mod sample;
+mod shown;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let mut output = output::Output::new(anstream::stdout().lock(), args.json);
+    match command::run_to_end(args, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            output::complain(&fault, fault.next());
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}

@@ -1,2 +1,5 @@
-//! Entry point.
-fn main() {}
+//! `cargo demo`.
+
+fn main() -> std::process::ExitCode {
+    keysvc_tests::demo::run()
+}

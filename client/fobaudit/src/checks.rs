@@ -1,0 +1,486 @@
+//! What the payload of each kind of leaf must say, one file for each kind.
+//!
+//! Each takes a payload that was proved to be its leaf's, and remembers only what later leaves depend on: open
+//! intents, exchanges, and the last update of each purse.
+
+mod card;
+mod key;
+mod record;
+mod statement;
+mod station;
+mod value;
+
+pub(crate) use value::check_update;
+
+use crate::{
+    finding::{Findings, Problem},
+    founding_check::Founded,
+    walk::Visitor,
+};
+use keysvc_protocol::{
+    cbor,
+    checkpoint::Origin,
+    leaf::{LeafEntry, LeafKind},
+    receipt::LEAF_PAYLOAD_LEN_MAX,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// All kinds of leaves, in the order of their numbers.
+pub(crate) const KINDS: [(LeafKind, &str); 11] = [
+    (LeafKind::Founding, "founding"),
+    (LeafKind::Start, "start"),
+    (LeafKind::KeyIntent, "key intent"),
+    (LeafKind::KeyOutcome, "key outcome"),
+    (LeafKind::StationOpened, "station opened"),
+    (LeafKind::CardKeysDerived, "card keys derived"),
+    (LeafKind::ValueUpdated, "value updated"),
+    (LeafKind::EntriesRead, "entries read"),
+    (LeafKind::Refused, "refused"),
+    (LeafKind::RefusalsCounted, "refusals counted"),
+    (LeafKind::RollbackShown, "rollback shown"),
+];
+
+/// How many leaves there were of one kind, and how far they could be checked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Count {
+    /// Leaves of the kind.
+    pub(crate) leaves: u64,
+    /// Of these, payloads whose content was checked.
+    pub(crate) checked: u64,
+    /// Of these, payloads that are withheld, or are not proved to be their leaf's: content not checked.
+    pub(crate) not_checked: u64,
+}
+
+/// What the checks of payloads know and counted.
+#[derive(Debug)]
+pub(crate) struct Checks<'f> {
+    founded: &'f Founded,
+    origin: &'f Origin,
+    counts: [Count; KINDS.len()],
+    statements: u64,
+    keys: key::Keys,
+    stations: station::Stations,
+    purses: value::Purses,
+}
+
+impl<'f> Checks<'f> {
+    /// The checks of the log that this founding began.
+    pub(crate) fn new(founded: &'f Founded, origin: &'f Origin) -> Self {
+        Self {
+            founded,
+            origin,
+            counts: [Count::default(); KINDS.len()],
+            statements: 0,
+            keys: key::Keys::new(&founded.keys),
+            stations: station::Stations::default(),
+            purses: value::Purses::default(),
+        }
+    }
+
+    /// The counts, kind by kind.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, Count)> {
+        KINDS.into_iter().zip(self.counts).map(|((_, name), count)| (name, count))
+    }
+
+    /// Statements whose signatures were verified.
+    pub(crate) const fn statements(&self) -> u64 {
+        self.statements
+    }
+
+    /// Purses that were followed from update to update.
+    pub(crate) fn purses(&self) -> usize {
+        self.purses.len()
+    }
+
+    /// Steps between two updates of a purse that withheld updates lie in, so that the chain is not checked there.
+    pub(crate) const fn unlinked(&self) -> u64 {
+        self.purses.unlinked()
+    }
+
+    /// Intents to make a key that no outcome followed, by leaf.
+    pub(crate) fn open_intents(&self) -> Vec<(u64, String)> {
+        self.keys.open_intents()
+    }
+
+    fn check(&mut self, entry: &LeafEntry, payload: &[u8]) -> Result<(), Problem> {
+        let founded = self.founded;
+        match entry.kind {
+            // Leaf 0 was proved before the walk began.
+            LeafKind::Founding if entry.index == 0 => Ok(()),
+            LeafKind::Founding => Err(Problem::SecondFounding),
+            LeafKind::Start => record::start(founded, payload),
+            LeafKind::KeyIntent => self.keys.intent(entry.index, &decode(payload)?),
+            LeafKind::KeyOutcome => self.keys.outcome(decode(payload)?),
+            LeafKind::StationOpened => {
+                self.stations.opened(founded, entry, &decode(payload)?)?;
+                self.count_statement();
+                Ok(())
+            }
+            LeafKind::CardKeysDerived => {
+                self.stations.derived(&card::Site { founded, keys: &self.keys }, entry, &decode(payload)?)?;
+                self.count_statement();
+                Ok(())
+            }
+            LeafKind::ValueUpdated => {
+                self.purses.updated(founded, entry, &decode(payload)?)?;
+                self.count_statement();
+                Ok(())
+            }
+            LeafKind::EntriesRead => record::entries_read(founded, payload),
+            LeafKind::Refused => record::refused(payload),
+            LeafKind::RefusalsCounted => record::refusals_counted(payload),
+            LeafKind::RollbackShown => record::rollback_shown(founded, self.origin, payload),
+        }
+    }
+
+    fn count_statement(&mut self) {
+        self.statements = self.statements.saturating_add(1);
+    }
+
+    fn not_seen(&mut self, entry: &LeafEntry) {
+        match entry.kind {
+            LeafKind::KeyIntent => self.keys.intent_not_seen(entry.index),
+            LeafKind::StationOpened => self.stations.opening_not_seen(),
+            LeafKind::ValueUpdated => self.purses.update_not_seen(),
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, kind: LeafKind, seen: bool) {
+        let place = KINDS.iter().position(|(known, _)| *known == kind);
+        let Some(count) = place.and_then(|place| self.counts.get_mut(place)) else { return };
+        count.leaves = count.leaves.saturating_add(1);
+        let part = if seen { &mut count.checked } else { &mut count.not_checked };
+        *part = part.saturating_add(1);
+    }
+}
+
+impl Visitor for Checks<'_> {
+    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
+        self.count(entry.kind, payload.is_some());
+        let Some(payload) = payload else { return self.not_seen(entry) };
+        if let Err(problem) = self.check(entry, payload) {
+            findings.leaf(entry.index, problem);
+        }
+    }
+}
+
+/// Decodes a payload as its kind's.
+pub(crate) fn decode<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Result<T, Problem> {
+    Ok(cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        finding::{Finding, KeyProblem, Problem, StationProblem, ValueProblem},
+        sample::{SPARE_KEY, Sample, TERMINAL_KEY, TestKey, later_key, start},
+    };
+    use keysvc_protocol::{
+        bytes::{Blob, Digest, PreviousUpdate},
+        checkpoint::SignedCheckpoint,
+        cose::{CoseError, Kind},
+        founding::PrincipalKind,
+        leaf::{EntriesReadLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafKind, RollbackLeaf},
+        request::{Operation, ValueOperation},
+        schema::Schema,
+        value::{ValueError, ValueUpdate},
+    };
+
+    fn found(sample: &Sample) -> Vec<Finding> {
+        sample.verify().findings.kept().to_vec()
+    }
+
+    fn at(index: u64, problem: impl Into<Problem>) -> Vec<Finding> {
+        vec![Finding { leaf: Some(index), problem: problem.into() }]
+    }
+
+    /// What is found in a good log whose last leaf is a value update altered so.
+    fn found_in_update(alter: impl FnOnce(&mut ValueUpdate)) -> Vec<Finding> {
+        let mut sample = Sample::good();
+        sample.update(alter);
+        found(&sample)
+    }
+
+    #[test]
+    fn a_sequence_that_jumps_is_found_once() {
+        let mut sample = Sample::good();
+        sample.update(|update| update.seq = 4);
+        sample.update(|_| {});
+        assert_eq!(found(&sample), at(6, ValueProblem::Sequence { expected: 3, found: 4 }));
+    }
+
+    #[test]
+    fn a_sequence_number_that_comes_twice_is_found() {
+        let expected = at(6, ValueProblem::Sequence { expected: 3, found: 2 });
+        assert_eq!(found_in_update(|update| update.seq = 2), expected);
+    }
+
+    #[test]
+    fn a_purse_that_begins_in_the_middle_is_found() {
+        let mut sample = Sample::good();
+        sample.update(|update| update.card = "04000000000009".parse().unwrap());
+        assert_eq!(found(&sample), at(6, ValueProblem::Sequence { expected: 1, found: 3 }));
+    }
+
+    #[test]
+    fn a_balance_that_does_not_continue_the_purse_is_found() {
+        let alter = |update: &mut ValueUpdate| {
+            update.balance_before = 4500;
+            update.balance_after = 6500;
+        };
+        assert_eq!(found_in_update(alter), at(6, ValueProblem::Balance { expected: 4000, found: 4500 }));
+    }
+
+    #[test]
+    fn a_link_to_another_update_is_found() {
+        let alter = |update: &mut ValueUpdate| update.previous = PreviousUpdate::new([1; 16]);
+        assert_eq!(found_in_update(alter), at(6, ValueProblem::Link));
+    }
+
+    #[test]
+    fn an_update_that_differs_from_the_statement_is_found() {
+        let mut sample = Sample::good();
+        let mut leaf = sample.update_leaf(TERMINAL_KEY, |_| {});
+        let asked_more = sample.update_leaf(TERMINAL_KEY, |update| {
+            update.amount = 2500;
+            update.balance_after = 6500;
+        });
+        leaf.statement = asked_more.statement;
+        sample.push(LeafKind::ValueUpdated, &leaf);
+        assert_eq!(found(&sample), at(6, ValueProblem::NotAsAsked("amount")));
+    }
+
+    #[test]
+    fn a_statement_by_another_terminals_key_is_found() {
+        let mut sample = Sample::good();
+        let leaf = sample.update_leaf(SPARE_KEY, |_| {});
+        sample.push(LeafKind::ValueUpdated, &leaf);
+        let expected = Problem::Statement {
+            operation: Operation::ValueUpdate,
+            name: "terminal-1".parse().unwrap(),
+            why: CoseError::WrongKey,
+        };
+        assert_eq!(found(&sample), at(6, expected));
+    }
+
+    #[test]
+    fn a_terminal_of_another_organisation_is_found() {
+        let mut sample = Sample::good();
+        let leaf = sample.update_leaf(SPARE_KEY, |update| update.terminal = "terminal-2".parse().unwrap());
+        sample.push(LeafKind::ValueUpdated, &leaf);
+        let expected = ValueProblem::OtherOrganisation {
+            terminal: "terminal-2".parse().unwrap(),
+            of: "museum".parse().unwrap(),
+            programme_of: "cafe".parse().unwrap(),
+        };
+        assert_eq!(found(&sample), at(6, expected));
+    }
+
+    #[test]
+    fn a_terminal_that_is_a_station_is_found() {
+        let expected =
+            Problem::NotEnrolled { name: "station-1".parse().unwrap(), kind: PrincipalKind::Terminal };
+        let alter = |update: &mut ValueUpdate| update.terminal = "station-1".parse().unwrap();
+        assert_eq!(found_in_update(alter), at(6, expected));
+    }
+
+    #[test]
+    fn amounts_and_balances_past_the_profiles_limits_are_found() {
+        let load = |amount: u64| {
+            move |update: &mut ValueUpdate| {
+                update.amount = amount;
+                update.balance_after = update.balance_before + amount;
+            }
+        };
+        let past = |what, found, limit| at(6, ValueProblem::PastLimit { what, found, limit });
+        assert_eq!(found_in_update(load(10_001)), past("the load", 10_001, 10_000));
+        let mut sample = Sample::good();
+        sample.update(load(10_000));
+        sample.update(load(1001));
+        let expected = ValueProblem::PastLimit { what: "the balance after", found: 15_001, limit: 15_000 };
+        assert_eq!(found(&sample), at(7, expected));
+        let mut sample = Sample::good();
+        sample.update(load(10_000));
+        sample.update(|update| {
+            update.operation = ValueOperation::Debit;
+            update.amount = 5001;
+            update.balance_after = 8999;
+        });
+        assert_eq!(
+            found(&sample),
+            at(7, ValueProblem::PastLimit { what: "the debit", found: 5001, limit: 5000 })
+        );
+    }
+
+    #[test]
+    fn another_currency_purse_time_or_flag_than_the_founding_allows_is_found() {
+        let currency = ValueProblem::Currency { expected: 978, found: 840 };
+        assert_eq!(found_in_update(|update| update.currency = 840), at(6, currency));
+        assert_eq!(found_in_update(|update| update.flags = 0), at(6, ValueProblem::NoSessionFlag));
+        assert_eq!(found_in_update(|update| update.issued_at_ms += 1), at(6, ValueProblem::OtherTime));
+        assert_eq!(found_in_update(|update| update.expires_at_ms = 1), at(6, ValueProblem::BornExpired));
+        let first = |update: &mut ValueUpdate| {
+            *update = ValueUpdate {
+                purse: 2,
+                seq: 1,
+                previous: PreviousUpdate::new([0; 16]),
+                balance_before: 0,
+                balance_after: 2000,
+                ..update.clone()
+            };
+        };
+        assert_eq!(found_in_update(first), at(6, ValueProblem::NoPurse(2)));
+        let programme = ValueProblem::NoProgramme("tea".parse().unwrap());
+        assert_eq!(found_in_update(|update| update.programme = "tea".parse().unwrap()), at(6, programme));
+    }
+
+    #[test]
+    fn an_update_that_does_not_add_up_is_found() {
+        let expected = at(6, ValueProblem::Update(ValueError::Arithmetic));
+        assert_eq!(found_in_update(|update| update.balance_after += 1), expected);
+    }
+
+    #[test]
+    fn a_root_that_is_not_over_the_keys_asked_for_is_found() {
+        let mut sample = Sample::good();
+        let mut leaf = sample.derived(1, 2);
+        leaf.root = Digest::new([1; 32]);
+        sample.push(LeafKind::CardKeysDerived, &leaf);
+        assert_eq!(found(&sample), at(6, StationProblem::Root));
+    }
+
+    #[test]
+    fn a_count_that_is_not_cards_times_slots_is_found() {
+        let mut sample = Sample::good();
+        let mut leaf = sample.derived(1, 2);
+        leaf.count = 3;
+        sample.push(LeafKind::CardKeysDerived, &leaf);
+        assert_eq!(found(&sample), at(6, StationProblem::Count { count: 3, asked: 4 }));
+    }
+
+    #[test]
+    fn card_keys_need_an_open_exchange_and_a_statement_of_their_own() {
+        let mut sample = Sample::good();
+        let replayed = sample.derived(1, 1);
+        sample.push(LeafKind::CardKeysDerived, &replayed);
+        assert_eq!(found(&sample), at(6, StationProblem::StatementTwice));
+        let mut sample = Sample::good();
+        let unopened = sample.derived(9, 2);
+        sample.push(LeafKind::CardKeysDerived, &unopened);
+        assert_eq!(found(&sample), at(6, StationProblem::NotOpen));
+        let mut sample = Sample::good();
+        let late = sample.derived(1, 2);
+        sample.push_at(sample.next_time() + 3_600_000, LeafKind::CardKeysDerived, &late);
+        assert_eq!(found(&sample), at(6, StationProblem::NotOpen));
+    }
+
+    #[test]
+    fn an_exchange_that_was_opened_before_is_found() {
+        let mut sample = Sample::good();
+        sample.open_station(1);
+        assert_eq!(found(&sample), at(6, StationProblem::OpenedTwice));
+    }
+
+    #[test]
+    fn a_start_under_other_policies_is_found() {
+        let mut sample = Sample::good();
+        sample.push(LeafKind::Start, &start(92));
+        assert_eq!(found(&sample), at(6, Problem::OtherPolicy));
+    }
+
+    #[test]
+    fn a_payload_of_another_kind_is_found() {
+        let mut sample = Sample::good();
+        sample.push(LeafKind::Refused, &start(91));
+        assert_eq!(found(&sample), at(6, keysvc_protocol::cbor::DecodeError::Malformed));
+    }
+
+    #[test]
+    fn a_second_founding_is_found() {
+        let mut sample = Sample::good();
+        sample.push(LeafKind::Founding, &crate::sample::founding_leaf());
+        assert_eq!(found(&sample), at(6, Problem::SecondFounding));
+    }
+
+    #[test]
+    fn a_read_by_a_stranger_is_found() {
+        let mut sample = Sample::good();
+        let read = |reader: &str| EntriesReadLeaf {
+            schema: Schema,
+            reader: reader.parse().unwrap(),
+            from: 0,
+            to: 6,
+        };
+        sample.push(LeafKind::EntriesRead, &read("auditor-1"));
+        sample.push(LeafKind::EntriesRead, &read("mallory"));
+        assert_eq!(found(&sample), at(7, Problem::Stranger("mallory".parse().unwrap())));
+    }
+
+    fn intent(seed: u8) -> KeyIntentLeaf {
+        let key = later_key("later", seed);
+        KeyIntentLeaf { schema: Schema, id: key.id, kind: key.kind, name: key.name, version: key.version }
+    }
+
+    #[test]
+    fn an_outcome_follows_its_open_intent_and_makes_what_was_intended() {
+        let outcome = |intent, seed| KeyOutcomeLeaf { schema: Schema, intent, key: later_key("later", seed) };
+        let mut sample = Sample::good();
+        sample.push(LeafKind::KeyIntent, &intent(70));
+        sample.push(LeafKind::KeyOutcome, &outcome(6, 70));
+        assert_eq!(found(&sample), []);
+        sample.push(LeafKind::KeyOutcome, &outcome(6, 70));
+        assert_eq!(found(&sample), at(8, KeyProblem::NoIntent { intent: 6 }));
+        let mut sample = Sample::good();
+        sample.push(LeafKind::KeyIntent, &intent(70));
+        sample.push(LeafKind::KeyOutcome, &outcome(6, 71));
+        assert_eq!(found(&sample), at(7, KeyProblem::NotAsIntended { intent: 6 }));
+    }
+
+    #[test]
+    fn an_intent_without_outcome_is_reported_and_is_no_finding() {
+        let mut sample = Sample::good();
+        sample.push(LeafKind::KeyIntent, &intent(70));
+        let verification = sample.verify();
+        assert_eq!(verification.findings.total(), 0);
+        let open = verification.proved.unwrap().open_intents;
+        assert_eq!(open, [(6, "value-signing later version 1".to_owned())]);
+    }
+
+    #[test]
+    fn an_intent_with_the_id_of_another_key_is_found() {
+        let mut sample = Sample::good();
+        let twice = intent(5);
+        sample.push(LeafKind::KeyIntent, &twice);
+        assert_eq!(found(&sample), at(6, KeyProblem::IdTwice(twice.id)));
+    }
+
+    #[test]
+    fn a_rollback_shown_is_a_finding() {
+        let mut sample = Sample::good();
+        let shown = SignedCheckpoint::parse(&sample.note()).unwrap();
+        let principal: keysvc_protocol::name::Name = "terminal-1".parse().unwrap();
+        let leaf = RollbackLeaf { schema: Schema, principal: principal.clone(), shown };
+        sample.push(LeafKind::RollbackShown, &leaf);
+        assert_eq!(found(&sample), at(6, Problem::RollbackShown { shown_by: principal, size: 6 }));
+    }
+
+    #[test]
+    fn a_statement_by_the_services_own_hand_is_found() {
+        let mut sample = Sample::good();
+        let mut leaf = sample.update_leaf(TERMINAL_KEY, |_| {});
+        // Signed with a key of the service's, under the terminal's key identifier.
+        let kind = Kind::Request(Operation::ValueUpdate);
+        let mut forged = TestKey::new(5).sign(kind, sample.genesis().as_bytes(), vec![1, 2, 3]);
+        let claimed = TestKey::new(TERMINAL_KEY).public().identifier();
+        forged[9..17].copy_from_slice(claimed.as_bytes());
+        leaf.statement.0 = Blob::try_from(forged).unwrap();
+        sample.push(LeafKind::ValueUpdated, &leaf);
+        let expected = Problem::Statement {
+            operation: Operation::ValueUpdate,
+            name: "terminal-1".parse().unwrap(),
+            why: CoseError::BadSignature,
+        };
+        assert_eq!(found(&sample), at(6, expected));
+    }
+}

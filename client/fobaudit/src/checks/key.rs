@@ -1,0 +1,67 @@
+//! Keys made after the founding: each outcome follows one open intent, and makes what was intended.
+
+use crate::{
+    finding::{KeyProblem, Problem},
+    key_check::is_sound,
+};
+use keysvc_protocol::{
+    bytes::ObjectIdentifier,
+    key::KeyRecord,
+    leaf::{KeyIntentLeaf, KeyOutcomeLeaf},
+    name::Name,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The keys known so far, and the intents without an outcome.
+#[derive(Debug)]
+pub(super) struct Keys {
+    made: Vec<KeyRecord>,
+    // None for an intent whose payload is withheld: its outcome cannot be compared with it.
+    open: BTreeMap<u64, Option<KeyIntentLeaf>>,
+    ids: BTreeSet<ObjectIdentifier>,
+}
+
+impl Keys {
+    /// The founding's keys.
+    pub(super) fn new(founded: &[KeyRecord]) -> Self {
+        let ids = founded.iter().map(|key| key.id).collect();
+        Self { made: founded.to_vec(), open: BTreeMap::new(), ids }
+    }
+
+    /// The key of this name and version.
+    pub(super) fn find(&self, name: &Name, version: u32) -> Option<&KeyRecord> {
+        self.made.iter().find(|key| key.name == *name && key.version == version)
+    }
+
+    pub(super) fn intent(&mut self, index: u64, intent: &KeyIntentLeaf) -> Result<(), Problem> {
+        self.open.insert(index, Some(intent.clone()));
+        if self.ids.insert(intent.id) { Ok(()) } else { Err(KeyProblem::IdTwice(intent.id).into()) }
+    }
+
+    pub(super) fn intent_not_seen(&mut self, index: u64) {
+        self.open.insert(index, None);
+    }
+
+    pub(super) fn outcome(&mut self, outcome: KeyOutcomeLeaf) -> Result<(), Problem> {
+        let KeyOutcomeLeaf { intent, key, .. } = outcome;
+        let intended = self.open.remove(&intent).ok_or(KeyProblem::NoIntent { intent })?;
+        let as_intended = intended.is_none_or(|intended| {
+            (intended.id, intended.kind, intended.version) == (key.id, key.kind, key.version)
+                && intended.name == key.name
+        });
+        if !as_intended || !is_sound(&key) {
+            return Err(KeyProblem::NotAsIntended { intent }.into());
+        }
+        self.made.push(key);
+        Ok(())
+    }
+
+    /// The intents without an outcome: leaf, and the key in words.
+    pub(super) fn open_intents(&self) -> Vec<(u64, String)> {
+        let words = |intent: &Option<KeyIntentLeaf>| match intent {
+            Some(intent) => format!("{} {} version {}", intent.kind, intent.name, intent.version),
+            None => "withheld".to_owned(),
+        };
+        self.open.iter().map(|(index, intent)| (*index, words(intent))).collect()
+    }
+}

@@ -1,0 +1,41 @@
+//! Leaves that stand for themselves: starts, reads, refusals and rollbacks. Nothing later depends on them.
+
+use super::decode;
+use crate::{finding::Problem, founding_check::Founded};
+use keysvc_protocol::{
+    checkpoint::Origin,
+    leaf::{EntriesReadLeaf, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf},
+};
+
+/// A start runs under the founding's policies; there is no way to change them yet.
+pub(super) fn start(founded: &Founded, payload: &[u8]) -> Result<(), Problem> {
+    let start: StartLeaf = decode(payload)?;
+    if start.policy == founded.founding.policy { Ok(()) } else { Err(Problem::OtherPolicy) }
+}
+
+/// A read is by somebody enrolled.
+pub(super) fn entries_read(founded: &Founded, payload: &[u8]) -> Result<(), Problem> {
+    let read: EntriesReadLeaf = decode(payload)?;
+    if !founded.knows(&read.reader) {
+        return Err(Problem::Stranger(read.reader));
+    }
+    if read.from > read.to { Err(Problem::Range) } else { Ok(()) }
+}
+
+/// A refusal decodes: who, what, why.
+pub(super) fn refused(payload: &[u8]) -> Result<(), Problem> {
+    decode::<RefusedLeaf>(payload).map(|_| ())
+}
+
+/// A count of refusals decodes.
+pub(super) fn refusals_counted(payload: &[u8]) -> Result<(), Problem> {
+    decode::<RefusalsCountedLeaf>(payload).map(|_| ())
+}
+
+/// A rollback is always a finding: loud when the checkpoint shown is this log's own, and no better when it is not.
+pub(super) fn rollback_shown(founded: &Founded, origin: &Origin, payload: &[u8]) -> Result<(), Problem> {
+    let rollback: RollbackLeaf = decode(payload)?;
+    rollback.shown.verify(origin, &founded.checkpoint_key).map_err(Problem::RollbackUnproven)?;
+    let size = rollback.shown.checkpoint().head.size;
+    Err(Problem::RollbackShown { shown_by: rollback.principal, size })
+}

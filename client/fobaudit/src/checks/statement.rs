@@ -1,0 +1,51 @@
+//! The signed request inside a leaf: by the principal that the leaf names, with its enrolled statement key.
+
+use crate::{
+    finding::Problem,
+    founding_check::{Enrolled, Founded},
+};
+use keysvc_protocol::{
+    cbor::{self, REQUEST_LEN_MAX},
+    cose::{Kind, Signed},
+    founding::PrincipalKind,
+    leaf::Statement,
+    name::Name,
+    request::Operation,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Whose statement is expected, as what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller<'a> {
+    /// The principal's name.
+    pub(super) name: &'a Name,
+    /// What it must be enrolled as.
+    pub(super) kind: PrincipalKind,
+    /// What it must have asked for.
+    pub(super) operation: Operation,
+}
+
+/// Verifies a statement and gives the request in it, and the caller's enrolment. Nothing is read before the
+/// signature holds.
+///
+/// # Errors
+/// [`Problem`] when the caller is not enrolled so, or the statement is not its.
+pub(super) fn open<'f, T: Serialize + DeserializeOwned>(
+    founded: &'f Founded,
+    caller: Caller<'_>,
+    statement: &Statement,
+) -> Result<(T, &'f Enrolled), Problem> {
+    let Caller { name, kind, operation } = caller;
+    let stranger = || Problem::NotEnrolled { name: name.clone(), kind };
+    let enrolled = founded.principal(name, kind).ok_or_else(stranger)?;
+    let key = enrolled.statement_key.ok_or_else(stranger)?;
+    let payload = Signed::parse(statement.0.as_bytes())
+        .and_then(|signed| signed.open(Kind::Request(operation), founded.genesis.as_bytes(), &key))
+        .map_err(|why| Problem::Statement { operation, name: name.clone(), why })?;
+    let request = cbor::decode(payload, REQUEST_LEN_MAX).map_err(|why| Problem::StatementForm {
+        operation,
+        name: name.clone(),
+        why,
+    })?;
+    Ok((request, enrolled))
+}

@@ -1,0 +1,211 @@
+//! Value updates: what the terminal asked for, within the profile's limits, each the next of its purse.
+//!
+//! Remembers the last update of each purse, 80 bytes or so, and nothing else of a value leaf.
+
+use super::statement::{self, Caller};
+use crate::{
+    finding::{Problem, ValueProblem},
+    founding_check::Founded,
+};
+use keysvc_protocol::{
+    bytes::PreviousUpdate,
+    card::CardUid,
+    founding::{CardSession, PrincipalKind, Programme, ValueRules},
+    leaf::{LeafEntry, ValueUpdatedLeaf},
+    request::{Operation, UpdateValue, ValueOperation},
+    value::{FLAG_NO_CARD_SESSION, ValueUpdate},
+};
+use std::collections::HashMap;
+
+/// A purse of a card in a programme; the programme by its place in the founding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct PurseId {
+    programme: usize,
+    card: CardUid,
+    purse: u8,
+}
+
+/// What the last update of a purse left behind.
+#[derive(Debug, Clone, Copy)]
+struct Purse {
+    seq: u64,
+    balance: u64,
+    link: PreviousUpdate,
+    // Updates withheld in the whole log until then.
+    withheld: u64,
+}
+
+/// The purses so far.
+#[derive(Debug, Default)]
+pub(super) struct Purses {
+    last: HashMap<PurseId, Purse>,
+    withheld: u64,
+    unlinked: u64,
+}
+
+impl Purses {
+    /// Number of purses.
+    pub(super) fn len(&self) -> usize {
+        self.last.len()
+    }
+
+    /// Steps that could not be checked because withheld updates may lie between.
+    pub(super) const fn unlinked(&self) -> u64 {
+        self.unlinked
+    }
+
+    pub(super) const fn update_not_seen(&mut self) {
+        self.withheld = self.withheld.saturating_add(1);
+    }
+
+    pub(super) fn updated(
+        &mut self,
+        founded: &Founded,
+        entry: &LeafEntry,
+        leaf: &ValueUpdatedLeaf,
+    ) -> Result<(), Problem> {
+        let update = match ValueUpdate::from_payload(leaf.update.as_bytes()) {
+            Ok(update) => update,
+            Err(error) => {
+                self.update_not_seen();
+                return Err(ValueProblem::Update(error).into());
+            }
+        };
+        let (place, _) = founded
+            .programme(&update.programme)
+            .ok_or_else(|| ValueProblem::NoProgramme(update.programme.clone()))?;
+        // Before anything else can fail: one bad update must not make the purse's next ones look bad.
+        let link = ValueUpdate::link(leaf.update.as_bytes());
+        let purse = PurseId { programme: place, card: update.card, purse: update.purse };
+        let standing = self.follow(purse, &update, link);
+        check_alone(founded, entry, leaf, &update)?;
+        Ok(standing?)
+    }
+
+    /// Follows a purse by one update: sequence, balance and link.
+    fn follow(
+        &mut self,
+        purse: PurseId,
+        update: &ValueUpdate,
+        link: PreviousUpdate,
+    ) -> Result<(), ValueProblem> {
+        let now = Purse { seq: update.seq, balance: update.balance_after, link, withheld: self.withheld };
+        let before = self.last.insert(purse, now);
+        let expected = before.map_or(1, |before| before.seq.saturating_add(1));
+        if update.seq != expected {
+            let hidden = self.withheld.saturating_sub(before.map_or(0, |before| before.withheld));
+            if update.seq.checked_sub(expected).is_some_and(|gap| gap <= hidden) {
+                self.unlinked = self.unlinked.saturating_add(1);
+                return Ok(());
+            }
+            return Err(ValueProblem::Sequence { expected, found: update.seq });
+        }
+        // The first update's balance and link are held to zero by the update itself.
+        let Some(before) = before else { return Ok(()) };
+        if update.balance_before != before.balance {
+            return Err(ValueProblem::Balance { expected: before.balance, found: update.balance_before });
+        }
+        if update.previous == before.link { Ok(()) } else { Err(ValueProblem::Link) }
+    }
+}
+
+/// Checks an update by itself, without those of its purse before it.
+///
+/// # Errors
+/// [`Problem`] naming the first check that failed.
+pub(crate) fn check_update(
+    founded: &Founded,
+    entry: &LeafEntry,
+    leaf: &ValueUpdatedLeaf,
+) -> Result<(), Problem> {
+    let update = ValueUpdate::from_payload(leaf.update.as_bytes()).map_err(ValueProblem::Update)?;
+    check_alone(founded, entry, leaf, &update)
+}
+
+fn check_alone(
+    founded: &Founded,
+    entry: &LeafEntry,
+    leaf: &ValueUpdatedLeaf,
+    update: &ValueUpdate,
+) -> Result<(), Problem> {
+    let (_, programme) = founded
+        .programme(&update.programme)
+        .ok_or_else(|| ValueProblem::NoProgramme(update.programme.clone()))?;
+    check_statement(founded, programme, update, leaf)?;
+    check_rules(founded, programme, update)?;
+    Ok(check_times(entry, update)?)
+}
+
+fn check_statement(
+    founded: &Founded,
+    programme: &Programme,
+    update: &ValueUpdate,
+    leaf: &ValueUpdatedLeaf,
+) -> Result<(), Problem> {
+    let caller =
+        Caller { name: &update.terminal, kind: PrincipalKind::Terminal, operation: Operation::ValueUpdate };
+    let (asked, terminal): (UpdateValue, _) = statement::open(founded, caller, &leaf.statement)?;
+    if let Some(difference) = difference(&asked, update) {
+        return Err(ValueProblem::NotAsAsked(difference).into());
+    }
+    if terminal.organisation != programme.organisation {
+        return Err(ValueProblem::OtherOrganisation {
+            terminal: update.terminal.clone(),
+            of: terminal.organisation.clone(),
+            programme_of: programme.organisation.clone(),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// The first field in which an update is not what was asked for.
+fn difference(asked: &UpdateValue, update: &ValueUpdate) -> Option<&'static str> {
+    let fields = [
+        ("programme", asked.programme == update.programme),
+        ("card", asked.card == update.card),
+        ("purse", asked.purse == update.purse),
+        ("operation", asked.operation == update.operation),
+        ("sequence number", asked.expected_seq == update.seq),
+        ("amount", asked.amount == update.amount),
+        ("currency", asked.currency == update.currency),
+        ("balance before", asked.balance_before == update.balance_before),
+        ("transaction number", asked.txn == update.txn),
+    ];
+    fields.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
+}
+
+fn check_rules(founded: &Founded, programme: &Programme, update: &ValueUpdate) -> Result<(), ValueProblem> {
+    if update.currency != programme.currency {
+        return Err(ValueProblem::Currency { expected: programme.currency, found: update.currency });
+    }
+    let rules = founded.profile(&programme.profile, None).and_then(|profile| profile.value.as_ref());
+    let rules =
+        rules.filter(|rules| rules.has_purse(update.purse)).ok_or(ValueProblem::NoPurse(update.purse))?;
+    check_limits(rules, update)?;
+    let said = update.flags & FLAG_NO_CARD_SESSION != 0;
+    if rules.card_session == CardSession::PassiveTag && !said {
+        return Err(ValueProblem::NoSessionFlag);
+    }
+    Ok(())
+}
+
+fn check_limits(rules: &ValueRules, update: &ValueUpdate) -> Result<(), ValueProblem> {
+    let within = |what, found, limit| {
+        if found <= limit { Ok(()) } else { Err(ValueProblem::PastLimit { what, found, limit }) }
+    };
+    match update.operation {
+        ValueOperation::Load => {
+            within("the load", update.amount, rules.load_max)?;
+            within("the balance after", update.balance_after, rules.ceiling)
+        }
+        ValueOperation::Debit => within("the debit", update.amount, rules.debit_max),
+    }
+}
+
+fn check_times(entry: &LeafEntry, update: &ValueUpdate) -> Result<(), ValueProblem> {
+    if update.issued_at_ms != entry.time_ms {
+        return Err(ValueProblem::OtherTime);
+    }
+    if update.expires_at_ms < update.issued_at_ms { Err(ValueProblem::BornExpired) } else { Ok(()) }
+}

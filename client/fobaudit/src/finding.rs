@@ -1,0 +1,398 @@
+//! Findings: what a verification found wrong, leaf by leaf. One list, so that the first reason is the first found.
+//!
+//! What is wrong with leaf 0 is [`FoundingProblem`]'s; nothing here judges, it only names.
+
+use crate::founding_check::FoundingProblem;
+use keysvc_protocol::{
+    bytes::ObjectIdentifier, cbor::DecodeError, checkpoint::CheckpointError, cose::CoseError,
+    founding::PrincipalKind, leaf::LeafError, name::Name, refusal::Forbids, request::Operation,
+    value::ValueError,
+};
+use std::fmt;
+
+/// Most findings that are kept in words; the rest are counted.
+pub(crate) const FINDINGS_MAX: usize = 50;
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    /// Leaf 0 does not found this log.
+    #[error("{0}")]
+    Founding(#[from] FoundingProblem),
+    /// The checkpoint is not one, or not this log's.
+    #[error("{0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// There is no leaf at all.
+    #[error("the folder holds no leaf")]
+    NoLeaves,
+    /// A file of leaves does not decode.
+    #[error("{file} is not a file of leaves: {why}")]
+    LeafFile {
+        /// Its name.
+        file: String,
+        /// Why.
+        why: DecodeError,
+    },
+    /// A file of leaves says that it begins elsewhere than its name does.
+    #[error("{file} says that it begins with leaf {first}")]
+    LeafFileName {
+        /// Its name.
+        file: String,
+        /// Where it says it begins.
+        first: u64,
+    },
+    /// Leaves between two files are not there.
+    #[error("leaves {from} to {last} are missing")]
+    MissingLeaves {
+        /// The first one missing.
+        from: u64,
+        /// The last one missing.
+        last: u64,
+    },
+    /// A leaf stands in another's place.
+    #[error("leaf {found} stands where leaf {expected} must stand")]
+    OutOfOrder {
+        /// The index it must have.
+        expected: u64,
+        /// The index it has.
+        found: u64,
+    },
+    /// The entry is not one, or the payload is another's.
+    #[error("{0}")]
+    Leaf(#[from] LeafError),
+    /// There is a payload without the salt that its digest needs.
+    #[error("a payload without its salt: nothing shows that it is this leaf's")]
+    NoSalt,
+    /// The leaf is older than the one before.
+    #[error("its time is before the time of the leaf before")]
+    TimeWentBack,
+    /// The checkpoint commits to more leaves than there are.
+    #[error("the log is cut short: the checkpoint has {checkpoint} leaves, the folder {found}")]
+    CutShort {
+        /// Leaves in the checkpoint.
+        checkpoint: u64,
+        /// Leaves found.
+        found: u64,
+    },
+    /// There are more leaves than the checkpoint commits to.
+    #[error("the folder has {found} leaves, the checkpoint commits to {checkpoint}")]
+    Uncommitted {
+        /// Leaves in the checkpoint.
+        checkpoint: u64,
+        /// Leaves found.
+        found: u64,
+    },
+    /// The leaves do not hash to the checkpoint's root.
+    #[error(
+        "the leaves do not hash to the checkpoint's root: an entry was altered, or the history is another"
+    )]
+    RootDiffers,
+    /// An older checkpoint is not one, or not this log's.
+    #[error("the older checkpoint {file}: {why}")]
+    Previous {
+        /// Its file.
+        file: String,
+        /// Why.
+        why: CheckpointError,
+    },
+    /// An older checkpoint commits to more leaves than the log has.
+    #[error("the older checkpoint {file} has {size} leaves, more than the log: history was rolled back")]
+    PreviousAhead {
+        /// Its file.
+        file: String,
+        /// Its number of leaves.
+        size: u64,
+    },
+    /// An older checkpoint has another root than this log had at its size.
+    #[error("the older checkpoint {file} at {size} leaves has another root: the history was forked")]
+    PreviousForked {
+        /// Its file.
+        file: String,
+        /// Its number of leaves.
+        size: u64,
+    },
+    /// The payload is not of the leaf's kind.
+    #[error("its payload does not decode: {0}")]
+    Payload(#[from] DecodeError),
+    /// A founding in the middle of a log.
+    #[error("a second founding")]
+    SecondFounding,
+    /// The policies in force are not the founding's.
+    #[error("the policies in force are not the founding's")]
+    OtherPolicy,
+    /// A name that the founding does not enrol as what it must be here.
+    #[error("{name} is not enrolled as {kind}")]
+    NotEnrolled {
+        /// The name.
+        name: Name,
+        /// What it must be.
+        kind: PrincipalKind,
+    },
+    /// A name that the founding does not know.
+    #[error("{0} is not enrolled")]
+    Stranger(Name),
+    /// A statement is not the enrolled caller's.
+    #[error("the statement for {operation} by {name}: {why}")]
+    Statement {
+        /// What it should ask for.
+        operation: Operation,
+        /// Whose it should be.
+        name: Name,
+        /// Why it is not.
+        why: CoseError,
+    },
+    /// The signed bytes are not a request.
+    #[error("the statement for {operation} by {name} does not decode: {why}")]
+    StatementForm {
+        /// What it should ask for.
+        operation: Operation,
+        /// Whose it is.
+        name: Name,
+        /// Why not.
+        why: DecodeError,
+    },
+    /// What a key leaf says wrong.
+    #[error("{0}")]
+    Key(#[from] KeyProblem),
+    /// What a station's leaf says wrong.
+    #[error("{0}")]
+    Station(#[from] StationProblem),
+    /// What a value leaf says wrong.
+    #[error("{0}")]
+    Value(#[from] ValueProblem),
+    /// Time or range of a leaf ends before it begins.
+    #[error("a range that ends before it begins")]
+    Range,
+    /// Evidence of a rollback: the log's clients hold a checkpoint that this log does not contain.
+    #[error("ROLLBACK: {shown_by} showed a signed checkpoint of {size} leaves that this log did not contain")]
+    RollbackShown {
+        /// Who showed it.
+        shown_by: Name,
+        /// Its number of leaves.
+        size: u64,
+    },
+    /// A leaf claims a rollback with a checkpoint that this log never signed.
+    #[error("a rollback is claimed with a checkpoint that is not this log's: {0}")]
+    RollbackUnproven(CheckpointError),
+}
+
+/// What is wrong with a leaf about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyProblem {
+    /// There is no open intent at the leaf named.
+    #[error("leaf {intent} is not an open intent to make a key")]
+    NoIntent {
+        /// The leaf named.
+        intent: u64,
+    },
+    /// The key is another than was intended.
+    #[error("the key made is not the one intended at leaf {intent}")]
+    NotAsIntended {
+        /// The intent's leaf.
+        intent: u64,
+    },
+    /// A key of this `CKA_ID` is there already.
+    #[error("a key with the id {0} is there already")]
+    IdTwice(ObjectIdentifier),
+}
+
+/// What is wrong with a leaf about a station's exchange or card keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StationProblem {
+    /// The exchange's identifier was used before.
+    #[error("the exchange was opened before")]
+    OpenedTwice,
+    /// The exchange ends before it begins.
+    #[error("the exchange has expired before it is opened")]
+    BornExpired,
+    /// Card keys under an exchange that the station had not open.
+    #[error("card keys under an exchange that the station had not open")]
+    NotOpen,
+    /// One statement under two leaves.
+    #[error("the station's statement stands under an earlier leaf already")]
+    StatementTwice,
+    /// A profile that the founding does not have in this version.
+    #[error("there is no card profile {profile} of version {version}")]
+    NoProfile {
+        /// Its name.
+        profile: Name,
+        /// Its version.
+        version: u32,
+    },
+    /// A slot that the profile does not have, or slots that are not in ascending order.
+    #[error("slots that the profile does not have, or not in ascending order")]
+    Slots,
+    /// A card that stands twice in one request.
+    #[error("one card twice in one request")]
+    CardTwice,
+    /// A slot whose master key is not known.
+    #[error("the master key {key} is not in the log")]
+    NoMaster {
+        /// Its name.
+        key: Name,
+    },
+    /// A card that the profile cannot diversify.
+    #[error("a card that the profile cannot diversify: {0}")]
+    Input(Forbids),
+    /// Another number of keys than the statement asks for.
+    #[error("the leaf counts {count} keys, the station asked for {asked}")]
+    Count {
+        /// What the leaf says.
+        count: u32,
+        /// Cards times slots of the statement.
+        asked: u64,
+    },
+    /// The root is not over the keys that the statement asks for.
+    #[error("the root is not over the keys that the station asked for")]
+    Root,
+}
+
+/// What is wrong with a leaf about a value update.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ValueProblem {
+    /// The update is not one, or contradicts itself.
+    #[error("{0}")]
+    Update(#[from] ValueError),
+    /// A programme that the founding does not have.
+    #[error("there is no programme {0}")]
+    NoProgramme(Name),
+    /// The terminal belongs to another organisation than the programme.
+    #[error("{terminal} is of {of}, the programme of {programme_of}")]
+    OtherOrganisation {
+        /// The terminal.
+        terminal: Name,
+        /// Its organisation.
+        of: Name,
+        /// The programme's organisation.
+        programme_of: Name,
+    },
+    /// The update differs from what the terminal signed.
+    #[error("the update differs from the terminal's statement in: {0}")]
+    NotAsAsked(&'static str),
+    /// Another currency than the programme's.
+    #[error("currency {found:03}, the programme's is {expected:03}")]
+    Currency {
+        /// The programme's, ISO 4217 numeric.
+        expected: u16,
+        /// The update's.
+        found: u16,
+    },
+    /// A purse that the profile does not have.
+    #[error("the profile has no purse {0}")]
+    NoPurse(u8),
+    /// The amount or balance is past a limit of the profile.
+    #[error("{what} is {found} minor units, past the profile's limit of {limit}")]
+    PastLimit {
+        /// What is past it.
+        what: &'static str,
+        /// How much it is, in minor units.
+        found: u64,
+        /// The limit, in minor units.
+        limit: u64,
+    },
+    /// A card that takes no session, and an update that does not say so.
+    #[error("the update does not say that the card took no part in it")]
+    NoSessionFlag,
+    /// The update was issued at another time than its leaf.
+    #[error("the update's time is not its leaf's")]
+    OtherTime,
+    /// The update expires before it is issued.
+    #[error("the update expires before it is issued")]
+    BornExpired,
+    /// The sequence number is not the purse's next.
+    #[error("sequence number {found} where the purse's next is {expected}")]
+    Sequence {
+        /// The purse's next.
+        expected: u64,
+        /// The update's.
+        found: u64,
+    },
+    /// The balance before is not what the purse held.
+    #[error("the balance before is {found} minor units, the purse held {expected}")]
+    Balance {
+        /// What the purse held, in minor units.
+        expected: u64,
+        /// What the update says.
+        found: u64,
+    },
+    /// The link to the purse's previous update is another's.
+    #[error("the link to the purse's previous update is not its digest")]
+    Link,
+}
+
+/// A problem and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// The leaf, where it is one leaf's.
+    pub(crate) leaf: Option<u64>,
+    /// What is wrong.
+    pub(crate) problem: Problem,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.leaf {
+            Some(index) => write!(f, "leaf {index}: {}", self.problem),
+            None => self.problem.fmt(f),
+        }
+    }
+}
+
+/// The findings so far: the first [`FINDINGS_MAX`] in words, all of them in number.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    kept: Vec<Finding>,
+    total: u64,
+}
+
+impl Findings {
+    /// Adds what is wrong with one leaf.
+    pub(crate) fn leaf(&mut self, index: u64, problem: impl Into<Problem>) {
+        self.add(Finding { leaf: Some(index), problem: problem.into() });
+    }
+
+    /// Adds what is wrong with the log as a whole.
+    pub(crate) fn log(&mut self, problem: impl Into<Problem>) {
+        self.add(Finding { leaf: None, problem: problem.into() });
+    }
+
+    fn add(&mut self, finding: Finding) {
+        self.total = self.total.saturating_add(1);
+        if self.kept.len() < FINDINGS_MAX {
+            self.kept.push(finding);
+        }
+    }
+
+    /// The first reason.
+    pub(crate) fn first(&self) -> Option<&Finding> {
+        self.kept.first()
+    }
+
+    /// The first [`FINDINGS_MAX`].
+    pub(crate) fn kept(&self) -> &[Finding] {
+        &self.kept
+    }
+
+    /// How many there are.
+    pub(crate) const fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_past_the_fiftieth_are_counted_and_not_kept() {
+        let mut findings = Findings::default();
+        for index in 0..60 {
+            findings.leaf(index, Problem::TimeWentBack);
+        }
+        assert_eq!((findings.kept().len(), findings.total()), (50, 60));
+        assert_eq!(
+            findings.first().map(ToString::to_string).as_deref(),
+            Some("leaf 0: its time is before the time of the leaf before")
+        );
+    }
+}

@@ -1,0 +1,314 @@
+//! A small real log for tests: founded, signed and hashed as the service does it, with keys of the tests' own.
+//!
+//! Every part can be altered before it is written to a folder, so that each test has one thing wrong.
+
+mod founding;
+
+pub(crate) use founding::{SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key};
+
+use crate::{
+    log_folder::LogFolder,
+    value::{self, Accepted, Refused},
+    verify::{self, Verification},
+};
+use founding::{CHECKPOINT_KEY, STATION_KEY};
+use keysvc_protocol::{
+    bytes::{Blob, Digest, Exchange, Idem, PreviousUpdate, Salt},
+    card::CardUid,
+    cbor,
+    checkpoint::{Checkpoint, Origin},
+    cose::Kind,
+    export::{CHECKPOINT_FILE, FILE_LEN, LEAVES_FOLDER, LeafFile, file_name},
+    hash::sha256,
+    leaf::{
+        CardKeysDerivedLeaf, DerivedItem, FoundingLeaf, LeafEntry, LeafKind, StartLeaf, Statement,
+        StationOpenedLeaf, ValueUpdatedLeaf,
+    },
+    merkle::{Frontier, leaf_hash},
+    receipt::LeafEvidence,
+    request::{DeriveCardKeys, OpenStation, Operation, UpdateValue, ValueOperation},
+    schema::Schema,
+    trust::Trust,
+    value::{FLAG_NO_CARD_SESSION, ValueUpdate},
+};
+use serde::Serialize;
+use std::{fs, path::PathBuf};
+use tempfile::TempDir;
+
+/// When the sample log begins, milliseconds since 1970-01-01 UTC.
+pub(crate) const BEGIN_MS: u64 = 1_795_000_000_000;
+/// A card with a 7-byte UID.
+pub(crate) const CARD: &str = "04782e21801d80";
+
+/// A log that is being made.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    /// Its leaves.
+    pub(crate) leaves: Vec<LeafEvidence>,
+    /// The last update's payload, for the link of the next.
+    pub(crate) last_update: Vec<u8>,
+}
+
+impl Sample {
+    /// A log of founding and start.
+    pub(crate) fn founded() -> Self {
+        let mut sample = Self::founded_by(&founding_leaf());
+        sample.push(LeafKind::Start, &start(91));
+        sample
+    }
+
+    /// A log of this founding alone.
+    pub(crate) fn founded_by(leaf: &FoundingLeaf) -> Self {
+        let mut sample = Self { leaves: Vec::new(), last_update: Vec::new() };
+        sample.push(LeafKind::Founding, leaf);
+        sample
+    }
+
+    /// A log with a leaf of most kinds: two updates of one purse, and card keys of two cards in two slots.
+    pub(crate) fn good() -> Self {
+        let mut sample = Self::founded();
+        sample.open_station(1);
+        let derived = sample.derived(1, 1);
+        sample.push(LeafKind::CardKeysDerived, &derived);
+        sample.update(|_| {});
+        sample.update(|_| {});
+        sample
+    }
+
+    /// The digest that the trust file names.
+    pub(crate) fn genesis(&self) -> Digest {
+        leaf_hash(self.leaves[0].entry.as_bytes())
+    }
+
+    /// The trust file.
+    pub(crate) fn trust(&self) -> Trust {
+        Trust { domain: "demo.keysvc.test".parse().unwrap(), genesis: self.genesis() }
+    }
+
+    /// The time that the next leaf gets.
+    pub(crate) fn next_time(&self) -> u64 {
+        BEGIN_MS + self.next_index() * 1000
+    }
+
+    fn next_index(&self) -> u64 {
+        u64::try_from(self.leaves.len()).unwrap()
+    }
+
+    /// Appends a leaf and gives its index.
+    pub(crate) fn push<T: Serialize>(&mut self, kind: LeafKind, payload: &T) -> u64 {
+        self.push_at(self.next_time(), kind, payload)
+    }
+
+    /// Appends a leaf of this time and gives its index.
+    pub(crate) fn push_at<T: Serialize>(&mut self, time_ms: u64, kind: LeafKind, payload: &T) -> u64 {
+        let index = self.next_index();
+        let (salt, payload) = (Salt::new([9; 16]), cbor::encode(payload));
+        let payload_digest = LeafEntry::digest_of(&salt, &payload);
+        let entry = LeafEntry { schema: Schema, index, time_ms, kind, payload_digest };
+        self.leaves.push(LeafEvidence {
+            entry: Blob::try_from(cbor::encode(&entry)).unwrap(),
+            salt: Some(salt),
+            payload: Some(Blob::try_from(payload).unwrap()),
+        });
+        index
+    }
+
+    /// A statement by the key of this seed.
+    pub(crate) fn statement<T: Serialize>(&self, seed: u8, operation: Operation, request: &T) -> Statement {
+        let genesis = self.genesis();
+        let signed =
+            TestKey::new(seed).sign(Kind::Request(operation), genesis.as_bytes(), cbor::encode(request));
+        Statement(Blob::try_from(signed).unwrap())
+    }
+
+    /// Appends the opening of an exchange by station-1.
+    pub(crate) fn open_station(&mut self, exchange: u8) {
+        let request = OpenStation { schema: Schema, idem: Idem::new([exchange; 16]) };
+        let leaf = StationOpenedLeaf {
+            schema: Schema,
+            station: "station-1".parse().unwrap(),
+            exchange: Exchange::new([exchange; 16]),
+            expires_at_ms: self.next_time() + 3_600_000,
+            statement: self.statement(STATION_KEY, Operation::StationOpen, &request),
+        };
+        self.push(LeafKind::StationOpened, &leaf);
+    }
+
+    /// The leaf of two cards' keys in two slots under an exchange.
+    pub(crate) fn derived(&self, exchange: u8, idem: u8) -> CardKeysDerivedLeaf {
+        let cards: Vec<CardUid> = [CARD, "04000000000002"].map(|card| card.parse().unwrap()).to_vec();
+        let request = DeriveCardKeys {
+            schema: Schema,
+            idem: Idem::new([idem; 16]),
+            exchange: Exchange::new([exchange; 16]),
+            profile: "fob".parse().unwrap(),
+            profile_version: 1,
+            slots: vec![0, 1].try_into().unwrap(),
+            cards: cards.clone().try_into().unwrap(),
+        };
+        let mut tree = Frontier::new();
+        for card in cards {
+            for (slot, application) in [(0, [0x30, 0x42, 0xf5]), (1, [0x30, 0x42, 0xf6])] {
+                let derived = DerivedItem {
+                    schema: Schema,
+                    card,
+                    slot,
+                    key: "fob-master".parse().unwrap(),
+                    key_version: 1,
+                    input: sha256(&[card.as_bytes(), &application, b"NXP Abu"]),
+                };
+                tree.append(leaf_hash(&cbor::encode(&derived)));
+            }
+        }
+        CardKeysDerivedLeaf {
+            schema: Schema,
+            station: "station-1".parse().unwrap(),
+            count: 4,
+            root: tree.root(),
+            statement: self.statement(STATION_KEY, Operation::CardDerive, &request),
+        }
+    }
+
+    /// Appends a good update of purse 1, the next of `last_update`, with `alter` done to request and update alike.
+    pub(crate) fn update(&mut self, alter: impl FnOnce(&mut ValueUpdate)) -> u64 {
+        let leaf = self.update_leaf(TERMINAL_KEY, alter);
+        self.last_update = leaf.update.as_bytes().to_vec();
+        self.push(LeafKind::ValueUpdated, &leaf)
+    }
+
+    /// The leaf that [`Sample::update`] would append, with the statement by the key of this seed.
+    pub(crate) fn update_leaf(&self, seed: u8, alter: impl FnOnce(&mut ValueUpdate)) -> ValueUpdatedLeaf {
+        let last = ValueUpdate::from_payload(&self.last_update).ok();
+        let balance_before = last.as_ref().map_or(0, |last| last.balance_after);
+        let mut update = ValueUpdate {
+            schema: Schema,
+            programme: "coffee".parse().unwrap(),
+            card: CARD.parse().unwrap(),
+            purse: 1,
+            operation: ValueOperation::Load,
+            seq: last.as_ref().map_or(1, |last| last.seq + 1),
+            amount: 2000,
+            currency: 978,
+            balance_before,
+            balance_after: balance_before + 2000,
+            previous: match last {
+                Some(_) => ValueUpdate::link(&self.last_update),
+                None => PreviousUpdate::new([0; 16]),
+            },
+            txn: Idem::new(u128::from(self.next_index()).to_be_bytes()),
+            terminal: "terminal-1".parse().unwrap(),
+            issued_at_ms: self.next_time(),
+            expires_at_ms: self.next_time() + 86_400_000,
+            flags: FLAG_NO_CARD_SESSION,
+        };
+        alter(&mut update);
+        let request = UpdateValue {
+            schema: Schema,
+            programme: update.programme.clone(),
+            card: update.card,
+            purse: update.purse,
+            operation: update.operation,
+            expected_seq: update.seq,
+            amount: update.amount,
+            currency: update.currency,
+            balance_before: update.balance_before,
+            txn: update.txn,
+        };
+        ValueUpdatedLeaf {
+            schema: Schema,
+            update: Blob::try_from(cbor::encode(&update)).unwrap(),
+            statement: self.statement(seed, Operation::ValueUpdate, &request),
+        }
+    }
+
+    /// The record that the value key of this seed signs for the last update.
+    pub(crate) fn signed_record(&self, seed: u8) -> Vec<u8> {
+        TestKey::new(seed).sign(Kind::ValueUpdate, self.genesis().as_bytes(), self.last_update.clone())
+    }
+
+    /// The signed checkpoint over all leaves.
+    pub(crate) fn note(&self) -> Vec<u8> {
+        self.note_by(CHECKPOINT_KEY)
+    }
+
+    /// The checkpoint over all leaves, signed with the key of this seed.
+    pub(crate) fn note_by(&self, seed: u8) -> Vec<u8> {
+        let mut tree = Frontier::new();
+        self.leaves.iter().for_each(|leaf| drop(tree.append(leaf_hash(leaf.entry.as_bytes()))));
+        let origin = Origin::of(&"demo.keysvc.test".parse().unwrap(), 1);
+        TestKey::new(seed).note(&Checkpoint { origin, head: tree.head() })
+    }
+
+    /// Writes the log as an export folder, under its own checkpoint.
+    pub(crate) fn export(&self) -> Export {
+        self.export_under(&self.note())
+    }
+
+    /// Writes the log as an export folder, under this checkpoint.
+    pub(crate) fn export_under(&self, note: &[u8]) -> Export {
+        let export = Export { folder: tempfile::tempdir().unwrap(), trust: self.trust() };
+        let leaves = export.path("leaves");
+        assert_eq!(leaves.file_name().unwrap(), LEAVES_FOLDER);
+        fs::create_dir(&leaves).unwrap();
+        fs::write(export.path(CHECKPOINT_FILE), note).unwrap();
+        for (place, part) in self.leaves.chunks(FILE_LEN).enumerate() {
+            let first = u64::try_from(place * FILE_LEN).unwrap();
+            let file = LeafFile::new(first, part.to_vec()).unwrap();
+            fs::write(leaves.join(file_name(first)), cbor::encode(&file)).unwrap();
+        }
+        export
+    }
+
+    /// Verifies the log under its own checkpoint.
+    pub(crate) fn verify(&self) -> Verification {
+        self.export().verify()
+    }
+}
+
+/// A start under the policies of this number.
+pub(crate) fn start(policy: u8) -> StartLeaf {
+    StartLeaf {
+        schema: Schema,
+        program: Digest::new([1; 32]),
+        configuration: Digest::new([2; 32]),
+        policy: Digest::new([policy; 32]),
+        version: "0.1.0".to_owned(),
+    }
+}
+
+/// A written export folder, and the trust that it is verified with.
+#[derive(Debug)]
+pub(crate) struct Export {
+    folder: TempDir,
+    /// What is trusted.
+    pub(crate) trust: Trust,
+}
+
+impl Export {
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file beside the log and gives its path.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Verifies the log.
+    pub(crate) fn verify(&self) -> Verification {
+        self.verify_after(&[])
+    }
+
+    /// Verifies that the log continues older checkpoints.
+    pub(crate) fn verify_after(&self, previous: &[PathBuf]) -> Verification {
+        verify::run(LogFolder::new(self.folder.path()), &self.trust, previous).unwrap()
+    }
+
+    /// Verifies a record against the log.
+    pub(crate) fn value(&self, record: &[u8], last_seq: Option<u64>) -> Result<Accepted, Refused> {
+        value::run(record, LogFolder::new(self.folder.path()), &self.trust, last_seq).unwrap()
+    }
+}

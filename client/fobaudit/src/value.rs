@@ -1,0 +1,439 @@
+//! `fobaudit value`: one signed value record, the key that signed it, and its leaf in the log.
+//!
+//! The record proves nothing alone: its key must be in the log that the genesis digest proves, and its payload must
+//! be a leaf of the tree that the verified checkpoint commits to.
+
+use crate::{
+    checks,
+    fault::Fault,
+    finding::{Finding, Findings},
+    founding_check::Founded,
+    key_check::public_half,
+    log_folder::{LogFolder, read_file},
+    walk::{Opened, Visitor, Walk},
+};
+use keysvc_protocol::{
+    bytes::{KeyIdentifier, from_hex},
+    cose::{CoseError, Kind, Signed},
+    key::{KeyKind, KeyRecord},
+    leaf::{KeyOutcomeLeaf, LeafEntry, LeafKind, ValueUpdatedLeaf},
+    merkle::TreeHead,
+    name::Name,
+    trust::Trust,
+    value::{ValueError, ValueUpdate},
+};
+use std::{collections::BTreeSet, path::Path};
+
+/// Longest record file, in bytes: a record of 1 KiB in hexadecimal, in lines.
+const RECORD_LEN_MAX: u64 = 4096;
+
+/// Why a record does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The bytes are not a signed record.
+    #[error("not a signed value record: {0}")]
+    Form(CoseError),
+    /// No value signing key of the log has the record's key identifier.
+    #[error("unknown key: no value signing key of this log has the identifier {0}")]
+    UnknownKey(KeyIdentifier),
+    /// The signature does not verify.
+    #[error("altered or forged: the signature does not verify")]
+    BadSignature,
+    /// The signed payload is no update, or contradicts itself.
+    #[error("signed, but {0}")]
+    Contents(ValueError),
+    /// The key is not the programme's.
+    #[error("signed with the key {key}, which is not the value key of the programme {programme}")]
+    OtherKey {
+        /// The key.
+        key: Name,
+        /// The programme.
+        programme: Name,
+    },
+    /// The card has seen its sequence number already.
+    #[error("replayed: this card has already seen sequence number {last} and the record has {seq}")]
+    Replayed {
+        /// The record's.
+        seq: u64,
+        /// The last one that the card has seen.
+        last: u64,
+    },
+    /// No leaf has its payload.
+    #[error("not in the log: no leaf of {leaves} holds this update")]
+    NotInLog {
+        /// Leaves searched.
+        leaves: u64,
+    },
+    /// No leaf has its payload, but some payloads are withheld.
+    #[error("not found in the log, but {withheld} of its value updates are withheld: ask for the whole log")]
+    MayBeWithheld {
+        /// Value leaves withheld.
+        withheld: u64,
+    },
+    /// There is nothing to check the record by.
+    #[error("the log is empty")]
+    Empty,
+    /// The log itself is not good.
+    #[error("the log is not verified: {0}")]
+    Log(Box<Finding>),
+}
+
+impl Refused {
+    /// A short name for programs.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "not-a-record",
+            Self::UnknownKey(_) => "unknown-key",
+            Self::BadSignature => "bad-signature",
+            Self::Contents(_) => "contents",
+            Self::OtherKey { .. } => "other-key",
+            Self::Replayed { .. } => "replayed",
+            Self::NotInLog { .. } => "not-in-log",
+            Self::MayBeWithheld { .. } => "may-be-withheld",
+            Self::Empty | Self::Log(_) => "log-not-verified",
+        }
+    }
+
+    /// What to do next.
+    pub(crate) const fn next(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "name the file that holds the signed record itself",
+            Self::UnknownKey(_) | Self::BadSignature | Self::Contents(_) | Self::OtherKey { .. } => {
+                "give no value for it, keep the file as evidence, and tell the officers"
+            }
+            Self::Replayed { .. } => {
+                "give no value for it; ask the terminal for the update of the next sequence number"
+            }
+            Self::NotInLog { .. } => {
+                "export the log again with `fobctl audit export`; if the record is still not there, tell the officers"
+            }
+            Self::MayBeWithheld { .. } => {
+                "export the log with its value payloads and run the same command again"
+            }
+            Self::Empty | Self::Log(_) => {
+                "run `fobaudit verify` on the same folder for all that is wrong with it"
+            }
+        }
+    }
+}
+
+/// A record that holds, and what it says.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The update.
+    pub(crate) update: ValueUpdate,
+    /// The key that signed it.
+    pub(crate) key: Name,
+    /// Its version.
+    pub(crate) key_version: u32,
+    /// The leaf that holds it.
+    pub(crate) leaf: u64,
+    /// The checkpoint whose tree holds the leaf.
+    pub(crate) checkpoint: TreeHead,
+    /// Whether the log was founded for development, or the key's value is known.
+    pub(crate) test: bool,
+}
+
+/// Reads a record: its bytes, or the same in hexadecimal with white space anywhere.
+///
+/// # Errors
+/// [`Fault`] when it cannot be read.
+pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>, Fault> {
+    let bytes = read_file(path, RECORD_LEN_MAX)?;
+    // A record begins with the byte d2, which no text in ASCII does.
+    let text: Option<String> = bytes.iter().map(|byte| byte.is_ascii().then(|| char::from(*byte))).collect();
+    let digits = text.map(|text| text.split_ascii_whitespace().collect::<String>());
+    Ok(digits.as_deref().and_then(from_hex).unwrap_or(bytes))
+}
+
+/// Verifies a record against the log in `folder`. `last_seq` is the last sequence number that the card has seen.
+///
+/// The signature comes first, then replay, then the log: what is forged is told as such, whatever the log holds.
+///
+/// # Errors
+/// [`Fault`] when a file cannot be read; why a record does not count is the inner [`Refused`].
+pub(crate) fn run(
+    record: &[u8],
+    folder: LogFolder<'_>,
+    trust: &Trust,
+    last_seq: Option<u64>,
+) -> Result<Result<Accepted, Refused>, Fault> {
+    let mut findings = Findings::default();
+    let Some(opened) = Opened::open(folder, trust, &mut findings)? else {
+        return Ok(proved(&findings).and(Err(Refused::Empty)));
+    };
+    let signed = match Signed::parse(record) {
+        Ok(signed) => signed,
+        Err(error) => return Ok(Err(Refused::Form(error))),
+    };
+    let key = match find_key(folder, &opened, signed.key_identifier())? {
+        Ok(key) => key,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let (payload, update) = match read_update(&signed, &opened, &key, last_seq) {
+        Ok(read) => read,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let mut search = Search { founded: &opened.founded, payload, found: None, withheld: 0 };
+    let walked = Walk::new(BTreeSet::from([opened.head.size])).along(folder, &mut search, &mut findings)?;
+    opened.compare(&walked, &mut findings);
+    let (found, withheld) = (search.found, search.withheld);
+    Ok(proved(&findings).and_then(|()| {
+        let leaf = match (found, withheld) {
+            (Some(leaf), _) => leaf,
+            (None, 0) => return Err(Refused::NotInLog { leaves: walked.head.size }),
+            (None, withheld) => return Err(Refused::MayBeWithheld { withheld }),
+        };
+        Ok(Accepted::new(&opened, &key, update, leaf))
+    }))
+}
+
+impl Accepted {
+    fn new(opened: &Opened, key: &KeyRecord, update: ValueUpdate, leaf: u64) -> Self {
+        let test = opened.founded.founding.development || key.test_key;
+        Self { update, key: key.name.clone(), key_version: key.version, leaf, checkpoint: opened.head, test }
+    }
+}
+
+fn proved(findings: &Findings) -> Result<(), Refused> {
+    findings.first().map_or(Ok(()), |finding| Err(Refused::Log(Box::new(finding.clone()))))
+}
+
+/// The value signing key of this identifier: in leaf 0, or else in a later outcome of the verified log.
+fn find_key(
+    folder: LogFolder<'_>,
+    opened: &Opened,
+    kid: KeyIdentifier,
+) -> Result<Result<KeyRecord, Refused>, Fault> {
+    if let Some(key) = of_identifier(&opened.founded.keys, kid) {
+        return Ok(Ok(key));
+    }
+    let (mut later, mut findings) = (LaterKeys(Vec::new()), Findings::default());
+    let walked = Walk::new(BTreeSet::from([opened.head.size])).along(folder, &mut later, &mut findings)?;
+    opened.compare(&walked, &mut findings);
+    let key = of_identifier(&later.0, kid).ok_or(Refused::UnknownKey(kid));
+    Ok(key.and_then(|key| proved(&findings).map(|()| key)))
+}
+
+fn of_identifier(keys: &[KeyRecord], kid: KeyIdentifier) -> Option<KeyRecord> {
+    let mut keys = keys.iter().filter(|key| key.kind == KeyKind::ValueSigning);
+    keys.find(|key| public_half(key).is_some_and(|public| public.identifier() == kid)).cloned()
+}
+
+/// The payload and what it says, once the signature holds.
+fn read_update<'a>(
+    signed: &Signed<'a>,
+    opened: &Opened,
+    key: &KeyRecord,
+    last_seq: Option<u64>,
+) -> Result<(&'a [u8], ValueUpdate), Refused> {
+    let public = public_half(key).ok_or(Refused::UnknownKey(signed.key_identifier()))?;
+    let founded = &opened.founded;
+    let payload =
+        signed.open(Kind::ValueUpdate, founded.genesis.as_bytes(), &public).map_err(|error| match error {
+            CoseError::BadSignature => Refused::BadSignature,
+            error => Refused::Form(error),
+        })?;
+    let update = ValueUpdate::from_payload(payload).map_err(Refused::Contents)?;
+    let programme = founded.programme(&update.programme).map(|(_, programme)| programme);
+    if programme.is_none_or(|programme| programme.value_key != key.name) {
+        return Err(Refused::OtherKey { key: key.name.clone(), programme: update.programme });
+    }
+    match last_seq {
+        Some(last) if update.seq <= last => Err(Refused::Replayed { seq: update.seq, last }),
+        _ => Ok((payload, update)),
+    }
+}
+
+/// Gathers the value signing keys made after the founding.
+struct LaterKeys(Vec<KeyRecord>);
+
+impl Visitor for LaterKeys {
+    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
+        if entry.kind != LeafKind::KeyOutcome {
+            return;
+        }
+        match payload.map(checks::decode::<KeyOutcomeLeaf>) {
+            Some(Ok(outcome)) => self.0.push(outcome.key),
+            Some(Err(problem)) => findings.leaf(entry.index, problem),
+            None => {}
+        }
+    }
+}
+
+/// Looks for the leaf that holds a payload, and checks that leaf as `fobaudit verify` does.
+struct Search<'a> {
+    founded: &'a Founded,
+    payload: &'a [u8],
+    found: Option<u64>,
+    withheld: u64,
+}
+
+impl Visitor for Search<'_> {
+    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
+        if entry.kind != LeafKind::ValueUpdated || self.found.is_some() {
+            return;
+        }
+        let Some(payload) = payload else {
+            self.withheld = self.withheld.saturating_add(1);
+            return;
+        };
+        let leaf: ValueUpdatedLeaf = match checks::decode(payload) {
+            Ok(leaf) => leaf,
+            Err(problem) => return findings.leaf(entry.index, problem),
+        };
+        if leaf.update.as_bytes() == self.payload {
+            self.found = Some(entry.index);
+            if let Err(problem) = checks::check_update(self.founded, entry, &leaf) {
+                findings.leaf(entry.index, problem);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        finding::Problem,
+        sample::{SPARE_KEY, Sample, TestKey, VALUE_KEY, later_key},
+    };
+    use keysvc_protocol::schema::Schema;
+
+    #[test]
+    fn a_record_in_the_log_is_accepted_with_what_it_says() {
+        let sample = Sample::good();
+        let accepted = sample.export().value(&sample.signed_record(VALUE_KEY), Some(1)).unwrap();
+        assert_eq!(ValueUpdate::from_payload(&sample.last_update), Ok(accepted.update));
+        assert_eq!((accepted.leaf, accepted.checkpoint.size, accepted.test), (5, 6, true));
+    }
+
+    #[test]
+    fn any_altered_byte_is_refused() {
+        let sample = Sample::good();
+        let export = sample.export();
+        let record = sample.signed_record(VALUE_KEY);
+        for position in 0..record.len() {
+            let mut altered = record.clone();
+            altered[position] ^= 1;
+            assert!(export.value(&altered, None).is_err(), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn an_altered_amount_is_told_as_a_bad_signature() {
+        let sample = Sample::good();
+        let mut record = sample.signed_record(VALUE_KEY);
+        let place = record.windows(3).position(|bytes| bytes == [0x19, 0x07, 0xd0]).unwrap();
+        record[place + 2] ^= 1;
+        assert_eq!(sample.export().value(&record, None).unwrap_err(), Refused::BadSignature);
+    }
+
+    #[test]
+    fn a_forged_signature_is_refused() {
+        let sample = Sample::good();
+        let mut record = sample.signed_record(VALUE_KEY);
+        // Another key's signature under the value key's identifier.
+        let forged = sample.signed_record(77);
+        let len = record.len();
+        record[len - 64..].copy_from_slice(&forged[forged.len() - 64..]);
+        assert_eq!(sample.export().value(&record, None).unwrap_err(), Refused::BadSignature);
+    }
+
+    #[test]
+    fn a_key_that_is_not_in_the_log_is_refused() {
+        let sample = Sample::good();
+        let kid = TestKey::new(77).public().identifier();
+        let refused = sample.export().value(&sample.signed_record(77), None).unwrap_err();
+        assert_eq!(refused, Refused::UnknownKey(kid));
+    }
+
+    #[test]
+    fn a_value_key_of_another_programme_is_refused() {
+        let sample = Sample::good();
+        let refused = sample.export().value(&sample.signed_record(SPARE_KEY), None).unwrap_err();
+        let (key, programme) = ("spare-value".parse().unwrap(), "coffee".parse().unwrap());
+        assert_eq!(refused, Refused::OtherKey { key, programme });
+    }
+
+    #[test]
+    fn a_later_version_of_the_value_key_is_found_in_the_log() {
+        let mut sample = Sample::good();
+        let mut key = later_key("coffee-value", 70);
+        key.version = 2;
+        let intent = sample.push(
+            LeafKind::KeyIntent,
+            &keysvc_protocol::leaf::KeyIntentLeaf {
+                schema: Schema,
+                id: key.id,
+                kind: key.kind,
+                name: key.name.clone(),
+                version: 2,
+            },
+        );
+        sample.push(LeafKind::KeyOutcome, &KeyOutcomeLeaf { schema: Schema, intent, key });
+        sample.update(|_| {});
+        let accepted = sample.export().value(&sample.signed_record(70), None).unwrap();
+        assert_eq!((accepted.key_version, accepted.leaf), (2, 8));
+    }
+
+    #[test]
+    fn a_replayed_record_is_refused() {
+        let sample = Sample::good();
+        let (export, record) = (sample.export(), sample.signed_record(VALUE_KEY));
+        assert!(export.value(&record, Some(1)).is_ok());
+        for last in [2, 3] {
+            assert_eq!(export.value(&record, Some(last)).unwrap_err(), Refused::Replayed { seq: 2, last });
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_not_in_the_log_is_refused() {
+        let mut sample = Sample::good();
+        let export = sample.export();
+        sample.update(|_| {});
+        let refused = export.value(&sample.signed_record(VALUE_KEY), None).unwrap_err();
+        assert_eq!(refused, Refused::NotInLog { leaves: 6 });
+    }
+
+    #[test]
+    fn a_record_whose_leaf_is_withheld_is_told_apart_from_one_not_in_the_log() {
+        let mut sample = Sample::good();
+        sample.leaves[5].payload = None;
+        let refused = sample.export().value(&sample.signed_record(VALUE_KEY), None).unwrap_err();
+        assert_eq!(refused, Refused::MayBeWithheld { withheld: 1 });
+    }
+
+    #[test]
+    fn a_record_in_a_log_that_is_not_under_its_checkpoint_is_refused() {
+        let sample = Sample::good();
+        let mut shorter = sample.clone();
+        shorter.leaves.truncate(5);
+        let export = sample.export_under(&shorter.note());
+        let problem = Problem::Uncommitted { checkpoint: 5, found: 6 };
+        let refused = export.value(&sample.signed_record(VALUE_KEY), None).unwrap_err();
+        assert_eq!(refused, Refused::Log(Box::new(Finding { leaf: None, problem })));
+    }
+
+    #[test]
+    fn a_record_of_another_kind_is_refused() {
+        let sample = Sample::good();
+        let scope = sample.genesis();
+        let record =
+            TestKey::new(VALUE_KEY).sign(Kind::Delivery, scope.as_bytes(), sample.last_update.clone());
+        let refused = sample.export().value(&record, None).unwrap_err();
+        assert_eq!(refused, Refused::Form(CoseError::WrongKind));
+        assert_eq!(sample.export().value(b"no", None).unwrap_err(), Refused::Form(CoseError::Malformed));
+    }
+
+    #[test]
+    fn a_record_in_hexadecimal_is_read_as_its_bytes() {
+        let sample = Sample::good();
+        let (export, record) = (sample.export(), sample.signed_record(VALUE_KEY));
+        let hex = record.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let (head, tail) = hex.split_at(40);
+        let path = export.write("record.hex", format!("{head}\n{tail}\n").as_bytes());
+        assert_eq!(read_record(&path).unwrap(), record);
+        assert_eq!(read_record(&export.write("record", &record)).unwrap(), record);
+    }
+}

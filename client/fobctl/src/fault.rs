@@ -1,0 +1,178 @@
+//! Why a command gave no result: what failed, why, what to do next, and the exit code.
+
+use keysvc_client::{ClientError, protocol::refusal::Refusal};
+use std::{io, path::PathBuf};
+
+/// Why a command gave no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The command line, the configuration or an input file is wrong.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// The mend.
+        next: String,
+    },
+    /// The person did not agree.
+    #[error("nothing was signed: you did not type yes")]
+    Declined,
+    /// A call of the client library failed.
+    #[error("cannot {doing}: {source}")]
+    Client {
+        /// What was being done: a verb and its object.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<ClientError>,
+        /// What to do next.
+        next: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The runtime does not start.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+}
+
+impl Fault {
+    /// A wrong command line, configuration or input file.
+    pub(crate) fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), next: next.into() }
+    }
+
+    /// A failed call, with the advice that fits every command.
+    pub(crate) fn client(doing: &'static str, source: ClientError) -> Self {
+        let next = next_after(&source).to_owned();
+        Self::Client { doing, source: Box::new(source), next }
+    }
+
+    /// The same failure, with better advice.
+    pub(crate) fn advised(self, advice: impl FnOnce(&ClientError) -> Option<String>) -> Self {
+        match self {
+            Self::Client { doing, source, next } => {
+                let next = advice(&source).unwrap_or(next);
+                Self::Client { doing, source, next }
+            }
+            other => other,
+        }
+    }
+
+    /// The exit code, as the help lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => 2,
+            Self::Declined => 3,
+            Self::Client { source, .. } => source.exit_code(),
+            Self::File { .. } => 4,
+            Self::Runtime(_) | Self::Output(_) => 1,
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn next(&self) -> &str {
+        match self {
+            Self::Usage { next, .. } | Self::Client { next, .. } => next,
+            Self::Declined => "read the file again; when it is right, run the same command again and type yes",
+            Self::File { .. } => "correct the path or its rights, then run the same command again",
+            Self::Runtime(_) => "free memory and file descriptors, then run the same command again",
+            Self::Output(_) => "free the output, then run the same command again",
+        }
+    }
+}
+
+fn next_after(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Refused(reply) => next_after_refusal(&reply.refusal),
+        ClientError::Authentication { .. } => {
+            "compare certificate, key and ca in the configuration with the enrolment; ask an officer"
+        }
+        ClientError::Unreachable { .. } => {
+            "correct endpoint in the configuration, or run `keysvc doctor` on the service's host; then run this again"
+        }
+        ClientError::Timeout { .. } => "run `fobctl status`, then the same command again",
+        ClientError::Malformed { .. }
+        | ClientError::Untrusted { .. }
+        | ClientError::Delivery(_)
+        | ClientError::NotSigned(_) => {
+            "use nothing of the answer, keep the state folder as evidence, and tell the officers"
+        }
+        ClientError::Token(_) => "check module and label under [token] in the configuration, and the PIN",
+        ClientError::Request { .. } => "correct the command; see `fobctl help`",
+        ClientError::Config(_) => "correct the configuration or the file it names",
+        ClientError::State { .. } => "mend what is named, then run the same command again",
+    }
+}
+
+const fn next_after_refusal(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unauthenticated => "have an officer compare the certificate's key with the enrolment",
+        Refusal::Forbidden => "run it as someone the policies allow, or ask the officers",
+        Refusal::NotFound { .. } => {
+            "see what there is with `fobctl key list` and `fobctl status`; the rest stands in the founding file"
+        }
+        Refusal::Invalid { .. } => "correct the command; if it is right, compare the versions with `fobctl status`",
+        Refusal::ProfileForbids { .. } => "keep to the card profile in the founding file",
+        Refusal::IdemConflict => "leave --txn out for a new transaction",
+        Refusal::ExchangeUnknown => "run the same command again",
+        Refusal::CounterConflict { .. } => "read the card again, then repeat with the sequence number it needs",
+        Refusal::BalanceMismatch { .. } => "read the card again, then repeat with the balance on record",
+        Refusal::LimitExceeded { .. } => "stay within the limit; the founding file sets it",
+        Refusal::HistoryRolledBack => "do not use the service; tell the officers at once",
+        Refusal::Busy | Refusal::TokenUnavailable | Refusal::StoreUnavailable => {
+            "run the same command again in a moment; if it stays so, run `keysvc doctor` on the service's host"
+        }
+        Refusal::Internal => "give the request number to the platform's operator",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keysvc_client::protocol::{
+        bytes::Idem,
+        refusal::{RefusalReply, RequestId},
+    };
+
+    fn refused(refusal: Refusal) -> Fault {
+        let reply = RefusalReply::new(refusal, RequestId(Idem::new([7; 16])));
+        Fault::client("load", ClientError::Refused(Box::new(reply)))
+    }
+
+    #[test]
+    fn each_fault_ends_the_program_with_its_documented_code() {
+        let file = Fault::File { doing: "read", path: "f".into(), source: io::ErrorKind::NotFound.into() };
+        assert_eq!(Fault::usage("w", "n").exit_code(), 2);
+        assert_eq!(Fault::Declined.exit_code(), 3);
+        assert_eq!(refused(Refusal::Forbidden).exit_code(), 3);
+        assert_eq!(refused(Refusal::Busy).exit_code(), 4);
+        assert_eq!(refused(Refusal::CounterConflict { expected_seq: 2 }).exit_code(), 7);
+        assert_eq!(Fault::client("read", ClientError::Malformed { what: "w".into() }).exit_code(), 6);
+        assert_eq!(file.exit_code(), 4);
+        assert_eq!(Fault::Output(io::ErrorKind::StorageFull.into()).exit_code(), 1);
+    }
+
+    #[test]
+    fn a_fault_says_what_failed_and_why() {
+        let text = refused(Refusal::Forbidden).to_string();
+        assert!(text.starts_with("cannot load: the service refused: the policies do not allow this"), "{text}");
+    }
+
+    #[test]
+    fn better_advice_replaces_the_general_one() {
+        let advised = refused(Refusal::Forbidden).advised(|_| Some("ask alice".into()));
+        assert_eq!(advised.next(), "ask alice");
+        let kept = refused(Refusal::IdemConflict).advised(|_| None);
+        assert_eq!(kept.next(), "leave --txn out for a new transaction");
+    }
+}

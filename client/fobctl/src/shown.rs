@@ -1,0 +1,114 @@
+//! How times, digests and words from outside are shown to people.
+
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use jiff::Timestamp;
+use std::fmt::Display;
+
+/// Digits of a public key's digest that people compare: 64 bits.
+const KEY_DIGITS: usize = 16;
+/// Digits of a file's digest that officers read to each other: 128 bits, because who drafts the file could look for
+/// two drafts with one shorter digest.
+const FILE_DIGITS: usize = 32;
+
+/// A time, RFC 3339 in UTC; the milliseconds themselves where the calendar ends.
+pub(crate) fn utc(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| format!("{ms} ms after 1970-01-01"), |time| time.to_string())
+}
+
+/// The head of a public key's digest, in groups of four digits.
+pub(crate) fn key_digest(digest: &impl Display) -> String {
+    groups(&digest.to_string(), KEY_DIGITS)
+}
+
+/// The head of a file's digest, in groups of four digits.
+pub(crate) fn file_digest(digest: &impl Display) -> String {
+    groups(&digest.to_string(), FILE_DIGITS)
+}
+
+fn groups(hex: &str, digits: usize) -> String {
+    let mut text = String::with_capacity(digits.saturating_mul(2));
+    for (place, digit) in hex.chars().take(digits).enumerate() {
+        if place > 0 && place % 4 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Words from outside, with control characters other than line feeds made visible: they could rewrite the screen.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+/// Rows of names and what they say, the names aligned.
+pub(crate) fn rows<const N: usize>(rows: [(&str, String); N]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    for (name, text) in rows {
+        table.add_row([name.to_owned(), plain(&text)]);
+    }
+    table.trim_fmt()
+}
+
+/// A table with a header. Columns whose name is in `right` are aligned to the right.
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    right: &[&str],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row.map(|text| plain(&text)));
+    }
+    for (column, name) in table.column_iter_mut().zip(header) {
+        if right.contains(&name) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_utc_as_far_as_the_calendar_goes() {
+        assert_eq!(utc(1_795_000_000_500), "2026-11-18T11:06:40.5Z");
+        assert_eq!(utc(u64::MAX), "18446744073709551615 ms after 1970-01-01");
+    }
+
+    #[test]
+    fn digests_are_read_out_in_groups_of_four() {
+        let digest = "0123456789abcdef".repeat(4);
+        assert_eq!(key_digest(&digest), "0123 4567 89ab cdef");
+        assert_eq!(file_digest(&digest), "0123 4567 89ab cdef 0123 4567 89ab cdef");
+    }
+
+    #[test]
+    fn control_characters_are_made_visible() {
+        assert_eq!(plain("a\x1b[2Jb\r\nc\u{9b}"), "a\\u{1b}[2Jb\\r\nc\\u{9b}");
+    }
+
+    #[test]
+    fn numbers_are_aligned_to_the_right() {
+        let rows = [["a".to_owned(), "1".to_owned()], ["b".to_owned(), "100".to_owned()]];
+        let text = table(["name", "n"], &["n"], rows);
+        let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().last().unwrap().len()).collect();
+        assert_eq!(lines, [1, 1, 3]);
+        let ends: Vec<_> = text.lines().map(|line| line.trim_end().len()).collect();
+        assert_eq!(ends[0], ends[1]);
+        assert_eq!(ends[1], ends[2]);
+    }
+}

@@ -1,0 +1,58 @@
+//! Signed requests: what changes something goes out as a `COSE_Sign1` by our statement key.
+
+use crate::{
+    error::ClientError,
+    reader::{Outgoing, Reader, blocking},
+    reply::Reply,
+    signer::StatementSigner,
+};
+use keysvc_protocol::{
+    bytes::Idem,
+    cbor,
+    cose::{Kind, Unsigned},
+    request::Operation,
+};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The payload of a request that changes something.
+pub(crate) struct Statement<'a, T> {
+    /// What is asked.
+    pub(crate) operation: Operation,
+    /// The idempotency key in the payload.
+    pub(crate) idem: Idem,
+    /// The request.
+    pub(crate) request: &'a T,
+}
+
+impl<T: Serialize> Statement<'_, T> {
+    /// Signs, sends and gives the reply once its checkpoint is judged.
+    pub(crate) async fn send<R: Reply>(
+        &self,
+        reader: &Reader,
+        signer: &Arc<dyn StatementSigner>,
+    ) -> Result<R, ClientError> {
+        let kind = Kind::Request(self.operation);
+        let scope = reader.founded().genesis().as_bytes();
+        let unsigned =
+            Unsigned::new(kind, scope, signer.public_key().identifier(), cbor::encode(self.request));
+        let signer = signer.clone();
+        let request = blocking(move || {
+            let signature = signer.sign(&unsigned.to_be_signed())?;
+            Ok(unsigned.with_signature(&signature))
+        })
+        .await?;
+        let about = format!("{} {}", self.operation, self.idem);
+        reader.ask(Outgoing { operation: self.operation, request, about }).await
+    }
+}
+
+/// A fresh idempotency key: 16 random bytes.
+pub(crate) fn fresh_idem() -> Result<Idem, ClientError> {
+    let mut bytes = [0; Idem::LEN];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| ClientError::Request { what: "the system gives no random bytes".into() })?;
+    Ok(Idem::new(bytes))
+}

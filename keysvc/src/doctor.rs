@@ -1,0 +1,177 @@
+//! `keysvc doctor`: looks at an installation as a start would, one line a check, with the mend on each that fails.
+//!
+//! It reads; it makes no leaf, and needs the keeper to be stopped for the store's checks alone.
+
+use crate::{
+    config::{Config, check_private_file},
+    error::{Exit, Fault},
+    keeper::{
+        founding::{ca_digest, open_token},
+        ledger::{Anchor, LedgerFault, Reader},
+        serve::now_ms,
+        start::{
+            compare_anchor, compare_policies, compare_token, compare_trust, founding_of, open_store, site_of,
+        },
+    },
+    output::Output,
+};
+use keysvc_policies::PolicySet;
+use keysvc_token::Token;
+use std::{path::Path, process::ExitCode};
+
+/// Runs all checks and prints a line for each.
+#[must_use]
+pub fn run(file: &Path, output: &Output) -> ExitCode {
+    let mut report = Report { output, failed: 0 };
+    if let Some(config) = report.line("configuration", Config::read(file).map_err(Fault::from), |_| {
+        file.display().to_string()
+    }) {
+        check_all(&config, &mut report);
+    }
+    if report.failed == 0 {
+        output.line("all checks passed");
+        return ExitCode::SUCCESS;
+    }
+    output.error("keysvc doctor", &format!("{} of the checks failed; each line says the mend", report.failed));
+    Exit::Refusing.into()
+}
+
+struct Report<'a> {
+    output: &'a Output,
+    failed: usize,
+}
+
+impl Report<'_> {
+    /// Prints a check and gives what it found.
+    fn line<T>(&mut self, name: &str, found: Result<T, Fault>, say: impl Fn(&T) -> String) -> Option<T> {
+        match found {
+            Ok(found) => {
+                self.output.line(&format!("ok    {name:<14} {}", say(&found)));
+                Some(found)
+            }
+            Err(fault) => {
+                self.failed = self.failed.saturating_add(1);
+                self.output.line(&format!("FAIL  {name:<14} {}", fault.chain()));
+                None
+            }
+        }
+    }
+}
+
+fn check_all(config: &Config, report: &mut Report<'_>) {
+    report.line("clock", clock(), |text: &String| text.clone());
+    report.line("certificates", certificates(config), |text: &String| text.clone());
+    let policies = PolicySet::load(&config.keeper.policies).map_err(Fault::from);
+    report.line("policies", policies, |set| {
+        keysvc_protocol::bytes::Digest::new(set.digest()).to_string()
+    });
+    report.line("pin file", check_private_file(&config.token.pin_file).map_err(Fault::from), |()| {
+        config.token.pin_file.display().to_string()
+    });
+    let token = report.line("token", open_token(config), |token| {
+        let identity = token.identity();
+        format!("{} ({}, serial {})", identity.label, identity.model, identity.serial)
+    });
+    if let Some(token) = &token {
+        report.line("mechanisms", mechanisms(token), |text: &String| text.clone());
+        admission(token, report);
+    }
+    if let Some(token) = &token {
+        check_store(config, token, report);
+    }
+    let limits = &config.front.limits;
+    report.line("limits", Ok(()), |()| {
+        format!(
+            "{} clients, {} officers, {} in flight, {} changes a commit",
+            limits.clients_max,
+            limits.officers_max,
+            config.keeper.limits.in_flight_max,
+            config.keeper.limits.commit_batch_max
+        )
+    });
+}
+
+fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
+    let opened = match open_store(config, token) {
+        Err(Fault::Ledger(LedgerFault::InUse { .. })) => {
+            report.line("store", Ok(()), |()| "in use: the keeper runs; stop it to check the history too".to_owned());
+            return;
+        }
+        other => other,
+    };
+    let opened = report.line("store", opened, |(_, reader)| {
+        format!("{} leaves in {}", reader.head().size, config.keeper.store.display())
+    });
+    if let Some((sequencer, reader)) = opened {
+        check_history(config, &reader, token, report);
+        sequencer.close();
+    }
+}
+
+fn check_history(config: &Config, reader: &Reader, token: &Token, report: &mut Report<'_>) {
+    let trust = report.line("trust", compare_trust(config, reader), |trust| trust.genesis.to_string());
+    let records = report.line("manifest", reader.keys().map_err(Fault::from), |records| {
+        let test = records.iter().filter(|record| record.test_key).count();
+        format!("{} keys, {test} of them TEST KEYS", records.len())
+    });
+    let (Some(trust), Some(records)) = (trust, records) else { return };
+    let founding = founding_of(config, reader);
+    let site = founding.and_then(|leaf| {
+        compare_policies(config, &leaf)?;
+        site_of(config, &leaf, &trust)
+    });
+    let site = report.line("founding", site, |site| {
+        let development = if site.development() { ", DEVELOPMENT" } else { "" };
+        format!("{}, policies as in the log{development}", site.trust().domain)
+    });
+    if let Some(site) = site {
+        let anchor = Anchor::open(&config.keeper.anchor).map_err(Fault::from);
+        let anchor = anchor.and_then(|anchor| compare_anchor(config, &anchor, reader, &site));
+        report.line("anchor", anchor, |()| format!("{} agrees with the log", config.keeper.anchor.display()));
+    }
+    report.line("attributes", compare_token(token, &records, reader), |()| "token and manifest agree".to_owned());
+}
+
+/// 2026-01-01 in milliseconds: this program did not exist before.
+const EARLIEST_MS: u64 = 1_767_225_600_000;
+
+fn clock() -> Result<String, Fault> {
+    let now = now_ms();
+    let time = i64::try_from(now).ok().and_then(|now| jiff::Timestamp::from_millisecond(now).ok());
+    match time {
+        Some(time) if now > EARLIEST_MS => Ok(time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()),
+        _ => Err(Fault::Refusing("the clock is before 2026; set it, or let it be set (timedatectl set-ntp true)".to_owned())),
+    }
+}
+
+fn certificates(config: &Config) -> Result<String, Fault> {
+    check_private_file(&config.front.key)?;
+    ca_digest(&config.front.ca)?;
+    Ok(format!("{} and its CA", config.front.certificate.display()))
+}
+
+fn mechanisms(token: &Token) -> Result<String, Fault> {
+    let missing = token.missing_mechanisms()?;
+    if missing.is_empty() {
+        return Ok("all that are needed".to_owned());
+    }
+    Err(Fault::Refusing(format!("the token does not offer {}; another token is needed", missing.join(", "))))
+}
+
+fn admission(token: &Token, report: &mut Report<'_>) {
+    match keysvc_token::admission::probe(token) {
+        Ok(probes) => {
+            for probe in probes {
+                let found = if probe.passed {
+                    Ok(())
+                } else {
+                    Err(Fault::Refusing(format!("{}; this token must not hold keys", probe.detail)))
+                };
+                report.line("admission", found, |()| probe.name.to_owned());
+            }
+        }
+        Err(error) => {
+            report.line("admission", Err::<(), _>(Fault::from(error)), |()| String::new());
+        }
+    }
+}

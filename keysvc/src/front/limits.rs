@@ -1,0 +1,101 @@
+//! The limits of the front, with their arithmetic. All of them can be set in the configuration.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Limits on what connections may take. Times are in milliseconds, lengths in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct FrontLimits {
+    /// From accepting a socket to the end of the TLS handshake. A handshake takes 0.4 ms of ours and three round
+    /// trips of at most 600 ms (satellite): 3 s leave a factor of 1.6.
+    pub handshake_ms: u64,
+    /// From the first byte of a request's head to its end: at most 8 KiB, so 2 KiB/s suffice.
+    pub header_ms: u64,
+    /// From the end of the head to the end of the body: at most 64 KiB, so 13 KiB/s suffice.
+    pub body_ms: u64,
+    /// From a request to its answer by the keeper. The longest, 1,000 cards in 8 slots, derives 8,000 keys at
+    /// 105 us each: 0.9 s; under full load of two workers some ten times that.
+    pub answer_ms: u64,
+    /// Between the answer to a request and the first byte of the next one.
+    pub idle_ms: u64,
+    /// Life of a connection; then it ends after the answer in progress. Certificates that expired meanwhile are
+    /// noticed by then at the latest.
+    pub connection_life_ms: u64,
+    /// Handshakes at one time. At 0.4 ms each, 64 are 26 ms of one core: the wait of whoever comes last.
+    pub handshakes_max: usize,
+    /// Connections of everyone but officers at one time. 24 KiB when idle, so 24 MiB; a body of 64 KiB and an answer
+    /// of 1 MiB each at worst, so 1.1 GiB if every one of them reads its longest answer slowly.
+    pub clients_max: usize,
+    /// Connections reserved for officers; when they are taken, officers compete with the others.
+    pub officers_max: usize,
+    /// Connections with one certificate's key at one time: a terminal needs one, a load test 64.
+    pub per_certificate_max: usize,
+    /// Length of a request's head: request line and headers. Ours are about 200 bytes.
+    pub headers_len_max: usize,
+    /// Headers of one request. Ours have 4.
+    pub headers_max: usize,
+    /// Length of a request's body; 1,000 card identifiers take 11 KiB.
+    pub request_len_max: usize,
+}
+
+impl Default for FrontLimits {
+    fn default() -> Self {
+        Self {
+            handshake_ms: 3_000,
+            header_ms: 5_000,
+            body_ms: 5_000,
+            answer_ms: 30_000,
+            idle_ms: 60_000,
+            connection_life_ms: 900_000,
+            handshakes_max: 64,
+            clients_max: 1_024,
+            officers_max: 32,
+            per_certificate_max: 64,
+            headers_len_max: 8 * 1024,
+            headers_max: 32,
+            request_len_max: 64 * 1024,
+        }
+    }
+}
+
+impl FrontLimits {
+    pub(super) const fn handshake(&self) -> Duration {
+        Duration::from_millis(self.handshake_ms)
+    }
+    pub(super) const fn header(&self) -> Duration {
+        Duration::from_millis(self.header_ms)
+    }
+    pub(super) const fn body(&self) -> Duration {
+        Duration::from_millis(self.body_ms)
+    }
+    pub(super) const fn answer(&self) -> Duration {
+        Duration::from_millis(self.answer_ms)
+    }
+    /// From the end of a request to the first byte of the next: what its answer may take, and idleness.
+    pub(super) const fn between(&self) -> Duration {
+        Duration::from_millis(self.answer_ms.saturating_add(self.idle_ms))
+    }
+    pub(super) const fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms)
+    }
+    pub(super) const fn connection_life(&self) -> Duration {
+        Duration::from_millis(self.connection_life_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let limits: FrontLimits = toml::from_str("per-certificate-max = 3").unwrap();
+        assert_eq!(limits, FrontLimits { per_certificate_max: 3, ..FrontLimits::default() });
+    }
+
+    #[test]
+    fn an_unknown_limit_is_refused() {
+        assert!(toml::from_str::<FrontLimits>("per_certificate_max = 3").is_err());
+    }
+}

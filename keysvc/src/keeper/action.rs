@@ -1,0 +1,142 @@
+//! What a request is called, what the policies are asked about it, and which rules it must keep before anyone is
+//! asked. How it is carried out lies above, in [`super::operation`].
+
+use super::site::{Enrolled, Site};
+use keysvc_policies::{ContextFacts, ResourceFacts};
+use keysvc_protocol::{
+    refusal::{Forbids, Invalid, Refusal, Thing},
+    request::{
+        DeriveCardKeys, ENTRIES_MAX, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
+        ReadProof, ReadStatus, UpdateValue,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeSet;
+
+/// A request that the gate can judge.
+pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Its operation: the path it came by, the domain its signature is bound to, the policies' action.
+    const OPERATION: Operation;
+
+    /// What the policies are asked about it.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the request names what does not exist.
+    fn question<'a>(&'a self, site: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal>;
+
+    /// Rules of form and of the profile, which no policy can lift. Asked after the policies.
+    ///
+    /// # Errors
+    /// The [`Refusal`] for the first rule broken.
+    fn check(&self, _site: &Site, _caller: &Enrolled) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+macro_rules! plain_read {
+    ($type:ty, $operation:ident, $resource:ident) => {
+        impl Action for $type {
+            const OPERATION: Operation = Operation::$operation;
+            fn question<'a>(&'a self, _: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+                Ok((ResourceFacts::$resource, ContextFacts::None))
+            }
+        }
+    };
+}
+
+plain_read!(ReadStatus, Status, Service);
+plain_read!(ListKeys, KeyList, Service);
+plain_read!(ReadKey, KeyGet, Service);
+plain_read!(OpenStation, StationOpen, Service);
+plain_read!(ReadCheckpoint, LogCheckpoint, Log);
+plain_read!(ReadProof, LogProof, Log);
+
+impl Action for ReadEntries {
+    const OPERATION: Operation = Operation::LogEntries;
+
+    fn question<'a>(&'a self, _: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+        Ok((ResourceFacts::Log, ContextFacts::None))
+    }
+
+    fn check(&self, _: &Site, _: &Enrolled) -> Result<(), Refusal> {
+        match self.to.checked_sub(self.from) {
+            Some(1..=ENTRIES_MAX) => Ok(()),
+            _ => Err(Refusal::Invalid { reason: Invalid::Range }),
+        }
+    }
+}
+
+impl Action for DeriveCardKeys {
+    const OPERATION: Operation = Operation::CardDerive;
+
+    fn question<'a>(&'a self, site: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+        let context = ContextFacts::CardDerive {
+            cards: u32::try_from(self.cards.len()).unwrap_or(u32::MAX),
+            slots: u32::try_from(self.slots.len()).unwrap_or(u32::MAX),
+            development: site.development(),
+        };
+        Ok((ResourceFacts::Profile { name: self.profile.as_str() }, context))
+    }
+
+    fn check(&self, site: &Site, _: &Enrolled) -> Result<(), Refusal> {
+        let profile = site
+            .profile(&self.profile, self.profile_version)
+            .ok_or(Refusal::NotFound { what: Thing::Profile })?;
+        let items = Refusal::Invalid { reason: Invalid::Items };
+        if self.cards.is_empty() || self.slots.is_empty() || !self.slots.is_sorted_by(|a, b| a < b) {
+            return Err(items);
+        }
+        let mut seen = BTreeSet::new();
+        if !self.cards.iter().all(|card| seen.insert(card)) {
+            return Err(items);
+        }
+        for number in self.slots.iter() {
+            let slot = profile.slot(*number).ok_or(Refusal::NotFound { what: Thing::Slot })?;
+            for card in self.cards.iter() {
+                profile
+                    .diversification_input(slot, card)
+                    .map_err(|reason| Refusal::ProfileForbids { reason })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Action for UpdateValue {
+    const OPERATION: Operation = Operation::ValueUpdate;
+
+    fn question<'a>(&'a self, site: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+        let programme =
+            site.programme(&self.programme).ok_or(Refusal::NotFound { what: Thing::Programme })?;
+        let context = ContextFacts::ValueUpdate {
+            operation: self.operation.name(),
+            // Past 2^63 no ceiling reaches; the ledger names the limit.
+            amount: self.amount.min(u64::from(u32::MAX) << 31),
+            no_card_session: true,
+            passive_tag: site.passive_tag(programme),
+            development: site.development(),
+        };
+        let resource = ResourceFacts::Programme {
+            name: programme.name.as_str(),
+            organisation: programme.organisation.as_str(),
+            currency: programme.currency,
+        };
+        Ok((resource, context))
+    }
+
+    fn check(&self, site: &Site, _: &Enrolled) -> Result<(), Refusal> {
+        let programme =
+            site.programme(&self.programme).ok_or(Refusal::NotFound { what: Thing::Programme })?;
+        if self.currency != programme.currency {
+            return Err(Refusal::ProfileForbids { reason: Forbids::Currency { expected: programme.currency } });
+        }
+        let rules = site.profile_of(programme).and_then(|profile| profile.value.as_ref());
+        if rules.is_none_or(|rules| !rules.has_purse(self.purse)) {
+            return Err(Refusal::ProfileForbids { reason: Forbids::Purse });
+        }
+        if self.amount == 0 {
+            return Err(Refusal::Invalid { reason: Invalid::ZeroAmount });
+        }
+        Ok(())
+    }
+}

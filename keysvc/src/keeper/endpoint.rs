@@ -1,0 +1,125 @@
+//! The endpoint: from frames to requests, and from what went wrong to what a caller is told.
+//!
+//! The one place where a fault becomes a refusal.
+
+use super::{
+    ledger::{Change, LedgerFault},
+    serve::{Ended, Keeper},
+    site::Enrolled,
+};
+use crate::{
+    error::Fault,
+    link::{Answer, Call},
+};
+use keysvc_protocol::{
+    bytes::Digest,
+    cbor::{self, DecodeError, REQUEST_LEN_MAX},
+    hash::sha256,
+    leaf::RefusedLeaf,
+    refusal::{Invalid, Refusal},
+    request::{
+        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
+        ReadProof, ReadStatus, UpdateValue,
+    },
+    schema::Schema,
+};
+use std::sync::{Arc, atomic::Ordering};
+
+/// Answers one call.
+pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
+    let refusal = match answer(&keeper, &call).await {
+        Ok(Ok(body)) => return Answer::reply(body),
+        Ok(Err(refusal)) => refusal,
+        Err(fault) => {
+            tracing::error!(
+                request_id = %call.request_id,
+                operation = %call.operation,
+                fault = fault.chain(),
+                "a request met a fault"
+            );
+            if fault.is_fatal() {
+                end(&fault);
+            }
+            told(&fault)
+        }
+    };
+    tracing::debug!(request_id = %call.request_id, operation = %call.operation, number = refusal.number(), "refused");
+    Answer::refusal(refusal, call.request_id)
+}
+
+/// Ends the process: what it holds in memory cannot be trusted or used any more. The front answers whoever waits,
+/// and the parent starts the keeper again.
+pub fn end(fault: &Fault) -> ! {
+    tracing::error!(fault = fault.chain(), "the keeper ends");
+    std::process::exit(fault.exit() as i32)
+}
+
+/// What a caller is told of a fault.
+fn told(fault: &Fault) -> Refusal {
+    match fault {
+        Fault::Ledger(LedgerFault::Full) => Refusal::Busy,
+        Fault::Ledger(_) => Refusal::StoreUnavailable,
+        Fault::Token(_) => Refusal::TokenUnavailable,
+        _ => Refusal::Internal,
+    }
+}
+
+async fn answer(keeper: &Keeper, call: &Call) -> Result<Result<Vec<u8>, Refusal>, Fault> {
+    let caller = match keeper.gate.caller(&call.peer) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            keeper.ledger.sequencer().count_unknown();
+            return Ok(Err(refusal));
+        }
+    };
+    match dispatch(keeper, call, &caller).await {
+        Ok(body) => Ok(Ok(body)),
+        Err(Ended::RefusedOnRecord(refusal)) => Ok(Err(refusal)),
+        Err(Ended::Refused(refusal)) => {
+            record_refusal(keeper, call, &caller, &refusal).await?;
+            Ok(Err(refusal))
+        }
+        Err(Ended::Fault(fault)) => Err(fault),
+    }
+}
+
+async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
+    if keeper.halted.load(Ordering::Acquire) && call.operation != Operation::Status {
+        return Err(Ended::RefusedOnRecord(Refusal::HistoryRolledBack));
+    }
+    let envelope: Envelope = cbor::decode(&call.body, REQUEST_LEN_MAX).map_err(|error| {
+        let reason = if matches!(error, DecodeError::TooLong { .. }) { Invalid::TooLong } else { Invalid::Encoding };
+        Ended::Refused(Refusal::Invalid { reason })
+    })?;
+    let caller = Arc::clone(caller);
+    match call.operation {
+        Operation::Status => keeper.read::<ReadStatus>(&envelope, caller).await,
+        Operation::KeyList => keeper.read::<ListKeys>(&envelope, caller).await,
+        Operation::KeyGet => keeper.read::<ReadKey>(&envelope, caller).await,
+        Operation::StationOpen => keeper.change::<OpenStation>(&envelope, caller).await,
+        Operation::CardDerive => keeper.change::<DeriveCardKeys>(&envelope, caller).await,
+        Operation::ValueUpdate => keeper.change::<UpdateValue>(&envelope, caller).await,
+        Operation::LogCheckpoint => keeper.read::<ReadCheckpoint>(&envelope, caller).await,
+        Operation::LogEntries => keeper.change::<ReadEntries>(&envelope, caller).await,
+        Operation::LogProof => keeper.read::<ReadProof>(&envelope, caller).await,
+    }
+}
+
+/// No audit, no service: a refusal is told once its leaf (or its count) is durable.
+async fn record_refusal(
+    keeper: &Keeper,
+    call: &Call,
+    caller: &Enrolled,
+    refusal: &Refusal,
+) -> Result<(), Fault> {
+    let request: Digest = sha256(&[&call.body]);
+    let leaf = RefusedLeaf {
+        schema: Schema,
+        principal: caller.id.clone(),
+        operation: call.operation,
+        refusal: refusal.clone(),
+        request,
+    };
+    let settled = keeper.ledger.sequencer().submit(Change::Refused(leaf)).await?;
+    keeper.notarise(settled.lead)
+}

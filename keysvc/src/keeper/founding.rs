@@ -1,0 +1,249 @@
+//! `keysvc init`: from a founding file that every officer signed to the first leaf of the log.
+//!
+//! The one exception to record-before-perform: the keys are made before leaf 0 names them. So the token must be
+//! empty, and an interrupted founding names what it left.
+
+use super::{
+    ledger::{Anchor, Change, Options, Sequencer},
+    manifest::{self, Order},
+    serve::now_ms,
+    storage::{Storage, name_of_month},
+};
+use crate::{
+    config::{Config, ConfigError, FILE_LEN_MAX, parse_toml, read_capped},
+    error::Fault,
+};
+use keysvc_policies::PolicySet;
+use keysvc_protocol::{
+    bytes::{Blob, Digest, ObjectIdentifier, from_hex},
+    checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    founding::{FoundedKind, Founding},
+    hash::sha256,
+    key::{KeyKind, KeyRecord},
+    leaf::{FoundingLeaf, FoundingSignature},
+    list::List,
+    name::Name,
+    schema::Schema,
+    trust::Trust,
+};
+use keysvc_token::{ObjectId, Pin, Token, TokenConfig};
+use std::path::Path;
+
+/// What a founding made.
+#[derive(Debug)]
+pub struct Founded {
+    /// Trust domain and genesis digest.
+    pub trust: Trust,
+    /// The keys.
+    pub keys: Vec<KeyRecord>,
+    /// The officers whose signatures were checked.
+    pub officers: Vec<Name>,
+    /// Whether it is for development only.
+    pub development: bool,
+}
+
+/// Founds the service that `file` configures.
+///
+/// # Errors
+/// [`Fault`] naming file, key and mend; nothing is made before every check has passed.
+pub async fn found(file: &Path) -> Result<Founded, Fault> {
+    let config = Config::read(file)?;
+    if config.trust.exists() {
+        let mend = "the service is founded already; a second founding needs a new trust file, store and token";
+        return Err(ConfigError::file(&config.trust, mend).into());
+    }
+    let bytes = read_capped(&config.founding, FILE_LEN_MAX)?;
+    let founding = read_founding(&config.founding, &bytes)?;
+    agrees(&config, &founding)?;
+    let signatures = signatures(&config, &founding, &bytes)?;
+    let token = open_token(&config)?;
+    must_be_empty(&token)?;
+    let keys = make_keys(&token, &founding)?;
+    let storage = storage(&config, &token);
+    // Before leaf 0 acknowledges them: the token itself syncs nothing.
+    storage.sync()?;
+    let leaf = FoundingLeaf {
+        schema: Schema,
+        founding: Blob::try_from(bytes).map_err(|_| Fault::Invariant("a founding file is too long"))?,
+        signatures: List::try_from(signatures).map_err(|_| Fault::Invariant("too many officers"))?,
+        keys: List::try_from(keys.clone()).map_err(|_| too_many_keys(&config))?,
+        policy: founding.policy,
+    };
+    let trust = begin_log(&config, &token, leaf, &founding).await?;
+    let officers = founding.officers.iter().map(|officer| officer.name.clone()).collect();
+    Ok(Founded { trust, keys, officers, development: founding.development })
+}
+
+/// Reads and checks a founding file.
+///
+/// # Errors
+/// [`ConfigError`] with the place and the mend.
+pub fn read_founding(file: &Path, bytes: &[u8]) -> Result<Founding, ConfigError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ConfigError::file(file, "not UTF-8 text"))?;
+    let founding: Founding = parse_toml(file, text)?;
+    founding.check().map_err(|error| ConfigError::key(file, error.place, error.mend))?;
+    Ok(founding)
+}
+
+/// The site's token, logged in.
+///
+/// # Errors
+/// [`Fault`] when it cannot be opened.
+pub fn open_token(config: &Config) -> Result<Token, Fault> {
+    let section = &config.token;
+    let pin = Pin::from_file(&section.pin_file)
+        .map_err(|error| ConfigError::file(&section.pin_file, error.to_string()))?;
+    let place = TokenConfig { module: section.module.clone(), label: section.label.clone() };
+    Ok(Token::open(&place, &pin)?)
+}
+
+/// The storage keys' means, from the configuration.
+#[must_use]
+pub fn storage<'a>(config: &'a Config, token: &'a Token) -> Storage<'a> {
+    Storage { token, token_folder: config.token.folder.as_deref(), store: &config.keeper.store }
+}
+
+fn agrees(config: &Config, founding: &Founding) -> Result<(), Fault> {
+    let file = &config.founding;
+    if founding.trust_domain != config.trust_domain {
+        let mend = format!("keysvc.toml says {}; the two must be equal", config.trust_domain);
+        return Err(ConfigError::key(file, "trust-domain", mend).into());
+    }
+    let ca = ca_digest(&config.front.ca)?;
+    if founding.ca != ca {
+        let mend = format!("the CA in {} has the digest {ca}", config.front.ca.display());
+        return Err(ConfigError::key(file, "ca", mend).into());
+    }
+    let policy = Digest::new(PolicySet::load(&config.keeper.policies)?.digest());
+    if founding.policy != policy {
+        let mend = format!("the policies in {} have the digest {policy}", config.keeper.policies.display());
+        return Err(ConfigError::key(file, "policy", mend).into());
+    }
+    Ok(())
+}
+
+/// SHA-256 of a PEM certificate's DER.
+///
+/// # Errors
+/// [`ConfigError`] when the file holds none.
+pub fn ca_digest(file: &Path) -> Result<Digest, ConfigError> {
+    let pem = read_capped(file, FILE_LEN_MAX)?;
+    let parsed = x509_parser::pem::Pem::iter_from_buffer(&pem).next().and_then(Result::ok);
+    let certificate = parsed.ok_or_else(|| ConfigError::file(file, "holds no PEM certificate"))?;
+    Ok(sha256(&[&certificate.contents]))
+}
+
+fn signatures(config: &Config, founding: &Founding, bytes: &[u8]) -> Result<Vec<FoundingSignature>, Fault> {
+    let mut all = Vec::with_capacity(founding.officers.len());
+    for officer in &founding.officers {
+        let file = config.signatures.join(format!("{}.cose", officer.name));
+        let missing = || {
+            let mend = format!("the officer's signature is missing; {} runs: fobctl founding sign", officer.name);
+            ConfigError::file(&file, mend)
+        };
+        if !file.exists() {
+            return Err(missing().into());
+        }
+        let signed = read_capped(&file, 1024)?;
+        founding
+            .verify_agreement(bytes, officer, &signed)
+            .map_err(|error| ConfigError::file(&file, format!("the signature does not count: {error}; sign again")))?;
+        let signed = Blob::try_from(signed).map_err(|_| missing())?;
+        all.push(FoundingSignature { schema: Schema, officer: officer.name.clone(), signed });
+    }
+    Ok(all)
+}
+
+fn must_be_empty(token: &Token) -> Result<(), Fault> {
+    let objects = token.inventory()?;
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = objects
+        .iter()
+        .map(|object| {
+            let id = object.id.map_or_else(|| "no identifier".to_owned(), |id| id.to_string());
+            format!("{} {:?} ({id})", object.class, object.label)
+        })
+        .collect();
+    Err(Fault::Refusing(format!(
+        "the token is not empty, so an earlier founding was interrupted or it is another's: {}; use a fresh token",
+        names.join(", ")
+    )))
+}
+
+fn orders(token: &Token, founding: &Founding) -> Result<Vec<Order>, Fault> {
+    let storage = name_of_month(now_ms())?;
+    let own = [
+        ("checkpoint", KeyKind::Checkpoint, None),
+        ("statement", KeyKind::ServiceStatement, None),
+        (storage.as_str(), KeyKind::Storage, None),
+    ];
+    let founded = founding.keys.iter().map(|key| {
+        let kind = match key.kind {
+            FoundedKind::CardMaster => KeyKind::CardMaster,
+            FoundedKind::ValueSigning => KeyKind::ValueSigning,
+        };
+        (key.name.as_str(), kind, key.value.as_deref())
+    });
+    own.into_iter()
+        .chain(founded)
+        .map(|(name, kind, value)| {
+            let mut id = [0; 16];
+            token.random(&mut id)?;
+            let known = value.and_then(from_hex).and_then(|bytes| bytes.try_into().ok());
+            let name = name.parse().map_err(|_| Fault::Invariant("a key has no name"))?;
+            Ok(Order { name, kind, id: ObjectIdentifier::new(id), known })
+        })
+        .collect()
+}
+
+fn make_keys(token: &Token, founding: &Founding) -> Result<Vec<KeyRecord>, Fault> {
+    let orders = orders(token, founding)?;
+    orders.iter().map(|order| manifest::make(token, order, now_ms())).collect()
+}
+
+fn too_many_keys(config: &Config) -> ConfigError {
+    ConfigError::key(&config.founding, "keys", "a founding makes at most 61 keys")
+}
+
+/// Writes leaf 0, signs the first checkpoint, and writes anchor and trust file; the trust file last, because its
+/// presence says that the founding is whole.
+async fn begin_log(
+    config: &Config,
+    token: &Token,
+    leaf: FoundingLeaf,
+    founding: &Founding,
+) -> Result<Trust, Fault> {
+    let checkpoint_key = leaf
+        .keys
+        .iter()
+        .find(|key| key.kind == KeyKind::Checkpoint)
+        .map(|key| ObjectId(*key.id.as_bytes()))
+        .ok_or(Fault::Invariant("no checkpoint key was made"))?;
+    let storage_key = leaf.keys.iter().find(|key| key.kind == KeyKind::Storage);
+    let storage_key = storage_key.map(|key| key.id).ok_or(Fault::Invariant("no storage key was made"))?;
+    let (sequencer, _reader) = Sequencer::start(&config.keeper.store, Options::from(&config.keeper.limits))?;
+    sequencer.install_seal(storage(config, token).seal_of(&storage_key)?);
+    let settled = sequencer.submit(Change::Founding { leaf }).await?;
+    let head = settled.commit.head();
+    let trust = Trust { domain: founding.trust_domain.clone(), genesis: head.root };
+    let checkpoint = Checkpoint { origin: Origin::of(&trust.domain, 1), head };
+    let key = token.signing_key(keysvc_token::KeyKind::Checkpoint, checkpoint_key)?;
+    let signature = key.sign(checkpoint.digest_to_sign().as_bytes())?;
+    let anchor = Anchor::open(&config.keeper.anchor)?;
+    anchor.advance(&SignedCheckpoint::assemble(&checkpoint, &signature, key.spki()))?;
+    anchor.sync()?;
+    write_trust(&config.trust, &trust)?;
+    Ok(trust)
+}
+
+fn write_trust(file: &Path, trust: &Trust) -> Result<(), Fault> {
+    use std::io::Write as _;
+    let write = || -> std::io::Result<()> {
+        let mut out = std::fs::File::create_new(file)?;
+        out.write_all(trust.to_text().as_bytes())?;
+        out.sync_all()
+    };
+    write().map_err(|source| Fault::Io { what: "writing the trust file", source })
+}

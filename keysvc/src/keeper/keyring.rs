@@ -1,0 +1,311 @@
+//! The keyring: the token's keys, each behind the one thing it may do.
+//!
+//! Every method that acts for a caller takes a [`Recorded`] and takes what is signed or derived from it, never
+//! beside it. The named exceptions are [`Keyring::sign_checkpoint`], which takes a [`Committed`] (only the ledger
+//! makes one), and [`Keyring::self_test`], which signs the last checkpoint again and derives nothing for anyone.
+//!
+//! A value signing key does not sign what is merely permitted:
+//! ```compile_fail,E0308
+//! # use keysvc::keeper::{gate::Permit, keyring::Keyring, ledger::Recorded};
+//! # use keysvc_protocol::request::UpdateValue;
+//! fn sign(keyring: &Keyring, act: &Permit<UpdateValue>) {
+//!     let _ = keyring.sign_value(act);
+//! }
+//! ```
+//! only what is recorded:
+//! ```
+//! # use keysvc::keeper::{gate::Permit, keyring::Keyring, ledger::Recorded};
+//! # use keysvc_protocol::request::UpdateValue;
+//! fn sign(keyring: &Keyring, act: &Recorded<UpdateValue>) {
+//!     let _ = keyring.sign_value(act);
+//! }
+//! ```
+
+mod exchanges;
+
+pub use exchanges::NotOpen;
+
+use super::{
+    gate::Permit,
+    ledger::{Committed, Recorded},
+    limits::KeeperLimits,
+    site::Site,
+};
+use crate::error::Fault;
+use exchanges::Exchanges;
+use keysvc_protocol::{
+    bytes::{Blob, KeyIdentifier, ShortCheck, WrappedCardKey},
+    card::CardUid,
+    cbor::{self, REPLY_LEN_MAX},
+    checkpoint::{Checkpoint, SignedCheckpoint},
+    cose::{Kind, Unsigned},
+    delivery::{Delivery, DeliveredKey, ExchangeOpening},
+    founding::Slot,
+    hash::sha256,
+    key::{KeyKind, KeyRecord},
+    leaf::{StationOpenedLeaf, ValueUpdatedLeaf},
+    list::List,
+    name::Name,
+    public_key::PublicKey,
+    request::{DeriveCardKeys, OpenStation, UpdateValue},
+    schema::Schema,
+};
+use keysvc_token::{CheckValue, DiversificationInput, MasterKey, ObjectId, SigningKey, Token, TransportKey};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+/// A signing key of the token with its public half.
+#[derive(Debug)]
+struct Signer {
+    key: SigningKey,
+    public: PublicKey,
+    kid: KeyIdentifier,
+}
+
+/// The keys.
+#[derive(Debug)]
+pub struct Keyring {
+    token: Token,
+    site: Arc<Site>,
+    limits: KeyringLimits,
+    values: HashMap<Name, Signer>,
+    masters: HashMap<(Name, u32), (ObjectId, MasterKey)>,
+    statement: Signer,
+    checkpoint: Signer,
+    exchanges: Mutex<Exchanges<TransportKey>>,
+}
+
+/// The limits a keyring keeps.
+#[derive(Debug, Clone, Copy)]
+struct KeyringLimits {
+    exchanges_per_station: usize,
+}
+
+fn signer(token: &Token, kind: keysvc_token::KeyKind, record: &KeyRecord) -> Result<Signer, Fault> {
+    let key = token.signing_key(kind, ObjectId(*record.id.as_bytes()))?;
+    let public = PublicKey::from_spki(key.spki()).map_err(|_| Fault::Invariant("a signing key is not P-256"))?;
+    Ok(Signer { key, kid: public.identifier(), public })
+}
+
+impl Signer {
+    fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, Fault> {
+        Ok(unsigned.with_signature(&self.key.sign(unsigned.digest().as_bytes())?))
+    }
+}
+
+impl Keyring {
+    /// Resolves every active key of the manifest once. The manifest was compared with the token before.
+    ///
+    /// # Errors
+    /// [`Fault`] when a key is missing or the service's own keys are not there.
+    pub fn open(token: Token, site: Arc<Site>, records: &[KeyRecord], limits: &KeeperLimits) -> Result<Self, Fault> {
+        let (mut values, mut masters) = (HashMap::new(), HashMap::new());
+        let (mut statement, mut checkpoint) = (None, None);
+        for record in records.iter().filter(|record| record.state.protects()) {
+            match record.kind {
+                KeyKind::CardMaster => {
+                    let id = ObjectId(*record.id.as_bytes());
+                    let key = token.master_key(keysvc_token::KeyKind::CardMaster, id)?;
+                    masters.insert((record.name.clone(), record.version), (id, key));
+                }
+                KeyKind::ValueSigning => {
+                    let signer = signer(&token, keysvc_token::KeyKind::ValueSigning, record)?;
+                    values.insert(record.name.clone(), signer);
+                }
+                KeyKind::ServiceStatement => {
+                    statement = Some(signer(&token, keysvc_token::KeyKind::ServiceStatement, record)?);
+                }
+                KeyKind::Checkpoint => {
+                    checkpoint = Some(signer(&token, keysvc_token::KeyKind::Checkpoint, record)?);
+                }
+                // Data keys under it are unwrapped once, at the start, before there is a keyring.
+                KeyKind::Storage => {}
+            }
+        }
+        let statement = statement.ok_or(Fault::Invariant("the log names no service statement key"))?;
+        let checkpoint = checkpoint.ok_or(Fault::Invariant("the log names no checkpoint key"))?;
+        let limits = KeyringLimits { exchanges_per_station: limits.exchanges_per_station_max };
+        let exchanges = Mutex::default();
+        Ok(Self { token, site, limits, values, masters, statement, checkpoint, exchanges })
+    }
+
+    /// The checkpoint key's public half.
+    #[must_use]
+    pub fn checkpoint_key(&self) -> &PublicKey {
+        &self.checkpoint.public
+    }
+
+    /// Signs the head of one commit.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token.
+    pub fn sign_checkpoint(&self, committed: &Committed) -> Result<SignedCheckpoint, Fault> {
+        self.sign_head(&committed.checkpoint(&self.site.origin()))
+    }
+
+    fn sign_head(&self, checkpoint: &Checkpoint) -> Result<SignedCheckpoint, Fault> {
+        let signature = self.checkpoint.key.sign(checkpoint.digest_to_sign().as_bytes())?;
+        Ok(SignedCheckpoint::assemble(checkpoint, &signature, self.checkpoint.public.spki()))
+    }
+
+    /// A real operation with a known answer: signs the last checkpoint again and verifies it. Never a value key.
+    ///
+    /// # Errors
+    /// [`Fault`] when the token does not sign, or signs wrongly.
+    pub fn self_test(&self, last: &SignedCheckpoint) -> Result<(), Fault> {
+        let again = self.sign_head(last.checkpoint())?;
+        again
+            .verify(&self.site.origin(), &self.checkpoint.public)
+            .map_err(|_| Fault::Invariant("the token's signature over the last checkpoint does not verify"))
+    }
+
+    /// Signs a recorded value update: exactly the bytes its leaf holds.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token, or when the leaf is not what was recorded.
+    pub fn sign_value(&self, recorded: &Recorded<UpdateValue>) -> Result<Vec<u8>, Fault> {
+        let leaf: ValueUpdatedLeaf = leaf(&recorded.recording().payload)?;
+        let programme = self.site.programme(&recorded.permit().action().programme);
+        let signer = programme
+            .and_then(|programme| self.values.get(&programme.value_key))
+            .ok_or(Fault::Invariant("the programme's value key is not active"))?;
+        signer.sign(&self.unsigned(Kind::ValueUpdate, signer.kid, leaf.update.into_bytes()))
+    }
+
+    fn unsigned(&self, kind: Kind, kid: KeyIdentifier, payload: Vec<u8>) -> Unsigned {
+        Unsigned::new(kind, self.site.genesis().as_bytes(), kid, payload)
+    }
+
+    /// Opens the recorded exchange: a transport key made in the token that leaves it only wrapped to the station's
+    /// enrolled key. A retry finds the same transport key, if it still lives.
+    ///
+    /// # Errors
+    /// [`NotOpen`]: ended since, or a fault of the token.
+    pub fn open_exchange(&self, recorded: &Recorded<OpenStation>) -> Result<Vec<u8>, NotOpen> {
+        let leaf: StationOpenedLeaf = leaf(&recorded.recording().payload)?;
+        let station = recorded.permit().caller();
+        let wrapping = station.wrapping_key.as_ref().ok_or(Fault::Invariant("a station has no wrapping key"))?;
+        if !recorded.recording().retried {
+            let key = TransportKey::generate(&self.token).map_err(Fault::from)?;
+            self.exchanges()?.insert(&leaf, key, self.limits.exchanges_per_station);
+        }
+        let transport = self.exchanges()?.find(&leaf.exchange, &leaf.station, recorded.recording().time_ms)?;
+        let check = short(transport.check_value().map_err(Fault::from)?);
+        let wrapped = transport.wrap_to(wrapping).map_err(Fault::from)?;
+        let opening = ExchangeOpening {
+            schema: Schema,
+            station: leaf.station,
+            exchange: leaf.exchange,
+            wrapping_key: sha256(&[wrapping]),
+            wrapped: Blob::try_from(wrapped).map_err(|_| Fault::Invariant("a wrapped transport key is too long"))?,
+            check,
+            expires_at_ms: leaf.expires_at_ms,
+        };
+        let unsigned = self.unsigned(Kind::ExchangeOpening, self.statement.kid, cbor::encode(&opening));
+        Ok(self.statement.sign(&unsigned)?)
+    }
+
+    /// Whether the exchange a permitted derivation names is open to its caller: asked before it is recorded, so that
+    /// no leaf tells of keys that could not be delivered.
+    ///
+    /// # Errors
+    /// [`NotOpen`] when it is not.
+    pub fn exchange_open(&self, permit: &Permit<DeriveCardKeys>, now_ms: u64) -> Result<(), NotOpen> {
+        self.exchanges()?.find(&permit.action().exchange, &permit.caller().id, now_ms).map(drop)
+    }
+
+    /// Derives the keys of the recorded cards from `first` on, at most `most` cards: in the token, wrapped under the
+    /// exchange's transport key, destroyed.
+    ///
+    /// # Errors
+    /// [`NotOpen`]: the exchange ended since, or a fault of the token.
+    pub fn derive_slice(
+        &self,
+        recorded: &Recorded<DeriveCardKeys>,
+        first: usize,
+        most: usize,
+    ) -> Result<Vec<DeliveredKey>, NotOpen> {
+        let action = recorded.permit().action();
+        let time_ms = recorded.recording().time_ms;
+        let transport = self.exchanges()?.find(&action.exchange, &recorded.permit().caller().id, time_ms)?;
+        let profile = self
+            .site
+            .profile(&action.profile, action.profile_version)
+            .ok_or(Fault::Invariant("a recorded derivation names no profile"))?;
+        let mut keys = Vec::with_capacity(most.saturating_mul(action.slots.len()));
+        for card in action.cards.iter().skip(first).take(most) {
+            for number in action.slots.iter() {
+                let slot = profile.slot(*number).ok_or(Fault::Invariant("a recorded derivation names no slot"))?;
+                let input = profile
+                    .diversification_input(slot, card)
+                    .map_err(|_| Fault::Invariant("a recorded derivation has no input"))?;
+                keys.push(self.derive_one(slot, *card, &input, &transport)?);
+            }
+        }
+        Ok(keys)
+    }
+
+    fn derive_one(
+        &self,
+        slot: &Slot,
+        card: CardUid,
+        input: &[u8],
+        transport: &TransportKey,
+    ) -> Result<DeliveredKey, Fault> {
+        let (_, master) = self
+            .masters
+            .get(&(slot.key.clone(), u32::from(slot.key_version)))
+            .ok_or(Fault::Invariant("a profile's master key is not active"))?;
+        let input = DiversificationInput::try_from(input).map_err(|_| Fault::Invariant("a wrong input length"))?;
+        let key = master.derive(&input)?;
+        Ok(DeliveredKey {
+            card,
+            slot: slot.slot,
+            key_version: u32::from(slot.key_version),
+            check: ShortCheck::new(key.check_value()?),
+            wrapped: WrappedCardKey::new(transport.wrap(&key)?),
+        })
+    }
+
+    /// Signs the delivery of a recorded derivation's keys.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token.
+    pub fn sign_delivery(
+        &self,
+        recorded: &Recorded<DeriveCardKeys>,
+        keys: Vec<DeliveredKey>,
+    ) -> Result<Blob<REPLY_LEN_MAX>, Fault> {
+        let action = recorded.permit().action();
+        let delivery = Delivery {
+            schema: Schema,
+            station: recorded.permit().caller().id.clone(),
+            exchange: action.exchange,
+            idem: action.idem,
+            profile: action.profile.clone(),
+            profile_version: action.profile_version,
+            keys: List::try_from(keys).map_err(|_| Fault::Invariant("a delivery has too many keys"))?,
+        };
+        let unsigned = self.unsigned(Kind::Delivery, self.statement.kid, cbor::encode(&delivery));
+        let signed = self.statement.sign(&unsigned)?;
+        Blob::try_from(signed).map_err(|_| Fault::Invariant("a delivery is too long"))
+    }
+
+    fn exchanges(&self) -> Result<std::sync::MutexGuard<'_, Exchanges<TransportKey>>, Fault> {
+        self.exchanges.lock().map_err(|_| Fault::Invariant("a worker died while opening an exchange"))
+    }
+}
+
+fn leaf<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Fault> {
+    cbor::decode(payload, payload.len()).map_err(|_| Fault::Invariant("a leaf is not of its kind"))
+}
+
+fn short(check: CheckValue) -> ShortCheck {
+    match check {
+        CheckValue::Cmac(value) | CheckValue::Kw(value) => ShortCheck::new(value),
+        // A transport key has no public half; zeros match no key's check value by more than chance.
+        CheckValue::Spki(_) => ShortCheck::new([0; 5]),
+    }
+}

@@ -1,0 +1,73 @@
+//! The tables, as numbered steps from an empty database to the newest schema.
+//!
+//! `leaf` is the log; every other table that a leaf can change is a projection of it and can be rebuilt from it.
+//! Unsigned numbers are stored as SQLite's signed ones of the same 64 bits.
+
+use super::fault::{LedgerFault, StoreError};
+use rusqlite::Connection;
+use std::path::Path;
+
+/// `PRAGMA application_id` of our databases: "keys".
+const APPLICATION_ID: i32 = 0x6b65_7973;
+
+/// Step n leads from schema n to n + 1. Never changed once released; appended to.
+const STEPS: [&str; 1] = ["
+    -- hashes: of the subtrees this leaf completes, 32 bytes each. sealed: the data key, if the payload is sealed.
+    CREATE TABLE leaf (
+        idx INTEGER PRIMARY KEY, entry BLOB NOT NULL, hashes BLOB NOT NULL, salt BLOB NOT NULL,
+        sealed INTEGER, payload BLOB NOT NULL
+    ) STRICT;
+    -- tag: of programme, card and purse, so that the disk names no card.
+    CREATE TABLE purse (
+        tag BLOB PRIMARY KEY, seq INTEGER NOT NULL, balance INTEGER NOT NULL, link BLOB NOT NULL,
+        leaf INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- request: tag of the payload's digest. In the order of leaves, so that the oldest are found first.
+    CREATE TABLE idem (
+        leaf INTEGER PRIMARY KEY, principal TEXT NOT NULL, idem BLOB NOT NULL, request BLOB NOT NULL,
+        time INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX idem_of_principal ON idem (principal, idem);
+    CREATE TABLE key_record (
+        name TEXT NOT NULL, version INTEGER NOT NULL, record BLOB NOT NULL, leaf INTEGER NOT NULL,
+        PRIMARY KEY (name, version)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE intent (leaf INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+    CREATE TABLE halt (id INTEGER PRIMARY KEY CHECK (id = 0), leaf INTEGER NOT NULL) STRICT;
+    -- No projections: keys of the store itself, wrapped by the token or sealed under such a key. AUTOINCREMENT,
+    -- so that the number of an erased data key never comes back.
+    CREATE TABLE data_key (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, storage_key BLOB NOT NULL, wrapped BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE tags_key (
+        id INTEGER PRIMARY KEY CHECK (id = 0), sealed INTEGER NOT NULL, key BLOB NOT NULL
+    ) STRICT;
+"];
+
+/// Brings the database to the newest schema, in one transaction.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerFault> {
+    let read = |error| LedgerFault::Read(StoreError::new(error));
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(read)?;
+    let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(read);
+    let tables: i64 = transaction
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|_| LedgerFault::Foreign { path: path.to_path_buf() })?;
+    if tables > 0 && number("application_id")? != APPLICATION_ID {
+        return Err(LedgerFault::Foreign { path: path.to_path_buf() });
+    }
+    let version = u32::try_from(number("user_version")?).unwrap_or(u32::MAX);
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    if version > known {
+        return Err(LedgerFault::Newer { found: version, known });
+    }
+    if version == known {
+        return Ok(());
+    }
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(step).map_err(read)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(read)?;
+    transaction.pragma_update(None, "user_version", known).map_err(read)?;
+    transaction.commit().map_err(read)
+}

@@ -1,0 +1,333 @@
+//! The one order of all changes: a bounded queue, one thread, group commits.
+//!
+//! A lone request is committed at once. Only when the batch before held several does the thread wait a moment for
+//! more, once and without being woken for each. What a change means is the backend's affair; here it is only put
+//! in order and, once durable, answered. A commit that fails ends the thread: nothing is ever tried again.
+
+mod commit;
+
+pub use commit::{Commit, Committed};
+
+use super::{
+    super::limits::KeeperLimits,
+    backend::{Applied, Backend},
+    change::{Change, Outcome},
+    fault::LedgerFault,
+    reader::{Reader, Shared},
+    seal::{Seal, Seals},
+    sqlite::{Opened, Sqlite},
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::oneshot;
+
+/// Where the time comes from: milliseconds since 1970-01-01 UTC.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    /// The time that `now_ms` gives.
+    pub fn new(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now_ms))
+    }
+
+    /// The system's wall clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| {
+            // A clock before 1970 reads as 0: leaf times do not go back whatever it says.
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+
+    /// The time now, milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// The limits of the queue and of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Changes waiting at most; one more is refused at once.
+    pub queue_len: usize,
+    /// Changes in one commit at most.
+    pub batch_max: usize,
+    /// How long to wait for more when the batch before held several.
+    pub gather: Duration,
+}
+
+impl From<&KeeperLimits> for Options {
+    fn from(limits: &KeeperLimits) -> Self {
+        Self {
+            queue_len: limits.ledger_queue_len,
+            batch_max: limits.commit_batch_max,
+            gather: Duration::from_micros(limits.commit_gather_us),
+        }
+    }
+}
+
+/// What became of a submitted change, and the commit after which it is so.
+#[derive(Debug)]
+pub struct Settled {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The newest commit; its tree holds the change's leaf, if it has one.
+    pub commit: Commit,
+    /// The right to have the commit's head signed: given to one submitter of each batch that wrote leaves.
+    pub lead: Option<Committed>,
+}
+
+impl Settled {
+    /// The index of the change's leaf, if it has one.
+    #[must_use]
+    pub const fn index(&self) -> Option<u64> {
+        match &self.outcome {
+            Outcome::Recorded(leaf) => Some(leaf.index),
+            Outcome::Refused(_) | Outcome::Counted => None,
+        }
+    }
+}
+
+type Reply = oneshot::Sender<Result<Settled, LedgerFault>>;
+
+struct Job {
+    change: Change,
+    reply: Reply,
+}
+
+/// The way into the ledger; clones share one thread.
+#[derive(Clone)]
+pub struct Sequencer(Arc<Hub>);
+
+struct Hub {
+    // Empty once the ledger is closed.
+    queue: ArcSwapOption<SyncSender<Job>>,
+    latest: Arc<ArcSwap<Commit>>,
+    unknown: Arc<AtomicU64>,
+    seals: Seals,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Sequencer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sequencer").field("head", &self.latest().head()).finish_non_exhaustive()
+    }
+}
+
+impl Sequencer {
+    /// Opens the store in the folder `store`, which must exist, and starts the ledger's thread, on the system's
+    /// clock. Data keys are given later ([`Sequencer::install_seal`]).
+    ///
+    /// # Errors
+    /// [`LedgerFault`] saying what to do: in use, another program's, damaged.
+    pub fn start(store: &Path, options: Options) -> Result<(Self, Reader), LedgerFault> {
+        Self::start_with(store, options, Seals::default(), Clock::system())
+    }
+
+    /// As [`Sequencer::start`], with data keys and clock from outside.
+    ///
+    /// # Errors
+    /// As [`Sequencer::start`].
+    pub fn start_with(
+        store: &Path,
+        options: Options,
+        seals: Seals,
+        clock: Clock,
+    ) -> Result<(Self, Reader), LedgerFault> {
+        let (sqlite, opened) = Sqlite::open(store, seals.clone(), clock.now_ms())?;
+        Self::over(Box::new(sqlite), opened, seals, (options, clock))
+    }
+
+    pub(super) fn over(
+        backend: Box<dyn Backend>,
+        opened: Opened,
+        seals: Seals,
+        (options, clock): (Options, Clock),
+    ) -> Result<(Self, Reader), LedgerFault> {
+        let latest = Arc::new(ArcSwap::from_pointee(Commit::unled(opened.head)));
+        let shared = Arc::new(Shared::new(opened, seals.clone()));
+        let unknown = Arc::new(AtomicU64::new(0));
+        let (queue, jobs) = sync_channel(options.queue_len);
+        let ledger = Ledger {
+            backend,
+            jobs,
+            options,
+            clock,
+            shared: Arc::clone(&shared),
+            latest: Arc::clone(&latest),
+            unknown: Arc::clone(&unknown),
+        };
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || ledger.run())
+            .map_err(|error| LedgerFault::NoThread(Arc::new(error)))?;
+        let queue = ArcSwapOption::from_pointee(queue);
+        let hub = Hub { queue, latest, unknown, seals, thread: Mutex::new(Some(thread)) };
+        Ok((Self(Arc::new(hub)), Reader::over(shared)))
+    }
+
+    /// Has a change applied; answers when it is durable.
+    ///
+    /// A change that was taken is carried out even when the caller stops waiting.
+    ///
+    /// # Errors
+    /// [`LedgerFault::Full`] at once when the queue is full; a fault of this change alone; or one that ends the
+    /// keeper ([`LedgerFault::ends_the_keeper`]), such as [`LedgerFault::Commit`].
+    pub async fn submit(&self, change: Change) -> Result<Settled, LedgerFault> {
+        let (reply, settled) = oneshot::channel();
+        self.enqueue(Job { change, reply })?;
+        settled.await.unwrap_or(Err(LedgerFault::Stopped))
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), LedgerFault> {
+        match self.0.queue.load().as_ref().map(|queue| queue.try_send(job)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => Err(LedgerFault::Full),
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(LedgerFault::Stopped),
+        }
+    }
+
+    /// Counts a refusal of a caller that is not enrolled; costs no place in the queue.
+    pub fn count_unknown(&self) {
+        self.0.unknown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Has counted refusals written whose minute is over; to be called each minute.
+    ///
+    /// Answers something when leaves were written: the head may have to be signed, as after any change.
+    ///
+    /// # Errors
+    /// As [`Sequencer::submit`]. After [`LedgerFault::Full`] nothing is lost: call again.
+    pub async fn flush_counts(&self) -> Result<Option<Settled>, LedgerFault> {
+        let unknown = self.0.unknown.swap(0, Ordering::Relaxed);
+        let settled = self.submit(Change::CountRefusals { unknown, all: false }).await;
+        if matches!(settled, Err(LedgerFault::Full)) {
+            self.0.unknown.fetch_add(unknown, Ordering::Relaxed);
+        }
+        Ok(Some(settled?).filter(|settled| settled.lead.is_some()))
+    }
+
+    /// Makes `seal` the data key that seals from the next leaf on; those before still open.
+    #[expect(clippy::needless_pass_by_value, reason = "a key is given away: the giver's copy is wiped")]
+    pub fn install_seal(&self, seal: Seal) {
+        self.0.seals.install(&seal);
+    }
+
+    /// The newest commit. After a start nobody leads it: [`Commit::take_over`] gives the right to have it signed.
+    #[must_use]
+    pub fn latest(&self) -> Commit {
+        self.0.latest.load().as_ref().clone()
+    }
+
+    /// Ends the thread after what is queued now, with all refusals counted written. Blocks until the store is
+    /// closed; every later change is answered [`LedgerFault::Stopped`].
+    pub fn close(&self) {
+        // The thread ends when the queue has no sender and is empty.
+        self.0.queue.store(None);
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// The thread's own.
+struct Ledger {
+    backend: Box<dyn Backend>,
+    jobs: Receiver<Job>,
+    options: Options,
+    clock: Clock,
+    shared: Arc<Shared>,
+    latest: Arc<ArcSwap<Commit>>,
+    unknown: Arc<AtomicU64>,
+}
+
+impl Ledger {
+    fn run(mut self) {
+        let mut crowd = false;
+        while let Ok(job) = self.jobs.recv() {
+            let batch = self.gather(job, crowd);
+            crowd = batch.len() > 1;
+            if self.settle(batch).is_err() {
+                // What is still queued is answered by the queue's end.
+                return;
+            }
+        }
+        let unknown = self.unknown.swap(0, Ordering::Relaxed);
+        let last = [Change::CountRefusals { unknown, all: true }];
+        match self.backend.apply(&last, self.clock.now_ms()) {
+            Ok(applied) => drop(self.publish(&applied)),
+            Err(fault) => tracing::warn!(%fault, "the last counts of refusals are lost"),
+        }
+    }
+
+    fn gather(&self, job: Job, crowd: bool) -> Vec<Job> {
+        let mut batch = vec![job];
+        if crowd && !self.options.gather.is_zero() {
+            // Asleep rather than waiting on the queue: one wake-up a batch, not one a change.
+            std::thread::sleep(self.options.gather);
+        }
+        batch.extend(self.jobs.try_iter().take(self.options.batch_max.saturating_sub(1)));
+        batch
+    }
+
+    fn settle(&mut self, batch: Vec<Job>) -> Result<(), LedgerFault> {
+        let (changes, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.change, job.reply)).unzip();
+        let mut applied = match self.backend.apply(&changes, self.clock.now_ms()) {
+            Ok(applied) => applied,
+            Err(fault) => {
+                for reply in replies {
+                    // A submitter that stopped waiting needs no answer.
+                    let _gone = reply.send(Err(fault.clone()));
+                }
+                return Err(fault);
+            }
+        };
+        let mut lead = self.publish(&applied);
+        let commit = lead.as_ref().map_or_else(|| self.latest.load().as_ref().clone(), Committed::commit);
+        let mut answers: Vec<_> = applied.outcomes.drain(..).zip(replies).collect();
+        // The lead goes to one that waits for a signed head, if there is one.
+        answers.sort_by_key(|(outcome, _)| !is_new(outcome));
+        for (outcome, reply) in answers {
+            let settled = outcome.map(|outcome| Settled { outcome, commit: commit.clone(), lead: lead.take() });
+            if let Err(Ok(unheard)) = reply.send(settled) {
+                lead = unheard.lead;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what is durable to readers and later submitters; gives the right to have the new head signed.
+    fn publish(&self, applied: &Applied) -> Option<Committed> {
+        if applied.completed.is_empty() {
+            return None;
+        }
+        self.shared.publish(applied);
+        let lead = Committed::new(applied.head);
+        self.latest.store(Arc::new(lead.commit()));
+        Some(lead)
+    }
+}
+
+fn is_new(outcome: &Result<Outcome, LedgerFault>) -> bool {
+    matches!(outcome, Ok(Outcome::Recorded(leaf)) if !leaf.retried)
+}

@@ -1,0 +1,131 @@
+//! A commit and the right to have its head signed.
+//!
+//! Apart from the sequencer so that [`Committed`] can be made by it alone and read at a glance. The signing itself
+//! is the keyring's, which takes a [`Committed`].
+
+use keysvc_protocol::{
+    checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    merkle::TreeHead,
+};
+use std::{
+    fmt,
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::Notify;
+
+/// A durable state of the log; clones share its signed checkpoint.
+#[derive(Clone)]
+pub struct Commit(Arc<Inner>);
+
+struct Inner {
+    head: TreeHead,
+    note: OnceLock<SignedCheckpoint>,
+    // Nobody holds the right to sign it.
+    unled: AtomicBool,
+    changed: Notify,
+}
+
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commit").field("head", &self.0.head).field("note", &self.0.note.get()).finish()
+    }
+}
+
+impl Commit {
+    /// A commit that nobody leads, as after a start.
+    pub(super) fn unled(head: TreeHead) -> Self {
+        Self(Arc::new(Inner {
+            head,
+            note: OnceLock::new(),
+            unled: AtomicBool::new(true),
+            changed: Notify::new(),
+        }))
+    }
+
+    /// Size and root of the log.
+    #[must_use]
+    pub fn head(&self) -> TreeHead {
+        self.0.head
+    }
+
+    /// The signed checkpoint of this head, as soon as there is one; nothing when its leader gave up.
+    /// [`Commit::take_over`] then makes a new leader.
+    pub async fn note(&self) -> Option<SignedCheckpoint> {
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            // Enabled before the look, so that no change between look and wait is missed.
+            changed.as_mut().enable();
+            if let Some(note) = self.0.note.get() {
+                return Some(note.clone());
+            }
+            if self.0.unled.load(Ordering::Acquire) {
+                return None;
+            }
+            changed.await;
+        }
+    }
+
+    /// Sets the signed checkpoint, which the caller has verified or made; the first one stays.
+    pub fn set_note(&self, note: SignedCheckpoint) {
+        // A second one says the same of the same head.
+        let _second = self.0.note.set(note);
+        self.0.changed.notify_waiters();
+    }
+
+    /// The right to have this head signed, when nobody holds it and it is not signed yet.
+    #[must_use]
+    pub fn take_over(&self) -> Option<Committed> {
+        let was_unled = self.0.unled.swap(false, Ordering::AcqRel);
+        (was_unled && self.0.note.get().is_none()).then(|| Committed(self.clone()))
+    }
+}
+
+/// The right to have one durable head signed. Made by the ledger alone, one at a time for a commit.
+pub struct Committed(Commit);
+
+impl fmt::Debug for Committed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Committed").field(&self.0.0.head).finish()
+    }
+}
+
+impl Committed {
+    pub(super) fn new(head: TreeHead) -> Self {
+        let commit = Commit::unled(head);
+        commit.0.unled.store(false, Ordering::Release);
+        Self(commit)
+    }
+
+    pub(super) fn commit(&self) -> Commit {
+        self.0.clone()
+    }
+
+    /// Size and root of the log.
+    #[must_use]
+    pub fn head(&self) -> TreeHead {
+        self.0.head()
+    }
+
+    /// The checkpoint to be signed, for the log `origin`.
+    #[must_use]
+    pub fn checkpoint(&self, origin: &Origin) -> Checkpoint {
+        Checkpoint { origin: origin.clone(), head: self.head() }
+    }
+
+    /// Gives the signed checkpoint to all that wait for it.
+    pub fn publish(self, note: SignedCheckpoint) {
+        self.0.set_note(note);
+    }
+}
+
+impl Drop for Committed {
+    fn drop(&mut self) {
+        // After publish this frees a right that take_over no longer gives.
+        self.0.0.unled.store(true, Ordering::Release);
+        self.0.0.changed.notify_waiters();
+    }
+}

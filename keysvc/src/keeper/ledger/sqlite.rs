@@ -1,0 +1,152 @@
+//! The embedded backend: SQLite, one writer connection, one transaction a batch.
+//!
+//! WAL with synchronous=FULL: a commit that returned is on the disk. What each change writes is in `write`, the
+//! statements are in `rows`, files and lock in `place`. A statement that fails is never tried again.
+
+mod data_keys;
+mod place;
+mod rows;
+mod write;
+
+pub use data_keys::{DataKey, DataKeys};
+pub(super) use place::open_reader;
+pub(super) use rows::Rows;
+
+use super::{
+    backend::{Applied, Backend},
+    change::Change,
+    fault::{LedgerFault, StoreError},
+    refusals::Refusals,
+    seal::{Seals, SharedTags},
+};
+use keysvc_protocol::{
+    leaf::LeafEntry,
+    merkle::{Frontier, Nodes, TreeHead, leaf_hash, place_of},
+};
+use ring::rand::SystemRandom;
+use rusqlite::Connection;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+use write::Write;
+
+/// The store of one keeper.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    connection: Connection,
+    state: State,
+    // Held as long as the connection, dropped after it: the fields' order.
+    _lock: File,
+}
+
+/// What the writer knows without asking the database.
+#[derive(Debug)]
+struct State {
+    frontier: Frontier,
+    last_ms: u64,
+    halted: Option<u64>,
+    oldest_idem_ms: Option<u64>,
+    refusals: Refusals,
+    seals: Seals,
+    tags: SharedTags,
+    // The data key the tags' key is sealed under in the store.
+    tags_sealed: Option<u32>,
+    random: SystemRandom,
+}
+
+/// What a store says when it is opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) head: TreeHead,
+    pub(super) halted: Option<u64>,
+    pub(super) tags: SharedTags,
+    pub(super) database: PathBuf,
+}
+
+impl Sqlite {
+    /// Opens or makes the store in `folder` and checks that its last leaf agrees with the tree before it; reads as
+    /// many rows as the log's size has bits, whatever its size.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] saying what to do: in use, another program's, damaged.
+    pub(super) fn open(folder: &Path, seals: Seals, now_ms: u64) -> Result<(Self, Opened), LedgerFault> {
+        let lock = place::lock(folder)?;
+        let (connection, database) = place::open_writer(folder)?;
+        let rows = Rows(&connection);
+        let random = SystemRandom::new();
+        let (frontier, last_ms) = restore(rows)?;
+        let tags = SharedTags::default();
+        let (halted, oldest_idem_ms) = (rows.halted()?, rows.oldest_idem()?);
+        let opened = Opened { head: frontier.head(), halted, tags: tags.clone(), database };
+        let refusals = Refusals::new(now_ms);
+        let tags_sealed = None;
+        let state =
+            State { frontier, last_ms, halted, oldest_idem_ms, refusals, seals, tags, tags_sealed, random };
+        Ok((Self { connection, state, _lock: lock }, opened))
+    }
+
+    fn write(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault> {
+        let rows = Rows(&self.connection);
+        rows.begin()?;
+        let mut write = Write::new(rows, &mut self.state, now_ms);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for change in batch {
+            outcomes.push(match write.apply(change) {
+                Err(fault) if !fault.is_of_one_change() => return Err(fault),
+                outcome => outcome,
+            });
+        }
+        let completed = write.finish()?;
+        rows.commit()?;
+        let (head, halted) = (self.state.frontier.head(), self.state.halted);
+        Ok(Applied { outcomes, head, completed, halted })
+    }
+}
+
+impl Backend for Sqlite {
+    fn apply(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault> {
+        self.write(batch, now_ms).map_err(|fault| match fault {
+            // Whether anything was written is not known: the caller must not go on as if nothing was.
+            LedgerFault::Read(error) => LedgerFault::Commit(error),
+            fault => fault,
+        })
+    }
+}
+
+/// Opens the store in `folder` to read it, whether a keeper uses it or not.
+pub(super) fn open_to_read(folder: &Path) -> Result<Opened, LedgerFault> {
+    let database = place::database(folder);
+    let connection = open_reader(&database)?;
+    let rows = Rows(&connection);
+    let (frontier, _) = restore(rows)?;
+    Ok(Opened { head: frontier.head(), halted: rows.halted()?, tags: SharedTags::default(), database })
+}
+
+/// The right edge and the last leaf's time, 0 for an empty log.
+fn restore(rows: Rows<'_>) -> Result<(Frontier, u64), LedgerFault> {
+    let Some(last) = rows.last_leaf()? else {
+        return Ok((Frontier::new(), 0));
+    };
+    let mut frontier = Frontier::from_nodes(last, &rows)?;
+    let leaf = rows.leaf(last)?.ok_or(LedgerFault::Broken { leaf: last })?;
+    let entry = LeafEntry::decode(&leaf.entry).map_err(|_| LedgerFault::Broken { leaf: last })?;
+    let completed = frontier.append(leaf_hash(&leaf.entry)).to_bytes();
+    if entry.index != last || rows.hashes(last)?.as_ref() != Some(&completed) {
+        return Err(LedgerFault::Broken { leaf: last });
+    }
+    Ok((frontier, entry.time_ms))
+}
+
+impl Nodes for Rows<'_> {
+    type Error = LedgerFault;
+    fn node(&self, level: u8, index: u64) -> Result<keysvc_protocol::bytes::Digest, LedgerFault> {
+        let place = place_of(level, index);
+        let row = self.hashes(place.leaf)?;
+        row.and_then(|row| place.in_row(&row)).ok_or(LedgerFault::Broken { leaf: place.leaf })
+    }
+}
+
+fn read_fault(error: rusqlite::Error) -> LedgerFault {
+    LedgerFault::Read(StoreError::new(error))
+}

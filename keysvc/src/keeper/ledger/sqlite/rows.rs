@@ -1,0 +1,223 @@
+//! The statements: each a function, prepared once a connection.
+//!
+//! Rows are read into our types here or not at all; what they mean is the caller's.
+
+use super::{
+    super::{
+        change::{Recording, Retry},
+        fault::LedgerFault,
+        purse::Purse,
+        seal::Seals,
+    },
+    read_fault,
+};
+use keysvc_protocol::{
+    bytes::{PreviousUpdate, Salt},
+    cbor,
+    key::KeyRecord,
+    leaf::{KeyIntentLeaf, LeafEntry},
+    receipt::LEAF_PAYLOAD_LEN_MAX,
+};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, params};
+
+/// A connection, seen as our tables.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Rows<'c>(pub(in super::super) &'c Connection);
+
+/// A leaf's row without its hashes.
+pub(in super::super) struct StoredLeaf {
+    pub(in super::super) entry: Vec<u8>,
+    pub(in super::super) salt: Salt,
+    /// The data key the payload is sealed under; nothing when it lies there in clear.
+    pub(in super::super) sealed: Option<u32>,
+    pub(in super::super) payload: Vec<u8>,
+}
+
+impl<'c> Rows<'c> {
+    fn prepare(self, sql: &str) -> Result<CachedStatement<'c>, LedgerFault> {
+        self.0.prepare_cached(sql).map_err(read_fault)
+    }
+
+    fn run(self, sql: &str, values: impl Params) -> Result<usize, LedgerFault> {
+        self.prepare(sql)?.execute(values).map_err(read_fault)
+    }
+
+    fn one<T>(
+        self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, LedgerFault> {
+        self.prepare(sql)?.query_row(values, read).optional().map_err(read_fault)
+    }
+
+    pub(super) fn begin(self) -> Result<(), LedgerFault> {
+        self.run("BEGIN IMMEDIATE", []).map(|_| ())
+    }
+
+    pub(super) fn commit(self) -> Result<(), LedgerFault> {
+        self.run("COMMIT", []).map(|_| ())
+    }
+
+    /// Index of the last leaf.
+    pub(super) fn last_leaf(self) -> Result<Option<u64>, LedgerFault> {
+        self.one("SELECT idx FROM leaf ORDER BY idx DESC LIMIT 1", [], |row| unsigned(row, 0))
+    }
+
+    /// A leaf as it lies in its row.
+    pub(in super::super) fn leaf(self, index: u64) -> Result<Option<StoredLeaf>, LedgerFault> {
+        let sql = "SELECT entry, salt, sealed, payload FROM leaf WHERE idx = ?1";
+        self.one(sql, [index.cast_signed()], |row| {
+            let (entry, salt) = (row.get(0)?, Salt::new(row.get(1)?));
+            Ok(StoredLeaf { entry, salt, sealed: row.get(2)?, payload: row.get(3)? })
+        })
+    }
+
+    /// The hashes of the subtrees that a leaf completed.
+    pub(in super::super) fn hashes(self, index: u64) -> Result<Option<Vec<u8>>, LedgerFault> {
+        self.one("SELECT hashes FROM leaf WHERE idx = ?1", [index.cast_signed()], |row| row.get(0))
+    }
+
+    /// A leaf with its payload in clear.
+    pub(in super::super) fn recording(self, index: u64, seals: &Seals) -> Result<Recording, LedgerFault> {
+        let broken = LedgerFault::Broken { leaf: index };
+        let Some(StoredLeaf { entry, salt, sealed, payload }) = self.leaf(index)? else {
+            return Err(broken);
+        };
+        let payload = match sealed {
+            Some(id) => seals.open(index, id, &payload)?,
+            None => payload,
+        };
+        let Ok(LeafEntry { time_ms, .. }) = LeafEntry::decode(&entry) else {
+            return Err(broken);
+        };
+        Ok(Recording { index, time_ms, entry, salt, payload, retried: false })
+    }
+
+    pub(super) fn put_leaf(
+        self,
+        leaf: &Recording,
+        hashes: &[u8],
+        sealed: Option<u32>,
+        stored: &[u8],
+    ) -> Result<(), LedgerFault> {
+        let sql = "INSERT INTO leaf (idx, entry, hashes, salt, sealed, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let salt = leaf.salt.as_bytes();
+        self.run(sql, params![leaf.index.cast_signed(), leaf.entry, hashes, salt, sealed, stored]).map(|_| ())
+    }
+
+    /// Where a purse stands.
+    pub(in super::super) fn purse(self, tag: &[u8; 16]) -> Result<Option<Purse>, LedgerFault> {
+        let sql = "SELECT seq, balance, link, leaf FROM purse WHERE tag = ?1";
+        self.one(sql, [tag], |row| {
+            let (seq, balance) = (unsigned(row, 0)?, unsigned(row, 1)?);
+            Ok(Purse { seq, balance, link: PreviousUpdate::new(row.get(2)?), leaf: unsigned(row, 3)? })
+        })
+    }
+
+    pub(super) fn put_purse(self, tag: &[u8; 16], purse: &Purse) -> Result<(), LedgerFault> {
+        let sql = "INSERT INTO purse (tag, seq, balance, link, leaf) VALUES (?1, ?2, ?3, ?4, ?5) \
+            ON CONFLICT (tag) DO UPDATE SET \
+            seq = excluded.seq, balance = excluded.balance, link = excluded.link, leaf = excluded.leaf";
+        let [seq, balance, leaf] = [purse.seq, purse.balance, purse.leaf].map(u64::cast_signed);
+        self.run(sql, params![tag, seq, balance, purse.link.as_bytes(), leaf]).map(|_| ())
+    }
+
+    /// The leaf recorded under an idempotency key, and the tag of its request.
+    pub(super) fn idem(self, retry: &Retry) -> Result<Option<(u64, [u8; 16])>, LedgerFault> {
+        let sql = "SELECT leaf, request FROM idem WHERE principal = ?1 AND idem = ?2";
+        let values = params![retry.principal.as_str(), retry.idem.as_bytes()];
+        self.one(sql, values, |row| Ok((unsigned(row, 0)?, row.get(1)?)))
+    }
+
+    pub(super) fn put_idem(
+        self,
+        retry: &Retry,
+        request: &[u8; 16],
+        leaf: u64,
+        time_ms: u64,
+    ) -> Result<(), LedgerFault> {
+        let sql = "INSERT INTO idem (leaf, principal, idem, request, time) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let (principal, idem) = (retry.principal.as_str(), retry.idem.as_bytes());
+        self.run(sql, params![leaf.cast_signed(), principal, idem, request, time_ms.cast_signed()]).map(|_| ())
+    }
+
+    /// The time of the oldest idempotency key.
+    pub(super) fn oldest_idem(self) -> Result<Option<u64>, LedgerFault> {
+        self.one("SELECT time FROM idem ORDER BY leaf LIMIT 1", [], |row| unsigned(row, 0))
+    }
+
+    /// Forgets idempotency keys recorded before `before_ms`, at most `max` and oldest first.
+    pub(super) fn forget_idems(self, before_ms: u64, max: u32) -> Result<(), LedgerFault> {
+        let sql = "DELETE FROM idem WHERE leaf IN \
+            (SELECT leaf FROM (SELECT leaf, time FROM idem ORDER BY leaf LIMIT ?2) WHERE time < ?1)";
+        self.run(sql, params![before_ms.cast_signed(), max]).map(|_| ())
+    }
+
+    pub(super) fn put_key(self, key: &KeyRecord, leaf: u64) -> Result<(), LedgerFault> {
+        let sql = "INSERT INTO key_record (name, version, record, leaf) VALUES (?1, ?2, ?3, ?4) \
+            ON CONFLICT (name, version) DO UPDATE SET record = excluded.record, leaf = excluded.leaf";
+        let values = params![key.name.as_str(), key.version, cbor::encode(key), leaf.cast_signed()];
+        self.run(sql, values).map(|_| ())
+    }
+
+    /// The keys, by name and version.
+    pub(in super::super) fn keys(self) -> Result<Vec<KeyRecord>, LedgerFault> {
+        let mut statement = self.prepare("SELECT record FROM key_record ORDER BY name, version")?;
+        let records = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).map_err(read_fault)?;
+        let keys = records.map(|record| {
+            cbor::decode(&record.map_err(read_fault)?, LEAF_PAYLOAD_LEN_MAX)
+                .map_err(|_| LedgerFault::BrokenTable { table: "key_record" })
+        });
+        keys.collect()
+    }
+
+    pub(super) fn put_intent(self, leaf: u64, intent: &KeyIntentLeaf) -> Result<(), LedgerFault> {
+        let values = params![leaf.cast_signed(), cbor::encode(intent)];
+        self.run("INSERT INTO intent (leaf, record) VALUES (?1, ?2)", values).map(|_| ())
+    }
+
+    pub(super) fn is_open_intent(self, leaf: u64) -> Result<bool, LedgerFault> {
+        let found = self.one("SELECT 1 FROM intent WHERE leaf = ?1", [leaf.cast_signed()], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
+    pub(super) fn close_intent(self, leaf: u64) -> Result<(), LedgerFault> {
+        self.run("DELETE FROM intent WHERE leaf = ?1", [leaf.cast_signed()]).map(|_| ())
+    }
+
+    /// The key intents without an outcome, with the indices of their leaves.
+    pub(in super::super) fn open_intents(self) -> Result<Vec<(u64, KeyIntentLeaf)>, LedgerFault> {
+        let mut statement = self.prepare("SELECT leaf, record FROM intent ORDER BY leaf")?;
+        let rows = statement.query_map([], |row| Ok((unsigned(row, 0)?, row.get::<_, Vec<u8>>(1)?)));
+        let intents = rows.map_err(read_fault)?.map(|row| {
+            let (leaf, record) = row.map_err(read_fault)?;
+            let intent = cbor::decode(&record, LEAF_PAYLOAD_LEN_MAX);
+            intent.map(|intent| (leaf, intent)).map_err(|_| LedgerFault::BrokenTable { table: "intent" })
+        });
+        intents.collect()
+    }
+
+    /// The leaf that halted the ledger.
+    pub(super) fn halted(self) -> Result<Option<u64>, LedgerFault> {
+        self.one("SELECT leaf FROM halt", [], |row| unsigned(row, 0))
+    }
+
+    pub(super) fn halt(self, leaf: u64) -> Result<(), LedgerFault> {
+        self.run("INSERT INTO halt (id, leaf) VALUES (0, ?1)", [leaf.cast_signed()]).map(|_| ())
+    }
+
+    /// The sealed key of the tags and the data key it is sealed under.
+    pub(in super::super) fn tags_key(self) -> Result<Option<(u32, Vec<u8>)>, LedgerFault> {
+        self.one("SELECT sealed, key FROM tags_key", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    pub(super) fn put_tags_key(self, sealed: u32, key: &[u8]) -> Result<(), LedgerFault> {
+        self.run("INSERT OR REPLACE INTO tags_key (id, sealed, key) VALUES (0, ?1, ?2)", params![sealed, key])
+            .map(|_| ())
+    }
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}

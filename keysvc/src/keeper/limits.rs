@@ -1,0 +1,3 @@
+//! The keeper's limits, as `config` reads them.
+
+pub use crate::config::KeeperLimits;

@@ -1,0 +1,146 @@
+//! The key manifest: the keys the log names, compared with what the token holds.
+//!
+//! A missing key, a drifted attribute, a wrong check value or an object without an intent is a reason not to serve.
+
+use crate::error::Fault;
+use keysvc_protocol::{
+    bytes::{Blob, Digest, ObjectIdentifier, ShortCheck},
+    key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
+    leaf::KeyIntentLeaf,
+    list::List,
+    name::Name,
+    schema::Schema,
+};
+use keysvc_token::{CreatedKey, ObjectId, Origin, Token};
+
+/// A key about to be made: what its intent says.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Its `CKA_ID`.
+    pub id: ObjectIdentifier,
+    /// A known value, for test keys alone.
+    pub known: Option<[u8; 16]>,
+}
+
+/// The token's kind for a kind of the log.
+#[must_use]
+pub fn token_kind(kind: KeyKind) -> keysvc_token::KeyKind {
+    match kind {
+        KeyKind::CardMaster => keysvc_token::KeyKind::CardMaster,
+        KeyKind::ValueSigning => keysvc_token::KeyKind::ValueSigning,
+        KeyKind::ServiceStatement => keysvc_token::KeyKind::ServiceStatement,
+        KeyKind::Checkpoint => keysvc_token::KeyKind::Checkpoint,
+        KeyKind::Storage => keysvc_token::KeyKind::Storage,
+    }
+}
+
+fn check_value(check: keysvc_token::CheckValue) -> CheckValue {
+    match check {
+        keysvc_token::CheckValue::Cmac(value) => CheckValue::Cmac { value: ShortCheck::new(value) },
+        keysvc_token::CheckValue::Kw(value) => CheckValue::Kw { value: ShortCheck::new(value) },
+        keysvc_token::CheckValue::Spki(value) => CheckValue::Spki { value: Digest::new(value) },
+    }
+}
+
+/// Makes the ordered key in the token and says what was made. Its intent is on record before (or, at the founding,
+/// the whole token is).
+///
+/// # Errors
+/// [`Fault`] of the token.
+pub fn make(token: &Token, order: &Order, now_ms: u64) -> Result<KeyRecord, Fault> {
+    let id = ObjectId(*order.id.as_bytes());
+    let label = order.name.as_str();
+    let made = match &order.known {
+        Some(value) => token.import_known(id, label, value)?,
+        None => token.generate(token_kind(order.kind), id, label)?,
+    };
+    record(order, made, now_ms)
+}
+
+fn record(order: &Order, made: CreatedKey, now_ms: u64) -> Result<KeyRecord, Fault> {
+    let attributes = made.attributes.into_iter().map(|(name, value)| AttributeText { name, value });
+    let public = made.public.map(Blob::try_from).transpose();
+    Ok(KeyRecord {
+        schema: Schema,
+        name: order.name.clone(),
+        version: 1,
+        kind: order.kind,
+        state: KeyState::Active,
+        id: order.id,
+        check: check_value(made.check),
+        test_key: order.known.is_some(),
+        made_at_ms: now_ms,
+        attributes: List::try_from(attributes.collect::<Vec<_>>())
+            .map_err(|_| Fault::Invariant("a key has too many attributes for its record"))?,
+        public: public.map_err(|_| Fault::Invariant("a public key is too long for its record"))?,
+    })
+}
+
+/// What differs between manifest and token, each with what it means.
+///
+/// # Errors
+/// [`Fault`] of the token.
+pub fn differences(
+    token: &Token,
+    records: &[KeyRecord],
+    open_intents: &[(u64, KeyIntentLeaf)],
+) -> Result<Vec<String>, Fault> {
+    let mut found = Vec::new();
+    let inventory = token.inventory()?;
+    for record in records.iter().filter(|record| record.state != KeyState::Destroyed) {
+        let id = ObjectId(*record.id.as_bytes());
+        if inventory.iter().any(|object| object.id == Some(id)) {
+            found.extend(differences_of(token, record)?);
+        } else {
+            found.push(format!("the key {} ({id}) is missing from the token", record.name));
+        }
+    }
+    for object in &inventory {
+        let known = object.id.is_some_and(|id| {
+            let same = |other: &ObjectIdentifier| *other.as_bytes() == id.0;
+            records.iter().any(|record| same(&record.id) && record.state != KeyState::Destroyed)
+                || open_intents.iter().any(|(_, intent)| same(&intent.id))
+        });
+        if !known {
+            let id = object.id.map_or_else(|| "without an identifier".to_owned(), |id| id.to_string());
+            found.push(format!(
+                "the token holds an object that no intent announced: {} {:?} {id}",
+                object.class, object.label
+            ));
+        }
+    }
+    Ok(found)
+}
+
+fn differences_of(token: &Token, record: &KeyRecord) -> Result<Vec<String>, Fault> {
+    let (kind, id) = (token_kind(record.kind), ObjectId(*record.id.as_bytes()));
+    let origin = if record.test_key { Origin::Imported } else { Origin::Generated };
+    let mut found = Vec::new();
+    match token.drift(kind, id, origin) {
+        Ok(drift) => found.extend(drift.into_iter().map(|drift| {
+            let half = if drift.public { " (public half)" } else { "" };
+            format!(
+                "the key {}{half} has {} {}, not {}",
+                record.name, drift.attribute, drift.found, drift.wanted
+            )
+        })),
+        Err(error) if error.is_fatal() => return Err(error.into()),
+        Err(error) => found.push(format!("the key {}: {error}", record.name)),
+    }
+    match token.check_value(kind, id) {
+        Ok(check) if check_value(check) == record.check => {}
+        Ok(check) => found.push(format!(
+            "the key {} has the check value {}, not {}",
+            record.name,
+            check_value(check),
+            record.check
+        )),
+        Err(error) if error.is_fatal() => return Err(error.into()),
+        Err(error) => found.push(format!("the key {}: {error}", record.name)),
+    }
+    Ok(found)
+}

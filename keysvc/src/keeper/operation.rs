@@ -1,0 +1,116 @@
+//! Operations: how a recorded request is performed. One file each.
+//!
+//! An operation says what the ledger is to record ([`Record`]) and what is done with the token afterwards; the way
+//! between is [`super::serve`]'s.
+
+mod card_derive;
+mod log_entries;
+mod station_open;
+mod value_update;
+
+use super::{
+    gate::Permit,
+    keyring::{Keyring, NotOpen},
+    ledger::{NotRecorded, Record, Recorded, Reader, Retry},
+};
+use crate::error::Fault;
+use keysvc_protocol::{
+    bytes::{Blob, Idem},
+    leaf::Statement,
+    receipt::{LeafEvidence, Receipt},
+    refusal::{Invalid, Refusal},
+};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What an operation may use once it is recorded.
+#[derive(Debug)]
+pub struct Means<'a> {
+    /// The token's keys.
+    pub keyring: &'a Keyring,
+    /// What is recorded.
+    pub reader: &'a Reader,
+    /// Longest time a batch holds a worker.
+    pub slice: Duration,
+}
+
+/// A recorded request that can be performed.
+pub trait Operation: Record {
+    /// What performing it gives, before the receipt is there.
+    type Done: Send;
+    /// Its reply.
+    type Reply: Serialize;
+    /// Whether the receipt carries the leaf and its inclusion: not where the place in the tree would tell more than
+    /// the caller may know.
+    const SHOWS_LEAF: bool;
+
+    /// What must hold before it is worth recording; decided again when it is performed.
+    ///
+    /// # Errors
+    /// [`NotDone`] when it does not hold.
+    fn ready(_permit: &Permit<Self>, _means: &Means<'_>, _now_ms: u64) -> Result<(), NotDone>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
+
+    /// Performs it.
+    ///
+    /// # Errors
+    /// [`NotDone`]: refused since, or a fault.
+    fn perform(
+        recorded: &Recorded<Self>,
+        means: &Means<'_>,
+    ) -> impl Future<Output = Result<Self::Done, NotDone>> + Send
+    where
+        Self: Sized;
+
+    /// Puts the reply together.
+    ///
+    /// # Errors
+    /// [`Fault`] when a part is too long for it.
+    fn reply(done: Self::Done, receipt: Receipt) -> Result<Self::Reply, Fault>;
+}
+
+/// Why a recorded request was not performed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// The caller's affair.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// Ours.
+    #[error("{0}")]
+    Fault(#[from] Fault),
+}
+
+impl From<NotOpen> for NotDone {
+    fn from(not_open: NotOpen) -> Self {
+        match not_open {
+            NotOpen::Unknown => Self::Refused(Refusal::ExchangeUnknown),
+            NotOpen::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// The statement of a signed request, and the key by which a repetition of it is recognised.
+fn signed<A>(permit: &Permit<A>, idem: Idem) -> Result<(Statement, Retry), NotRecorded> {
+    let unsigned = NotRecorded::Refused(Refusal::Invalid { reason: Invalid::NotSigned });
+    let statement = permit.statement().cloned().ok_or(unsigned)?;
+    let principal = permit.caller().id.clone();
+    Ok((statement, Retry { principal, idem, payload_digest: permit.payload_digest() }))
+}
+
+/// A recorded leaf as evidence.
+///
+/// # Errors
+/// [`Fault`] when it is longer than evidence may be.
+pub fn evidence<A>(recorded: &Recorded<A>) -> Result<LeafEvidence, Fault> {
+    let recording = recorded.recording();
+    let too_long = |_| Fault::Invariant("a leaf is longer than evidence may be");
+    Ok(LeafEvidence {
+        entry: Blob::try_from(recording.entry.clone()).map_err(too_long)?,
+        salt: Some(recording.salt),
+        payload: Some(Blob::try_from(recording.payload.clone()).map_err(too_long)?),
+    })
+}

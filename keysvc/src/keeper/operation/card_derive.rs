@@ -1,0 +1,99 @@
+//! `card.derive`: record whose keys, then derive them in the token in slices and sign one delivery.
+
+use super::{Means, NotDone, Operation, signed};
+use crate::{
+    error::Fault,
+    keeper::{
+        gate::Permit,
+        ledger::{Change, Facts, NotRecorded, Record, Recorded},
+        site::Site,
+    },
+};
+use keysvc_protocol::{
+    bytes::{Blob, Digest},
+    cbor::{self, REPLY_LEN_MAX},
+    founding::{Profile, Slot},
+    hash::sha256,
+    leaf::{CardKeysDerivedLeaf, DerivedItem},
+    merkle::{self, Frontier},
+    receipt::Receipt,
+    refusal::{Refusal, Thing},
+    reply::CardDeriveReply,
+    request::DeriveCardKeys,
+    schema::Schema,
+};
+use std::time::Instant;
+
+impl Record for DeriveCardKeys {
+    fn change(permit: &Permit<Self>, facts: &Facts<'_>) -> Result<Change, NotRecorded> {
+        let request = permit.action();
+        let (statement, retry) = signed(permit, request.idem)?;
+        let (root, count) = items_root(request, facts.site).map_err(NotRecorded::Refused)?;
+        let station = permit.caller().id.clone();
+        let leaf = CardKeysDerivedLeaf { schema: Schema, station, count, root, statement };
+        Ok(Change::DeriveCardKeys { retry, leaf })
+    }
+}
+
+/// The RFC 6962 root over the keys to be derived, and their number.
+fn items_root(request: &DeriveCardKeys, site: &Site) -> Result<(Digest, u32), Refusal> {
+    let profile =
+        site.profile(&request.profile, request.profile_version).ok_or(Refusal::NotFound { what: Thing::Profile })?;
+    let mut tree = Frontier::new();
+    for card in request.cards.iter() {
+        for number in request.slots.iter() {
+            let slot = profile.slot(*number).ok_or(Refusal::NotFound { what: Thing::Slot })?;
+            let item = derived_item(profile, slot, card)?;
+            tree.append(merkle::leaf_hash(&cbor::encode(&item)));
+        }
+    }
+    Ok((tree.root(), u32::try_from(tree.size()).unwrap_or(u32::MAX)))
+}
+
+fn derived_item(
+    profile: &Profile,
+    slot: &Slot,
+    card: &keysvc_protocol::card::CardUid,
+) -> Result<DerivedItem, Refusal> {
+    let input =
+        profile.diversification_input(slot, card).map_err(|reason| Refusal::ProfileForbids { reason })?;
+    Ok(DerivedItem {
+        schema: Schema,
+        card: *card,
+        slot: slot.slot,
+        key: slot.key.clone(),
+        key_version: u32::from(slot.key_version),
+        input: sha256(&[&input]),
+    })
+}
+
+impl Operation for DeriveCardKeys {
+    type Done = Blob<REPLY_LEN_MAX>;
+    type Reply = CardDeriveReply;
+    const SHOWS_LEAF: bool = false;
+
+    fn ready(permit: &Permit<Self>, means: &Means<'_>, now_ms: u64) -> Result<(), NotDone> {
+        Ok(means.keyring.exchange_open(permit, now_ms)?)
+    }
+
+    async fn perform(recorded: &Recorded<Self>, means: &Means<'_>) -> Result<Blob<REPLY_LEN_MAX>, NotDone> {
+        let action = recorded.permit().action();
+        let cards = action.cards.len();
+        let mut keys = Vec::with_capacity(cards.saturating_mul(action.slots.len()));
+        let (mut next, mut began) = (0, Instant::now());
+        while next < cards {
+            keys.extend(means.keyring.derive_slice(recorded, next, 1)?);
+            next = next.saturating_add(1);
+            if began.elapsed() >= means.slice {
+                // Others wait for this worker; a batch is nobody's emergency.
+                tokio::task::yield_now().await;
+                began = Instant::now();
+            }
+        }
+        Ok(means.keyring.sign_delivery(recorded, keys)?)
+    }
+
+    fn reply(delivery: Blob<REPLY_LEN_MAX>, receipt: Receipt) -> Result<CardDeriveReply, Fault> {
+        Ok(CardDeriveReply { schema: Schema, delivery, receipt })
+    }
+}

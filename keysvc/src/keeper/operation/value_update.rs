@@ -1,0 +1,59 @@
+//! `value.update`: fix the sequence number and the balances, record them, then sign exactly what was recorded.
+
+use super::{Means, NotDone, Operation, signed};
+use crate::{
+    error::Fault,
+    keeper::{
+        gate::Permit,
+        ledger::{Change, Facts, NotRecorded, PurseRules, Record, Recorded},
+    },
+};
+use keysvc_protocol::{
+    bytes::Blob,
+    receipt::Receipt,
+    refusal::{Forbids, Refusal, Thing},
+    reply::ValueUpdateReply,
+    request::UpdateValue,
+    schema::Schema,
+    value::FLAG_NO_CARD_SESSION,
+};
+
+impl Record for UpdateValue {
+    fn change(permit: &Permit<Self>, facts: &Facts<'_>) -> Result<Change, NotRecorded> {
+        let request = permit.action();
+        let (statement, retry) = signed(permit, request.txn)?;
+        let programme = facts.site.programme(&request.programme);
+        let programme = programme.ok_or(NotRecorded::Refused(Refusal::NotFound { what: Thing::Programme }))?;
+        let rules = facts.site.profile_of(programme).and_then(|profile| profile.value.as_ref());
+        let rules =
+            rules.ok_or(NotRecorded::Refused(Refusal::ProfileForbids { reason: Forbids::Purse }))?;
+        Ok(Change::UpdateValue {
+            retry,
+            request: request.clone(),
+            rules: PurseRules {
+                ceiling: rules.ceiling,
+                load_max: rules.load_max,
+                debit_max: rules.debit_max,
+                valid_ms: facts.limits.value_valid_ms,
+                flags: FLAG_NO_CARD_SESSION,
+            },
+            terminal: permit.caller().id.clone(),
+            statement,
+        })
+    }
+}
+
+impl Operation for UpdateValue {
+    type Done = Vec<u8>;
+    type Reply = ValueUpdateReply;
+    const SHOWS_LEAF: bool = true;
+
+    async fn perform(recorded: &Recorded<Self>, means: &Means<'_>) -> Result<Vec<u8>, NotDone> {
+        Ok(means.keyring.sign_value(recorded)?)
+    }
+
+    fn reply(record: Vec<u8>, receipt: Receipt) -> Result<ValueUpdateReply, Fault> {
+        let record = Blob::try_from(record).map_err(|_| Fault::Invariant("a value record is too long"))?;
+        Ok(ValueUpdateReply { schema: Schema, record, receipt })
+    }
+}

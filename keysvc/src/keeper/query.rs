@@ -1,0 +1,150 @@
+//! Queries: reads that change nothing and leave no leaf. They pass the gate like every request.
+
+use super::{
+    action::Action,
+    gate::Permit,
+    ledger::Reader,
+    operation::NotDone,
+    site::Site,
+};
+use crate::error::Fault;
+use keysvc_protocol::{
+    bytes::Digest,
+    cbor::REPLY_LEN_MAX,
+    checkpoint::SignedCheckpoint,
+    key::KeyRecord,
+    list::List,
+    merkle::TreeHead,
+    refusal::{Refusal, Thing},
+    reply::{CheckpointReply, KeyListReply, KeyReply, ProofReply, ServiceState, StatusReply},
+    request::{ListKeys, ReadCheckpoint, ReadKey, ReadProof, ReadStatus},
+    schema::Schema,
+};
+use serde::Serialize;
+
+/// What a query may look at.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// What is recorded.
+    pub reader: &'a Reader,
+    /// The newest signed checkpoint.
+    pub newest: SignedCheckpoint,
+    /// The head the client has seen.
+    pub seen: TreeHead,
+    /// Whether the service serves.
+    pub state: ServiceState,
+    /// When the keeper started, milliseconds since 1970-01-01 UTC.
+    pub started_at_ms: u64,
+    /// Digest of the policies in force.
+    pub policy: Digest,
+}
+
+impl View<'_> {
+    fn consistency(&self) -> Result<keysvc_protocol::merkle::Proof, Fault> {
+        Ok(self.reader.consistency(self.seen.size, self.newest.checkpoint().head.size)?)
+    }
+}
+
+/// A read.
+pub trait Query: Action {
+    /// Its reply.
+    type Reply: Serialize;
+
+    /// Answers it.
+    ///
+    /// # Errors
+    /// [`NotDone`]: what was asked for is not there, or a fault of the store.
+    fn answer(permit: &Permit<Self>, view: &View<'_>) -> Result<Self::Reply, NotDone>
+    where
+        Self: Sized;
+}
+
+impl Query for ReadStatus {
+    type Reply = StatusReply;
+
+    fn answer(_: &Permit<Self>, view: &View<'_>) -> Result<StatusReply, NotDone> {
+        Ok(StatusReply {
+            schema: Schema,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: view.state,
+            development: view.site.development(),
+            trust_domain: view.site.trust().domain.clone(),
+            genesis: *view.site.genesis(),
+            started_at_ms: view.started_at_ms,
+            policy: view.policy,
+            checkpoint: view.newest.clone(),
+            consistency: view.consistency()?,
+        })
+    }
+}
+
+impl Query for ListKeys {
+    type Reply = KeyListReply;
+
+    fn answer(_: &Permit<Self>, view: &View<'_>) -> Result<KeyListReply, NotDone> {
+        let keys = List::try_from(sorted(view.reader.keys().map_err(Fault::from)?));
+        let keys = keys.map_err(|_| Fault::Invariant("more keys than a reply holds"))?;
+        Ok(KeyListReply { schema: Schema, keys })
+    }
+}
+
+fn sorted(mut keys: Vec<KeyRecord>) -> Vec<KeyRecord> {
+    keys.sort_by(|a, b| (&a.name, a.version).cmp(&(&b.name, b.version)));
+    keys
+}
+
+impl Query for ReadKey {
+    type Reply = KeyReply;
+
+    fn answer(permit: &Permit<Self>, view: &View<'_>) -> Result<KeyReply, NotDone> {
+        let asked = permit.action();
+        let keys = sorted(view.reader.keys().map_err(Fault::from)?);
+        let named = keys.into_iter().filter(|key| key.name == asked.name);
+        let found = match asked.version {
+            Some(version) => named.into_iter().find(|key| key.version == version),
+            None => named.last(),
+        };
+        let key = found.ok_or(Refusal::NotFound { what: Thing::Key })?;
+        Ok(KeyReply { schema: Schema, key })
+    }
+}
+
+impl Query for ReadCheckpoint {
+    type Reply = CheckpointReply;
+
+    fn answer(permit: &Permit<Self>, view: &View<'_>) -> Result<CheckpointReply, NotDone> {
+        let genesis = if permit.action().genesis {
+            view.reader.leaves(0..1, REPLY_LEN_MAX).map_err(Fault::from)?.into_iter().next()
+        } else {
+            None
+        };
+        let (checkpoint, consistency) = (view.newest.clone(), view.consistency()?);
+        Ok(CheckpointReply { schema: Schema, checkpoint, consistency, genesis })
+    }
+}
+
+impl Query for ReadProof {
+    type Reply = ProofReply;
+
+    fn answer(permit: &Permit<Self>, view: &View<'_>) -> Result<ProofReply, NotDone> {
+        let asked = permit.action();
+        if asked.size == 0 || asked.size > view.newest.checkpoint().head.size {
+            return Err(Refusal::NotFound { what: Thing::Tree }.into());
+        }
+        if asked.leaf.is_some_and(|leaf| leaf >= asked.size) {
+            return Err(Refusal::NotFound { what: Thing::Leaf }.into());
+        }
+        if asked.earlier.is_some_and(|earlier| earlier == 0 || earlier > asked.size) {
+            return Err(Refusal::NotFound { what: Thing::Tree }.into());
+        }
+        let inclusion = asked.leaf.map(|leaf| view.reader.inclusion(leaf, asked.size)).transpose();
+        let consistency = asked.earlier.map(|earlier| view.reader.consistency(earlier, asked.size)).transpose();
+        Ok(ProofReply {
+            schema: Schema,
+            inclusion: inclusion.map_err(Fault::from)?,
+            consistency: consistency.map_err(Fault::from)?,
+        })
+    }
+}

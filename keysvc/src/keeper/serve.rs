@@ -1,0 +1,226 @@
+//! The way of a request inside the keeper: seen, gate, ledger, keyring, receipt. Written once, for all operations.
+
+use super::{
+    gate::{Gate, NotAdmitted},
+    keyring::Keyring,
+    ledger::{Change, Committed, Ledger, NotRecorded, Recorded},
+    limits::KeeperLimits,
+    notary::Notary,
+    operation::{self, Means, NotDone, Operation},
+    query::{Query, View},
+    site::{Enrolled, Site},
+};
+use crate::error::Fault;
+use keysvc_protocol::{
+    bytes::Digest,
+    cbor,
+    checkpoint::SignedCheckpoint,
+    leaf::RollbackLeaf,
+    merkle::TreeHead,
+    receipt::Receipt,
+    refusal::{Invalid, Refusal},
+    reply::ServiceState,
+    request::Envelope,
+    schema::Schema,
+};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Everything a request needs, made once at the start.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Who is enrolled and what for.
+    pub site: Arc<Site>,
+    /// The gate.
+    pub gate: Gate,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The keyring.
+    pub keyring: Arc<Keyring>,
+    /// The notary.
+    pub notary: Notary,
+    /// The limits.
+    pub limits: KeeperLimits,
+    /// Digest of the policies in force.
+    pub policy: Digest,
+    /// When the keeper started, milliseconds since 1970-01-01 UTC.
+    pub started_at_ms: u64,
+    /// Whether history was found rolled back.
+    pub halted: AtomicBool,
+    /// Randomness for exchanges.
+    pub random: SystemRandom,
+}
+
+/// How a request ended without a reply.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// Refused; the refusal's leaf is still to be written.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Refused inside the ledger's transaction, with its leaf.
+    #[error("{0}")]
+    RefusedOnRecord(Refusal),
+    /// A fault of ours.
+    #[error("{0}")]
+    Fault(#[from] Fault),
+}
+
+impl From<NotAdmitted> for Ended {
+    fn from(not: NotAdmitted) -> Self {
+        match not {
+            NotAdmitted::Refused(refusal) => Self::Refused(refusal),
+            NotAdmitted::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl From<NotDone> for Ended {
+    fn from(not: NotDone) -> Self {
+        match not {
+            NotDone::Refused(refusal) => Self::Refused(refusal),
+            NotDone::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Keeper {
+    /// A request that is recorded before it is performed.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn change<A: Operation>(&self, envelope: &Envelope, caller: Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
+        let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
+        let permit = self.gate.admit::<A>(envelope.request.as_bytes(), caller)?;
+        let means = self.means();
+        A::ready(&permit, &means, now_ms())?;
+        let (recorded, lead) = match self.ledger.record(permit, self.draw()?).await {
+            Ok(recorded) => recorded,
+            Err(NotRecorded::Refused(refusal)) => return Err(Ended::Refused(refusal)),
+            Err(NotRecorded::RefusedOnRecord(refusal, lead)) => {
+                self.notarise(lead)?;
+                return Err(Ended::RefusedOnRecord(refusal));
+            }
+            Err(NotRecorded::Fault(fault)) => return Err(Fault::from(fault).into()),
+        };
+        // Before the request is performed, so that both signatures are made at the same time.
+        self.notarise(lead)?;
+        let done = A::perform(&recorded, &means).await?;
+        let receipt = self.receipt::<A>(&recorded, seen).await?;
+        Ok(cbor::encode(&A::reply(done, receipt)?))
+    }
+
+    /// A read.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn read<A: Query>(&self, envelope: &Envelope, caller: Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
+        let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
+        let permit = self.gate.admit::<A>(envelope.request.as_bytes(), caller)?;
+        let halted = self.halted.load(Ordering::Acquire);
+        let view = View {
+            site: &self.site,
+            reader: self.ledger.reader(),
+            newest: self.newest()?,
+            seen,
+            state: if halted { ServiceState::RolledBack } else { ServiceState::Serving },
+            started_at_ms: self.started_at_ms,
+            policy: self.policy,
+        };
+        Ok(cbor::encode(&A::answer(&permit, &view)?))
+    }
+
+    fn means(&self) -> Means<'_> {
+        let slice = Duration::from_millis(self.limits.slice_ms);
+        Means { keyring: &self.keyring, reader: self.ledger.reader(), slice }
+    }
+
+    fn draw(&self) -> Result<[u8; 16], Fault> {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes).map_err(|_| Fault::Invariant("the system gives no randomness"))?;
+        Ok(bytes)
+    }
+
+    fn newest(&self) -> Result<SignedCheckpoint, Fault> {
+        self.notary.checkpoints().newest().ok_or(Fault::Invariant("no checkpoint was made at the start"))
+    }
+
+    /// Has a commit's head signed, where this request has the duty.
+    ///
+    /// # Errors
+    /// [`Fault`] when the notary is gone.
+    pub fn notarise(&self, lead: Option<Committed>) -> Result<(), Fault> {
+        lead.map_or(Ok(()), |committed| self.notary.take(committed))
+    }
+
+    async fn receipt<A: Operation>(&self, recorded: &Recorded<A>, seen: TreeHead) -> Result<Receipt, Fault> {
+        let note = recorded.commit().note().await.ok_or(Fault::Invariant("a commit's head was not signed"))?;
+        // A repeated request may be answered from an older commit than the client has seen.
+        let checkpoint = if note.checkpoint().head.size < seen.size { self.newest()? } else { note };
+        let size = checkpoint.checkpoint().head.size;
+        let (reader, index) = (self.ledger.reader(), recorded.recording().index);
+        let (leaf, inclusion) = if A::SHOWS_LEAF {
+            (Some(operation::evidence(recorded)?), Some(reader.inclusion(index, size)?))
+        } else {
+            (None, None)
+        };
+        Ok(Receipt {
+            schema: Schema,
+            leaf_index: index,
+            consistency: reader.consistency(seen.size, size)?,
+            checkpoint,
+            leaf,
+            inclusion,
+        })
+    }
+
+    /// The head a client has seen. One that this service signed and its log does not contain means that history was
+    /// rolled back: it is recorded, and nothing is served any more.
+    async fn seen(&self, seen: Option<&SignedCheckpoint>, caller: &Enrolled) -> Result<TreeHead, Ended> {
+        let Some(shown) = seen else { return Ok(self.site.trust().head()) };
+        let head = shown.checkpoint().head;
+        if self.notary.checkpoints().made(shown) {
+            return Ok(head);
+        }
+        shown
+            .verify(&self.site.origin(), self.keyring.checkpoint_key())
+            .map_err(|_| Ended::Refused(Refusal::Invalid { reason: Invalid::Seen }))?;
+        let reader = self.ledger.reader();
+        if head.size > 0
+            && head.size <= reader.head().size
+            && reader.root_at(head.size).map_err(Fault::from)? == head.root
+        {
+            return Ok(head);
+        }
+        self.halt(shown, caller).await?;
+        Err(Ended::RefusedOnRecord(Refusal::HistoryRolledBack))
+    }
+
+    async fn halt(&self, shown: &SignedCheckpoint, caller: &Enrolled) -> Result<(), Fault> {
+        if self.halted.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let head = shown.checkpoint().head;
+        tracing::error!(
+            shown_by = %caller.id,
+            shown_size = head.size,
+            own_size = self.ledger.reader().head().size,
+            "a checkpoint that this service signed is not in its log: history was rolled back; serving stops"
+        );
+        let leaf = RollbackLeaf { schema: Schema, principal: caller.id.clone(), shown: shown.clone() };
+        let settled = self.ledger.sequencer().submit(Change::RollbackShown(leaf)).await?;
+        self.notarise(settled.lead)
+    }
+}

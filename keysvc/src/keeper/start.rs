@@ -1,0 +1,306 @@
+//! The keeper's start: compare everything with the log, then serve.
+//!
+//! Order matters: token against manifest, anchor against log, policies and founding against leaf 0; only then a start
+//! leaf, and only then the socket.
+
+use super::{
+    endpoint,
+    founding::{open_token, read_founding, storage},
+    gate::Gate,
+    keyring::Keyring,
+    ledger::{Anchor, Change, Ledger, Options, Reader, Sequencer, Settled},
+    manifest,
+    notary::Notary,
+    serve::{Keeper, now_ms},
+    site::Site,
+    storage::name_of_month,
+};
+use crate::{
+    config::{Config, ConfigError, FILE_LEN_MAX, check_private_file, read_capped},
+    error::Fault,
+    link,
+};
+use keysvc_policies::PolicySet;
+use keysvc_protocol::{
+    bytes::Digest,
+    hash::sha256,
+    key::{KeyKind, KeyRecord},
+    leaf::{FoundingLeaf, StartLeaf},
+    public_key::PublicKey,
+    schema::Schema,
+    trust::Trust,
+};
+use keysvc_token::Token;
+use ring::rand::SystemRandom;
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+/// Runs the keeper until the process ends.
+///
+/// # Errors
+/// [`Fault`] that kept it from serving.
+pub async fn run(file: &Path) -> Result<(), Fault> {
+    let config = Config::read(file)?;
+    let opened = open(file, &config).await?;
+    let keeper = Arc::new(opened.keeper);
+    tokio::spawn(upkeep(Arc::clone(&keeper), opened.anchor, opened.month));
+    tracing::info!(leaves = keeper.ledger.reader().head().size, "the keeper serves");
+    let uid = rustix::process::getuid().as_raw();
+    let handler = move |call| endpoint::handle(Arc::clone(&keeper), call);
+    link::serve(&config.keeper.socket, uid, handler)
+        .await
+        .map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })
+}
+
+/// A keeper ready to serve.
+#[derive(Debug)]
+struct Opened {
+    keeper: Keeper,
+    anchor: Arc<Anchor>,
+    month: Month,
+}
+
+/// What the change of months needs.
+#[derive(Debug)]
+struct Month {
+    config: Config,
+    token: Token,
+}
+
+async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
+    check_private_file(&config.token.pin_file)?;
+    let token = open_token(config)?;
+    let (sequencer, reader) = open_store(config, &token)?;
+    let founding = founding_of(config, &reader)?;
+    let trust = compare_trust(config, &reader)?;
+    let (policies, policy) = compare_policies(config, &founding)?;
+    let site = Arc::new(site_of(config, &founding, &trust)?);
+    let records = reader.keys()?;
+    let anchor = Arc::new(Anchor::open(&config.keeper.anchor)?);
+    compare_anchor(config, &anchor, &reader, &site)?;
+    compare_token(&token, &records, &reader)?;
+    let (records, duties) = open_seals(config, &token, &sequencer, records).await?;
+    let keyring = Keyring::open(token.clone(), Arc::clone(&site), &records, &config.keeper.limits)?;
+    let keyring = Arc::new(keyring);
+    let notary = Notary::start(Arc::clone(&keyring), Arc::clone(&anchor), endpoint::end)?;
+    for settled in duties.into_iter().chain([start_leaf(file, &sequencer, policy).await?]) {
+        settled.lead.map_or(Ok(()), |lead| notary.take(lead))?;
+        let note = settled.commit.note().await.ok_or(Fault::Invariant("a head was not signed at the start"))?;
+        keyring.self_test(&note)?;
+    }
+    let halted = AtomicBool::new(reader.halted()?.is_some());
+    let limits = config.keeper.limits;
+    let keeper = Keeper {
+        gate: Gate::new(Arc::clone(&site), policies),
+        ledger: Ledger::new(sequencer, reader, Arc::clone(&site), limits),
+        site,
+        keyring,
+        notary,
+        limits,
+        policy,
+        started_at_ms: now_ms(),
+        halted,
+        random: SystemRandom::new(),
+    };
+    Ok(Opened { keeper, anchor, month: Month { config: config.clone(), token } })
+}
+
+/// Opens the store with the data keys that the token unwraps.
+///
+/// # Errors
+/// [`Fault`] of store or token; [`Fault::Config`] when nothing was founded yet.
+pub fn open_store(config: &Config, token: &Token) -> Result<(Sequencer, Reader), Fault> {
+    let (sequencer, reader) = Sequencer::start(&config.keeper.store, Options::from(&config.keeper.limits))?;
+    let seals = storage(config, token).seals()?;
+    if seals.is_empty() {
+        return Err(not_founded(config).into());
+    }
+    seals.into_iter().for_each(|seal| sequencer.install_seal(seal));
+    Ok((sequencer, reader))
+}
+
+fn not_founded(config: &Config) -> ConfigError {
+    let mend = "the store holds no founding; run: keysvc init --config FILE";
+    ConfigError::file(&config.keeper.store, mend)
+}
+
+/// The founding in leaf 0.
+///
+/// # Errors
+/// [`Fault`] when there is none yet.
+pub fn founding_of(config: &Config, reader: &Reader) -> Result<FoundingLeaf, Fault> {
+    let founded = reader.founding()?;
+    founded.map(|(leaf, _)| leaf).ok_or_else(|| not_founded(config).into())
+}
+
+/// The trust file, compared with leaf 0.
+///
+/// # Errors
+/// [`Fault`] when it names another history.
+pub fn compare_trust(config: &Config, reader: &Reader) -> Result<Trust, Fault> {
+    let text = read_capped(&config.trust, 1024)?;
+    let text = String::from_utf8(text).map_err(|_| ConfigError::file(&config.trust, "not UTF-8 text"))?;
+    let trust = Trust::parse(&text).map_err(|error| ConfigError::file(&config.trust, error.to_string()))?;
+    let genesis = reader.root_at(1)?;
+    if trust.genesis != genesis || trust.domain != config.trust_domain {
+        let mend = format!(
+            "it names another history: the store's genesis digest is {genesis} in {}; put the right store or trust file back",
+            config.trust_domain
+        );
+        return Err(ConfigError::file(&config.trust, mend).into());
+    }
+    Ok(trust)
+}
+
+/// The policies, compared with the digest in the log.
+///
+/// # Errors
+/// [`Fault`] when they are others.
+pub fn compare_policies(config: &Config, founding: &FoundingLeaf) -> Result<(PolicySet, Digest), Fault> {
+    let policies = PolicySet::load(&config.keeper.policies)?;
+    let digest = Digest::new(policies.digest());
+    if digest != founding.policy {
+        let mend = format!(
+            "the policies have the digest {digest}, the log says {}; put the recorded policies back",
+            founding.policy
+        );
+        return Err(ConfigError::file(&config.keeper.policies, mend).into());
+    }
+    Ok((policies, digest))
+}
+
+/// The site that leaf 0 describes.
+///
+/// # Errors
+/// [`Fault`] when the founding does not read.
+pub fn site_of(config: &Config, leaf: &FoundingLeaf, trust: &Trust) -> Result<Site, Fault> {
+    let founding = read_founding(&config.keeper.store, leaf.founding.as_bytes())?;
+    Ok(Site::new(founding, trust.genesis))
+}
+
+/// The anchor, compared with the log: it must be there, be this log's, and not be ahead of it.
+///
+/// # Errors
+/// [`Fault`] when history was rolled back or replaced.
+pub fn compare_anchor(config: &Config, anchor: &Anchor, reader: &Reader, site: &Site) -> Result<(), Fault> {
+    if anchor.read().is_none() {
+        let mend = "the anchor is missing; put it back, for without it an old copy of the store would pass";
+        return Err(ConfigError::file(&config.keeper.anchor, mend).into());
+    }
+    Ok(anchor.compare(reader, &site.origin(), &checkpoint_key(&reader.keys()?)?)?)
+}
+
+/// The public half of the checkpoint key, from the manifest.
+///
+/// # Errors
+/// [`Fault`] when the manifest names none.
+pub fn checkpoint_key(records: &[KeyRecord]) -> Result<PublicKey, Fault> {
+    let record = records.iter().find(|record| record.kind == KeyKind::Checkpoint && record.state.protects());
+    record
+        .and_then(|record| record.public.as_ref())
+        .and_then(|public| PublicKey::from_spki(public.as_bytes()).ok())
+        .ok_or(Fault::Invariant("the log names no checkpoint key"))
+}
+
+/// Compares the token with the manifest and its behaviour with what is asked of a token.
+///
+/// # Errors
+/// [`Fault::Refusing`] with every difference.
+pub fn compare_token(token: &Token, records: &[KeyRecord], reader: &Reader) -> Result<(), Fault> {
+    let intents = reader.open_intents()?;
+    for (leaf, intent) in &intents {
+        tracing::warn!(leaf, key = %intent.name, id = %intent.id, "an intent without outcome: its object is not used");
+    }
+    let mut found = manifest::differences(token, records, &intents)?;
+    let missing = token.missing_mechanisms()?;
+    found.extend(missing.iter().map(|name| format!("the token does not offer {name}")));
+    let probes = keysvc_token::admission::probe(token)?;
+    let failed = probes.into_iter().filter(|probe| !probe.passed);
+    found.extend(failed.map(|probe| format!("the token is not admitted: {}: {}", probe.name, probe.detail)));
+    if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
+}
+
+/// Makes this month's storage key where there is none, and seals with its data key from now on. Gives the manifest as it then
+/// is, and the commits whose heads are to be signed.
+async fn open_seals(
+    config: &Config,
+    token: &Token,
+    sequencer: &Sequencer,
+    mut records: Vec<KeyRecord>,
+) -> Result<(Vec<KeyRecord>, Vec<Settled>), Fault> {
+    let storage = storage(config, token);
+    let name = name_of_month(now_ms())?;
+    let mut duties = Vec::new();
+    let month = match records.iter().find(|record| record.name == name) {
+        Some(record) => record.id,
+        None => {
+            let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
+            duties.extend(settled);
+            let id = record.id;
+            records.push(record);
+            id
+        }
+    };
+    // The seal that is installed last is the one that new payloads get.
+    sequencer.install_seal(storage.seal_of(&month)?);
+    Ok((records, duties))
+}
+
+async fn start_leaf(file: &Path, sequencer: &Sequencer, policy: Digest) -> Result<Settled, Fault> {
+    let program = std::fs::read("/proc/self/exe")
+        .map_err(|source| Fault::Io { what: "reading this program for its digest", source })?;
+    let leaf = StartLeaf {
+        schema: Schema,
+        program: sha256(&[&program]),
+        configuration: sha256(&[&read_capped(file, FILE_LEN_MAX)?]),
+        policy,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    Ok(sequencer.submit(Change::Start(leaf)).await?)
+}
+
+/// Once a second: anchor to disk and a real operation with a known answer. Once a minute: counted refusals to the
+/// log, and the new month's storage key.
+async fn upkeep(keeper: Arc<Keeper>, anchor: Arc<Anchor>, month: Month) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seconds = 0_u64;
+    loop {
+        second.tick().await;
+        seconds = seconds.wrapping_add(1);
+        if let Err(fault) = each_second(&keeper, &anchor) {
+            endpoint::end(&fault);
+        }
+        if seconds.is_multiple_of(60)
+            && let Err(fault) = each_minute(&keeper, &month).await
+        {
+            endpoint::end(&fault);
+        }
+    }
+}
+
+fn each_second(keeper: &Keeper, anchor: &Anchor) -> Result<(), Fault> {
+    anchor.sync()?;
+    keeper.notary.checkpoints().newest().map_or(Ok(()), |newest| keeper.keyring.self_test(&newest))
+}
+
+async fn each_minute(keeper: &Keeper, month: &Month) -> Result<(), Fault> {
+    let sequencer = keeper.ledger.sequencer();
+    if let Some(settled) = sequencer.flush_counts().await? {
+        keeper.notarise(settled.lead)?;
+    }
+    let name = name_of_month(now_ms())?;
+    if keeper.ledger.reader().keys()?.iter().any(|record| record.name == name) {
+        return Ok(());
+    }
+    let storage = storage(&month.config, &month.token);
+    let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
+    for one in settled {
+        keeper.notarise(one.lead)?;
+    }
+    sequencer.install_seal(storage.seal_of(&record.id)?);
+    Ok(())
+}

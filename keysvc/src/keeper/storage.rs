@@ -1,0 +1,130 @@
+//! Storage keys: one for each retention class and month. Destroying one erases its class and month.
+//!
+//! A new month's key is made by the service itself, as an intent and an outcome in the log; the data key under it
+//! encrypts the month's payloads and never leaves the process but wrapped.
+
+use super::{
+    ledger::{Change, DataKeys, Outcome, Seal, Sequencer, Settled},
+    manifest::{self, Order},
+};
+use crate::error::Fault;
+use keysvc_protocol::{
+    bytes::ObjectIdentifier,
+    key::{KeyKind, KeyRecord},
+    leaf::{KeyIntentLeaf, KeyOutcomeLeaf},
+    name::Name,
+    schema::Schema,
+};
+use keysvc_token::{ObjectId, Token};
+use std::path::Path;
+
+/// The name of the storage key of the operational class for the month of `now_ms`, such as
+/// `storage.operational.2026-11`.
+///
+/// # Errors
+/// [`Fault`] when the clock shows no year that has four digits.
+pub fn name_of_month(now_ms: u64) -> Result<Name, Fault> {
+    let millisecond = i64::try_from(now_ms).map_err(|_| Fault::Invariant("the clock is past all calendars"))?;
+    let time = jiff::Timestamp::from_millisecond(millisecond)
+        .map_err(|_| Fault::Invariant("the clock is past all calendars"))?;
+    let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
+    format!("storage.operational.{:04}-{:02}", date.year(), date.month())
+        .parse()
+        .map_err(|_| Fault::Invariant("a month has no name"))
+}
+
+/// The token and where its files and the store lie.
+#[derive(Debug)]
+pub struct Storage<'a> {
+    /// The token.
+    pub token: &'a Token,
+    /// Folder of the token's files, where it keeps them in files.
+    pub token_folder: Option<&'a Path>,
+    /// Folder of the store.
+    pub store: &'a Path,
+}
+
+impl Storage<'_> {
+    /// All data keys, unwrapped in the token; the newest month's last.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token.
+    pub fn seals(&self) -> Result<Vec<Seal>, Fault> {
+        let wrapped = DataKeys::open(self.store)?.all()?;
+        wrapped
+            .into_iter()
+            .map(|row| {
+                let key = self.storage_key(&row.storage_key)?;
+                Ok(Seal::new(row.id, key.unwrap_data_key(&row.wrapped)?.expose()))
+            })
+            .collect()
+    }
+
+    fn storage_key(&self, id: &ObjectIdentifier) -> Result<keysvc_token::StorageKey, Fault> {
+        Ok(self.token.storage_key(keysvc_token::KeyKind::Storage, ObjectId(*id.as_bytes()))?)
+    }
+
+    /// The data key under a storage key, made and kept wrapped in the store where there is none yet.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token.
+    pub fn seal_of(&self, storage_key: &ObjectIdentifier) -> Result<Seal, Fault> {
+        let data_keys = DataKeys::open(self.store)?;
+        let key = self.storage_key(storage_key)?;
+        if let Some(row) = data_keys.all()?.into_iter().find(|row| row.storage_key == *storage_key) {
+            return Ok(Seal::new(row.id, key.unwrap_data_key(&row.wrapped)?.expose()));
+        }
+        let (data_key, wrapped) = key.generate_data_key()?;
+        let id = data_keys.add(*storage_key, &wrapped)?;
+        Ok(Seal::new(id, data_key.expose()))
+    }
+
+    /// Makes the month's storage key: intent, key, outcome. Gives the key's record and the two commits, whose heads
+    /// are to be signed.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token; an intent without outcome stays in the log and its object is never used.
+    pub async fn make_month(
+        &self,
+        sequencer: &Sequencer,
+        name: Name,
+        now_ms: u64,
+    ) -> Result<(KeyRecord, [Settled; 2]), Fault> {
+        let mut id = [0; 16];
+        self.token.random(&mut id)?;
+        let id = ObjectIdentifier::new(id);
+        let kind = KeyKind::Storage;
+        let intent = KeyIntentLeaf { schema: Schema, id, kind, name: name.clone(), version: 1 };
+        let intended = sequencer.submit(Change::KeyIntent(intent)).await?;
+        let record = manifest::make(self.token, &Order { name, kind, id, known: None }, now_ms)?;
+        self.sync()?;
+        let Outcome::Recorded(intent) = &intended.outcome else {
+            return Err(Fault::Invariant("an intent has no leaf"));
+        };
+        let index = intent.index;
+        let outcome = KeyOutcomeLeaf { schema: Schema, intent: index, key: record.clone() };
+        let made = sequencer.submit(Change::KeyOutcome(outcome)).await?;
+        Ok((record, [intended, made]))
+    }
+
+    /// Makes the token's files durable, where it keeps them in files: generation itself syncs nothing.
+    ///
+    /// # Errors
+    /// [`Fault`] of the file system.
+    pub fn sync(&self) -> Result<(), Fault> {
+        let Some(folder) = self.token_folder else { return Ok(()) };
+        keysvc_token::sync_folder(folder)
+            .map_err(|error| Fault::Io { what: "syncing the token's folder", source: std::io::Error::other(error) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_key_is_named_after_its_class_and_month_in_utc() {
+        assert_eq!(name_of_month(1_795_305_599_999).unwrap().as_str(), "storage.operational.2026-11");
+        assert_eq!(name_of_month(0).unwrap().as_str(), "storage.operational.1970-01");
+    }
+}

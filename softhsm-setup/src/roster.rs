@@ -1,0 +1,221 @@
+//! Who takes part in a development site, and the founding file that says so.
+//!
+//! Apart because it is the site's story as data: three officers of three departments, a bureau that makes cards, a
+//! roastery and a bakery with a terminal each, and those who look on. It writes no file.
+
+use crate::{
+    SetupError, TRUST_DOMAIN,
+    token::{PersonaKey, PublicKeys},
+};
+use keysvc_protocol::{
+    bytes::Digest,
+    founding::{
+        CardSession, FoundedKey, FoundedKind, Founding, InputPart, Officer, Principal, PrincipalKind,
+        Profile, Programme, Scheme, Slot, ValueRules,
+    },
+    name::{Name, NotAName},
+    trust::NotATrustDomain,
+};
+
+/// What stands above the founding file's first line.
+const HEADING: &str = "\
+# The founding file of a development site: who is who, and what the service is for.
+#
+# Every officer named here signs exactly these bytes, and the file then becomes leaf 0 of the log. Whoever changes
+# it must do so before the first signature; afterwards changes are made by quorum.
+#
+# development = true allows the known value below. It is printed in NXP's application note AN10922: a TEST KEY.
+
+";
+
+/// NXP's example system identifier (AN10922 section 2.2): "NXP Abu" in ASCII.
+const KNOWN_SYSTEM: &str = "4e585020416275";
+/// NXP's example application identifier (AN10922 section 2.2).
+const KNOWN_APPLICATION: &str = "3042f5";
+/// NXP's example master key (AN10922 section 2.2).
+const KNOWN_VALUE: &str = "00112233445566778899aabbccddeeff";
+/// "keysvc" in ASCII.
+const GENERATED_SYSTEM: &str = "6b6579737663";
+const GENERATED_APPLICATION: &str = "f54130";
+
+/// Where a persona keeps its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// It has none beside its TLS key.
+    None,
+    /// These, in a token of its own.
+    Token(&'static [PersonaKey]),
+    /// A statement key in a file.
+    File,
+}
+
+/// One who takes part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Persona {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it is.
+    pub(crate) kind: PrincipalKind,
+    /// An officer's department, anyone else's organisation. None if it is not enrolled.
+    pub(crate) group: Option<&'static str>,
+    /// Its keys.
+    pub(crate) keys: Keys,
+}
+
+const fn persona(name: &'static str, kind: PrincipalKind, group: &'static str, keys: Keys) -> Persona {
+    Persona { name, kind, group: Some(group), keys }
+}
+
+const OFFICERS_KEYS: Keys = Keys::Token(&[PersonaKey::Approval]);
+const STATIONS_KEYS: Keys = Keys::Token(&[PersonaKey::Statement, PersonaKey::Wrapping]);
+
+/// Everyone, in the founding file's order.
+pub(crate) const PERSONAS: [Persona; 9] = [
+    persona("officer-1", PrincipalKind::Officer, "security", OFFICERS_KEYS),
+    persona("officer-2", PrincipalKind::Officer, "finance", OFFICERS_KEYS),
+    persona("officer-3", PrincipalKind::Officer, "audit", OFFICERS_KEYS),
+    persona("station-1", PrincipalKind::Station, "bureau", STATIONS_KEYS),
+    persona("terminal-1", PrincipalKind::Terminal, "roastery", Keys::File),
+    persona("terminal-2", PrincipalKind::Terminal, "bakery", Keys::File),
+    persona("auditor-1", PrincipalKind::Auditor, "auditors", Keys::None),
+    persona("platform-1", PrincipalKind::Platform, "platform", Keys::None),
+    // Has a certificate of the site's CA and keys, but nobody enrolled it.
+    Persona { name: "stranger", kind: PrincipalKind::Terminal, group: None, keys: Keys::File },
+];
+
+/// A persona with what was made for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Enrolment {
+    /// Who.
+    pub(crate) persona: Persona,
+    /// SHA-256 of the TLS key's `SubjectPublicKeyInfo`.
+    pub(crate) tls_key: Digest,
+    /// The public halves of its other keys.
+    pub(crate) public: PublicKeys,
+}
+
+/// The text of the founding file.
+pub(crate) fn text(founding: &Founding) -> Result<String, SetupError> {
+    let text = toml::to_string_pretty(founding).map_err(|error| wrong(error.to_string()))?;
+    Ok(format!("{HEADING}{text}"))
+}
+
+/// Founds the development site.
+pub(crate) fn found(ca: Digest, policy: Digest, everyone: &[Enrolment]) -> Result<Founding, SetupError> {
+    let mut founding = Founding {
+        trust_domain: TRUST_DOMAIN.parse().map_err(|error: NotATrustDomain| wrong(error.to_string()))?,
+        ca,
+        policy,
+        development: true,
+        officers: Vec::new(),
+        principals: Vec::new(),
+        programmes: vec![Programme {
+            name: name("coffee")?,
+            organisation: name("roastery")?,
+            // Euro.
+            currency: 978,
+            profile: name("generated")?,
+            value_key: name("value-1")?,
+        }],
+        profiles: profiles()?,
+        keys: keys()?,
+    };
+    for enrolment in everyone {
+        enrol(&mut founding, enrolment)?;
+    }
+    founding.check().map_err(|error| wrong(error.to_string()))?;
+    Ok(founding)
+}
+
+fn enrol(founding: &mut Founding, enrolment: &Enrolment) -> Result<(), SetupError> {
+    let Enrolment { persona, tls_key, public } = enrolment;
+    let Some(group) = persona.group else { return Ok(()) };
+    if persona.kind == PrincipalKind::Officer {
+        let approval_key = public.approval.ok_or_else(|| wrong("an officer came without an approval key"))?;
+        founding.officers.push(Officer {
+            name: name(persona.name)?,
+            department: name(group)?,
+            tls_key: *tls_key,
+            approval_key,
+        });
+    } else {
+        founding.principals.push(Principal {
+            id: name(persona.name)?,
+            kind: persona.kind,
+            organisation: name(group)?,
+            capabilities: Vec::new(),
+            tls_key: *tls_key,
+            statement_key: public.statement,
+            wrapping_key: public.wrapping.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn profiles() -> Result<Vec<Profile>, SetupError> {
+    let known = Profile {
+        name: name("known")?,
+        version: 1,
+        scheme: Scheme::An10922Aes128,
+        input: vec![InputPart::Uid, InputPart::Application, InputPart::SystemIdentifier],
+        system_identifier: KNOWN_SYSTEM.to_owned(),
+        slots: vec![slot(0, "demo-known", KNOWN_APPLICATION)?],
+        value: None,
+    };
+    let generated = Profile {
+        name: name("generated")?,
+        version: 1,
+        scheme: Scheme::An10922Aes128,
+        input: vec![
+            InputPart::Uid,
+            InputPart::Application,
+            InputPart::KeyNumber,
+            InputPart::KeyVersion,
+            InputPart::SystemIdentifier,
+        ],
+        system_identifier: GENERATED_SYSTEM.to_owned(),
+        slots: vec![
+            slot(0, "demo-generated", GENERATED_APPLICATION)?,
+            slot(1, "demo-generated", GENERATED_APPLICATION)?,
+        ],
+        // Cents: at most 500 euro on a card, 200 at a time.
+        value: Some(ValueRules {
+            purses: vec![1],
+            ceiling: 50_000,
+            load_max: 20_000,
+            debit_max: 20_000,
+            card_session: CardSession::PassiveTag,
+        }),
+    };
+    Ok(vec![known, generated])
+}
+
+fn slot(number: u8, key: &str, application: &str) -> Result<Slot, SetupError> {
+    Ok(Slot {
+        slot: number,
+        key: name(key)?,
+        key_version: 1,
+        key_number: number,
+        application: application.to_owned(),
+    })
+}
+
+fn keys() -> Result<Vec<FoundedKey>, SetupError> {
+    Ok(vec![
+        key("demo-known", FoundedKind::CardMaster, Some(KNOWN_VALUE))?,
+        key("demo-generated", FoundedKind::CardMaster, None)?,
+        key("value-1", FoundedKind::ValueSigning, None)?,
+    ])
+}
+
+fn key(text: &str, kind: FoundedKind, value: Option<&str>) -> Result<FoundedKey, SetupError> {
+    Ok(FoundedKey { name: name(text)?, kind, value: value.map(str::to_owned) })
+}
+
+fn name(text: &str) -> Result<Name, SetupError> {
+    text.parse().map_err(|error: NotAName| wrong(error.to_string()))
+}
+
+fn wrong(reason: impl Into<String>) -> SetupError {
+    SetupError::Text { what: "founding.toml", reason: reason.into() }
+}

@@ -1,0 +1,359 @@
+//! A development site as its users find it: laid out by the library, with the command making the tokens.
+
+use keysvc_protocol::{
+    bytes::Digest,
+    founding::{Founding, PrincipalKind},
+    hash::sha256,
+};
+use keysvc_token::{Pin, Token, TokenConfig, TokenError};
+use softhsm_setup::{Home, SetupError, Site, SitePlan, lay_out, pki, softhsm};
+use std::{
+    collections::BTreeMap,
+    fs,
+    ops::Deref,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, Weak},
+};
+use x509_parser::{
+    extensions::{GeneralName, ParsedExtension},
+    parse_x509_certificate,
+    pem::parse_x509_pem,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_softhsm-setup");
+// What a child of `opens_as` is told.
+const LABEL: &str = "SETUP_TEST_LABEL";
+const PIN: &str = "SETUP_TEST_PIN";
+const ANSWER: &str = "SETUP_TEST_ANSWER";
+const PERSONAS: [&str; 9] = [
+    "officer-1",
+    "officer-2",
+    "officer-3",
+    "station-1",
+    "terminal-1",
+    "terminal-2",
+    "auditor-1",
+    "platform-1",
+    "stranger",
+];
+const WITH_TOKEN: [&str; 5] = ["service", "station-1", "officer-1", "officer-2", "officer-3"];
+
+fn plan() -> SitePlan {
+    SitePlan {
+        module: softhsm::find().expect("SoftHSM is installed"),
+        program: PROGRAM.into(),
+        port: 8443,
+        policy_digest: Digest::new([7; 32]),
+        site_cedar: "// nothing is permitted\n".to_owned(),
+    }
+}
+
+/// A site in a folder that goes with it.
+struct Ground {
+    site: Site,
+    _folder: tempfile::TempDir,
+}
+
+impl Deref for Ground {
+    type Target = Site;
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+/// One site for all tests that only look at it; gone with the last of them.
+fn site() -> Arc<Ground> {
+    static SITE: Mutex<Weak<Ground>> = Mutex::new(Weak::new());
+    let mut shared = SITE.lock().unwrap();
+    shared.upgrade().unwrap_or_else(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let site = lay_out(folder.path(), &plan()).unwrap();
+        let ground = Arc::new(Ground { site, _folder: folder });
+        *shared = Arc::downgrade(&ground);
+        ground
+    })
+}
+
+fn founding(site: &Site) -> Founding {
+    toml::from_str(&fs::read_to_string(site.founding()).unwrap()).unwrap()
+}
+
+fn walk(folder: &Path, seen: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, seen);
+        }
+        seen.push(path);
+    }
+}
+
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut all = vec![];
+    walk(folder, &mut all);
+    all.into_iter().map(|path| (path.clone(), fs::read(path).ok())).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Opens the token `label` with the PIN in `pin`, in a process of `who`; says which way it went.
+fn opens_as(who: &Home, label: &str, pin: &Path) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = folder.path().join("answer");
+    let output = who
+        .command(&std::env::current_exe().unwrap())
+        .args(["a_token_opens_for_its_owner_alone", "--exact", "--test-threads=1"])
+        .env(LABEL, label)
+        .env(PIN, pin)
+        .env(ANSWER, &answer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    fs::read_to_string(answer).unwrap()
+}
+
+/// The child's side of [`opens_as`].
+fn answer(path: &Path) {
+    let label = std::env::var(LABEL).unwrap();
+    let pin = Pin::from_file(Path::new(&std::env::var_os(PIN).unwrap())).unwrap();
+    let opened = Token::open(&TokenConfig { module: plan().module, label }, &pin);
+    let went = match opened {
+        Ok(_) => "opens",
+        Err(TokenError::SlotNotFound { .. }) => "no such token",
+        Err(TokenError::WrongPin { .. }) => "wrong PIN",
+        Err(_) => "fails",
+    };
+    fs::write(path, went).unwrap();
+}
+
+/// The persona command with a persona's own PIN files.
+fn persona(home: &Home, label: &str) -> Command {
+    let mut command = home.command(Path::new(PROGRAM));
+    command.args(["persona", "--label", label, "--module"]).arg(plan().module);
+    command.arg("--pin-file").arg(home.pin_file()).arg("--so-pin-file").arg(home.folder().join("so-pin"));
+    command
+}
+
+#[test]
+fn the_founding_file_is_one_that_a_service_accepts() {
+    let site = site();
+    let founding = founding(&site);
+    assert_eq!(founding.check(), Ok(()));
+    assert_eq!(founding.policy, Digest::new([7; 32]));
+    assert_eq!(founding.ca, sha256(&[site.authority().certificate_der()]));
+    assert_eq!(founding.officers.len(), 3);
+    assert!(founding.development);
+    let kinds: Vec<_> = founding.principals.iter().map(|principal| principal.kind).collect();
+    let (station, terminal) = (PrincipalKind::Station, PrincipalKind::Terminal);
+    assert_eq!(kinds, [station, terminal, terminal, PrincipalKind::Auditor, PrincipalKind::Platform]);
+}
+
+#[test]
+fn folders_are_0700_and_files_0600() {
+    let site = site();
+    let mut all = vec![site.folder().to_owned()];
+    walk(site.folder(), &mut all);
+    assert!(all.len() > 80, "{}", all.len());
+    for path in all {
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), wanted, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_token_opens_for_its_owner_alone() {
+    if let Some(path) = std::env::var_os(ANSWER) {
+        return answer(Path::new(&path));
+    }
+    let site = site();
+    for name in WITH_TOKEN {
+        let home = site.home(name);
+        let label = if name == "service" { "keysvc" } else { name };
+        assert_eq!(opens_as(&home, label, &home.pin_file()), "opens", "{name}");
+        let other = site.home(if name == "officer-1" { "officer-2" } else { "officer-1" });
+        assert_eq!(opens_as(&home, label, &other.pin_file()), "wrong PIN", "{name}");
+        assert_eq!(opens_as(&other, label, &home.pin_file()), "no such token", "{name}");
+    }
+    // One without a token does not fall back to the machine's own tokens.
+    let (auditor, officer) = (site.home("auditor-1"), site.home("officer-1"));
+    assert_eq!(opens_as(&auditor, "officer-1", &officer.pin_file()), "fails");
+}
+
+#[test]
+fn a_token_is_not_made_twice() {
+    let site = site();
+    let output = persona(&site.home("officer-3"), "officer-3").output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exists already"));
+}
+
+#[test]
+fn every_token_has_pins_of_its_own() {
+    let site = site();
+    let mut pins: Vec<_> = WITH_TOKEN
+        .iter()
+        .flat_map(|name| ["pin", "so-pin"].map(|file| site.home(name).folder().join(file)))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    pins.sort();
+    pins.dedup();
+    assert_eq!(pins.len(), 10);
+}
+
+#[test]
+fn a_token_is_not_made_without_a_folder_of_its_own() {
+    let site = site();
+    let mut command = persona(&site.home("officer-1"), "loose");
+    let output = command.env_remove(softhsm::CONFIGURATION_VARIABLE).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("SOFTHSM2_CONF is not set"));
+}
+
+#[test]
+fn every_certificate_names_its_persona_once_and_its_key_is_pinned() {
+    let site = site();
+    let founding = founding(&site);
+    for name in PERSONAS {
+        let text = fs::read(site.home(name).tls_certificate()).unwrap();
+        let (_, pem) = parse_x509_pem(&text).unwrap();
+        let (_, certificate) = parse_x509_certificate(&pem.contents).unwrap();
+        let kind = name.split_once('-').map_or("terminal", |(kind, _)| kind);
+        let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
+        let uri = pki::spiffe("demo.keysvc.test", kind, name);
+        assert_eq!(names, [GeneralName::URI(&uri)]);
+        let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.client_auth && !usage.server_auth, "{name}");
+        let pin = sha256(&[certificate.public_key().raw]);
+        let officers = founding.officers.iter().map(|officer| (officer.name.as_str(), officer.tls_key));
+        let others = founding.principals.iter().map(|other| (other.id.as_str(), other.tls_key));
+        let pinned: Vec<_> =
+            officers.chain(others).filter(|(_, key)| *key == pin).map(|(id, _)| id).collect();
+        let wanted = if name == "stranger" { vec![] } else { vec![name] };
+        assert_eq!(pinned, wanted);
+    }
+}
+
+#[test]
+fn the_services_certificate_is_for_localhost() {
+    let site = site();
+    let text = fs::read(site.service().tls_certificate()).unwrap();
+    let (_, pem) = parse_x509_pem(&text).unwrap();
+    let (_, certificate) = parse_x509_certificate(&pem.contents).unwrap();
+    let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
+    let uri = "spiffe://demo.keysvc.test/service/keysvc";
+    assert_eq!(
+        names,
+        [GeneralName::URI(uri), GeneralName::DNSName("localhost"), GeneralName::IPAddress(&[127, 0, 0, 1])]
+    );
+    let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+    assert!(usage.server_auth && !usage.client_auth);
+    let constrained = certificate.extensions().iter().any(|extension| {
+        matches!(extension.parsed_extension(), ParsedExtension::BasicConstraints(basic) if basic.ca)
+    });
+    assert!(!constrained);
+}
+
+#[test]
+fn configurations_name_what_is_there() {
+    let site = site();
+    for name in PERSONAS {
+        let home = site.home(name);
+        let text = fs::read_to_string(home.client_config()).unwrap();
+        let config: toml::Table = text.parse().unwrap();
+        assert_eq!(config["endpoint"].as_str(), Some("localhost:8443"));
+        assert_eq!(config["server-name"].as_str(), Some("localhost"));
+        for key in ["ca", "certificate", "key", "state"] {
+            let path = Path::new(config[key].as_str().unwrap());
+            assert!(path.is_absolute() && path.exists(), "{name}: {key}");
+        }
+        assert_eq!(config.contains_key("token"), home.has_token(), "{name}");
+        assert_eq!(config.contains_key("statement"), home.statement_key().exists(), "{name}");
+    }
+    let service: toml::Table = fs::read_to_string(site.service_config()).unwrap().parse().unwrap();
+    for (table, key) in [
+        ("front", "certificate"),
+        ("front", "key"),
+        ("front", "ca"),
+        ("keeper", "store"),
+        ("keeper", "policies"),
+        ("token", "module"),
+        ("token", "pin-file"),
+        ("token", "folder"),
+    ] {
+        let path = Path::new(service[table][key].as_str().unwrap());
+        assert!(path.is_absolute() && path.exists(), "{table}.{key}");
+    }
+    assert_eq!(service["front"]["listen"].as_str(), Some("127.0.0.1:8443"));
+    let policy = Path::new(service["keeper"]["policies"].as_str().unwrap()).join("site.cedar");
+    assert_eq!(fs::read_to_string(policy).unwrap(), plan().site_cedar);
+}
+
+#[test]
+fn a_second_site_in_the_same_folder_is_refused_and_the_first_stays() {
+    let site = site();
+    let before = contents(site.folder());
+    let error = lay_out(site.folder(), &plan()).unwrap_err();
+    assert!(matches!(error, SetupError::Occupied { .. }), "{error}");
+    assert_eq!(contents(site.folder()), before);
+}
+
+#[test]
+fn what_fails_half_way_leaves_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("site");
+    let error = lay_out(&folder, &SitePlan { module: "/nonexistent.so".into(), ..plan() }).unwrap_err();
+    let SetupError::Persona { name, words } = &error else { panic!("{error}") };
+    assert_eq!(name, "keysvc");
+    assert!(words.contains("no PKCS#11 module at /nonexistent.so"), "{words}");
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_plan_that_cannot_work_is_refused_before_anything_is_made() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("site");
+    assert!(matches!(lay_out(&folder, &SitePlan { port: 0, ..plan() }), Err(SetupError::NoPort)));
+    let cut = scratch.path().join("a#b");
+    assert!(matches!(lay_out(&cut, &plan()), Err(SetupError::PathUnusable { .. })));
+    let long = scratch.path().join("x".repeat(90));
+    assert!(matches!(lay_out(&long, &plan()), Err(SetupError::PathTooLong { longest: 100, .. })));
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_site_is_opened_again_with_the_same_authority() {
+    let site = site();
+    let again = Site::open(site.folder()).unwrap();
+    assert_eq!((again.port(), again.folder()), (8443, site.folder()));
+    assert_eq!(again.authority().digest(), site.authority().digest());
+    let nowhere = Site::open(&site.folder().join("state")).unwrap_err();
+    assert!(matches!(nowhere, SetupError::File { verb: "find", .. }), "{nowhere}");
+}
+
+#[test]
+fn the_command_makes_a_site_and_says_where() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("dev");
+    let run = || Command::new(PROGRAM).arg("dev").arg(&folder).args(["--port", "9443"]).output().unwrap();
+    let first = run();
+    let said = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert_eq!(first.status.code(), Some(0), "{said}");
+    assert_eq!(String::from_utf8(first.stdout).unwrap(), format!("{}\n", folder.display()));
+    assert!(said.contains("policy digest"), "{said}");
+    let second = run();
+    assert_eq!(second.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("holds something already"));
+}
+
+#[test]
+fn a_module_that_the_environment_names_wrongly_is_named() {
+    let output =
+        Command::new(PROGRAM).arg("find").env(softhsm::MODULE_VARIABLE, "/nonexistent.so").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("SOFTHSM2_MODULE names /nonexistent.so"), "{said}");
+}

@@ -1,0 +1,94 @@
+//! Telling the story: headings, the commands a person would type, what they print, what was measured.
+
+use crate::ground::Failed;
+use std::{
+    io::Write as _,
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
+
+/// Tells the story on standard output.
+#[derive(Debug, Default)]
+pub struct Narrator {
+    chapter: u32,
+}
+
+impl Narrator {
+    fn put(text: &str) {
+        if let Err(error) = writeln!(anstream::stdout(), "{text}")
+            && error.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            std::process::exit(0);
+        }
+    }
+
+    /// Begins a chapter.
+    pub fn chapter(&mut self, title: &str) {
+        self.chapter = self.chapter.saturating_add(1);
+        Self::put(&format!("\n{}. {title}", self.chapter));
+    }
+
+    /// Says one thing.
+    pub fn say(&self, text: &str) {
+        for line in text.lines() {
+            Self::put(&format!("   {line}"));
+        }
+    }
+
+    /// Says what was measured: how many, how long, and the rate.
+    pub fn measured(&self, what: &str, count: usize, took: Duration) {
+        let seconds = took.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "counts of a demo fit a double exactly")]
+        let rate = count as f64 / seconds;
+        self.say(&format!("measured: {what}: n = {count} in {seconds:.3} s ({rate:.0}/s)"));
+    }
+
+    /// Shows a command as a person would type it.
+    pub fn command(&self, command: &Command) {
+        let program = command.get_program().to_string_lossy();
+        let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+        let words = command.get_args().map(|word| {
+            let word = word.to_string_lossy();
+            let short = std::env::current_dir().ok().and_then(|here| {
+                word.strip_prefix(&format!("{}/", here.display())).map(str::to_owned)
+            });
+            short.unwrap_or_else(|| word.into_owned())
+        });
+        self.say(&format!("$ {program} {}", words.collect::<Vec<_>>().join(" ")));
+    }
+
+    /// Shows and runs a command that must succeed; gives its output and how long it took.
+    ///
+    /// # Errors
+    /// [`Failed`] with what it said.
+    pub fn run(&self, command: &mut Command) -> Result<(String, Duration), Failed> {
+        let (output, took) = self.try_run(command)?;
+        if output.status.success() {
+            return Ok((String::from_utf8_lossy(&output.stdout).into_owned(), took));
+        }
+        Err(Failed(format!("the command above failed: {}", crate::ground::text(&output))))
+    }
+
+    /// Shows and runs a command that must be refused with `code`; shows the reason it gives.
+    ///
+    /// # Errors
+    /// [`Failed`] when it is not refused, or otherwise.
+    pub fn refused(&self, command: &mut Command, code: i32) -> Result<(), Failed> {
+        let (output, _) = self.try_run(command)?;
+        if output.status.code() != Some(code) {
+            let text = crate::ground::text(&output);
+            return Err(Failed(format!("the command above must end with exit code {code}: {text}")));
+        }
+        let both = [output.stdout, output.stderr].concat();
+        self.say(String::from_utf8_lossy(&both).trim_end());
+        self.say(&format!("refused, exit code {code}"));
+        Ok(())
+    }
+
+    fn try_run(&self, command: &mut Command) -> Result<(Output, Duration), Failed> {
+        self.command(command);
+        let began = Instant::now();
+        let output = command.output().map_err(|error| Failed(format!("{error}")))?;
+        Ok((output, began.elapsed()))
+    }
+}

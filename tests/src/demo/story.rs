@@ -1,0 +1,152 @@
+//! The order of the story, and what is left behind.
+
+use super::{cards, narrator::Narrator, records, refusals};
+use crate::{
+    ground::{Failed, Ground, OFFICERS},
+    programs::{Profile, Programs},
+};
+use clap::{Parser, Subcommand};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+/// Tells the whole story of keysvc on this machine, under target/dev.
+#[derive(Debug, Parser)]
+#[command(name = "cargo demo")]
+pub struct Arguments {
+    /// Leave the daemon up and print the environment for fobctl by hand.
+    #[arg(long)]
+    keep: bool,
+    #[command(subcommand)]
+    command: Option<Act>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// End the daemon that an earlier `cargo demo --keep` left up.
+    Down,
+}
+
+/// Runs the demo; exit code 0 when every step did what it must.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Act::Down) => down(&folder()),
+        None => tell(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(why)) => {
+            use std::io::Write as _;
+            let _ = writeln!(anstream::stderr(), "demo: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn folder() -> PathBuf {
+    // tests/ lies in the workspace, whose target folder is git's to ignore.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new(".")).join("target/dev")
+}
+
+fn pid_file(folder: &Path) -> PathBuf {
+    folder.join("daemon.pid")
+}
+
+fn down(folder: &Path) -> Result<(), Failed> {
+    let file = pid_file(folder);
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        Narrator::default().say("no daemon of the demo is up");
+        return Ok(());
+    };
+    let pid = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+    let ours = pid.is_some_and(|pid| {
+        let line = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        line.contains("keysvc")
+    });
+    if let (Some(pid), true) = (pid, ours) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .map_err(|error| Failed(format!("ending the daemon: {error}")))?;
+        Narrator::default().say("the demo's daemon ends");
+    }
+    std::fs::remove_file(&file).map_err(|error| Failed(error.to_string()))
+}
+
+fn tell(arguments: &Arguments) -> Result<(), Failed> {
+    let began = Instant::now();
+    let folder = folder();
+    down_quietly(&folder)?;
+    let mut narrator = Narrator::default();
+    narrator.chapter("A development site: tokens, PKI, configuration, founding file");
+    let programs = Programs::build(Profile::Release).map_err(|error| Failed(error.to_string()))?;
+    let mut ground = Ground::lay_out(&folder, programs)?;
+    narrator.say(&format!("{}: one private token folder and PIN each for", folder.display()));
+    narrator.say("the service, station-1, officer-1, officer-2 and officer-3; a CA; certificates");
+    founding(&mut narrator, &ground)?;
+    let ready = ground.start()?;
+    narrator.say(&format!("$ keysvc --config {} serve &", ground.site().service_config().display()));
+    narrator.say(&format!("serving after {:.3} s", ready.as_secs_f64()));
+    narrator.chapter("Keys, as the token and the log know them");
+    let (said, _) = narrator.run(&mut ground.fobctl("officer-1", &["key", "list"]))?;
+    narrator.say(said.trim_end());
+    cards::tell(&mut narrator, &ground)?;
+    records::tell(&mut narrator, &ground)?;
+    refusals::tell(&mut narrator, &ground)?;
+    audit(&mut narrator, &ground)?;
+    narrator.say(&format!("\nThe whole story took {:.1} s.", began.elapsed().as_secs_f64()));
+    if arguments.keep { keep(&narrator, ground) } else { Ok(()) }
+}
+
+/// Ends what an earlier run left up and clears its site.
+fn down_quietly(folder: &Path) -> Result<(), Failed> {
+    if pid_file(folder).exists() {
+        down(folder)?;
+    }
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failed(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+fn founding(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
+    narrator.chapter("Founding: three officers sign, the token makes the keys, leaf 0 is written");
+    for (number, officer) in OFFICERS.iter().enumerate() {
+        let (said, _) = narrator.run(&mut ground.sign_command(officer))?;
+        if number == 0 {
+            narrator.say(said.trim_end());
+        }
+    }
+    let (said, took) = narrator.run(&mut ground.keysvc(&["init"]))?;
+    narrator.say(said.trim_end());
+    narrator.measured("foundings, keys made and synced", 1, took);
+    Ok(())
+}
+
+fn audit(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
+    narrator.chapter("Audit: the whole log, re-verified offline by a program without network or token");
+    let folder = records::export(ground, "export-2");
+    narrator.run(ground.fobctl("auditor-1", &["audit", "export"]).arg(&folder))?;
+    let mut command = Command::new(&ground.programs().fobaudit);
+    command.arg("verify").arg(&folder).arg("--trust").arg(ground.site().trust());
+    command.arg("--previous").arg(records::export(ground, "export").join("checkpoint"));
+    let (said, _) = narrator.run(&mut command)?;
+    narrator.say(said.trim_end());
+    Ok(())
+}
+
+fn keep(narrator: &Narrator, ground: Ground) -> Result<(), Failed> {
+    let folder = ground.site().folder().to_path_buf();
+    let programs = ground.programs().fobctl.parent().map(Path::to_path_buf).unwrap_or_default();
+    let pid = ground.leave().ok_or_else(|| Failed("the daemon is not up".to_owned()))?;
+    std::fs::write(pid_file(&folder), pid.to_string()).map_err(|error| Failed(error.to_string()))?;
+    narrator.say("\nThe daemon is still up. By hand, for example as officer-1:");
+    narrator.say(&format!("export PATH={}:$PATH", programs.display()));
+    narrator.say(&format!("export FOBCTL_CONFIG={}/officer-1/client.toml", folder.display()));
+    narrator.say(&format!("export SOFTHSM2_CONF={}/officer-1/softhsm2.conf", folder.display()));
+    narrator.say("fobctl status");
+    narrator.say("End it with: cargo demo down");
+    Ok(())
+}
