@@ -84,7 +84,7 @@ impl Auditor {
         progress(0, head.size);
         while export.frontier.size() < head.size {
             let from = export.frontier.size();
-            let to = head.size.min(from.saturating_add(ENTRIES_MAX));
+            let to = head.size.min(from.saturating_add(u64::try_from(ENTRIES_MAX).unwrap_or(u64::MAX)));
             let leaves = self.entries(from, to).await?;
             export = blocking(move || export.add(leaves)).await?;
             progress(export.frontier.size(), head.size);

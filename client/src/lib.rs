@@ -1,6 +1,6 @@
 //! Client of keysvc: one module per kind of user, each behind a feature of the same name.
 //!
-//! Every persona talks over one connection of mutual TLS 1.3 ([`connect`]), signs what changes something with its
+//! Every persona talks over one connection of mutual TLS 1.3, signs what changes something with its
 //! statement key ([`signer`]), and believes nothing that does not follow from its trust file: the service's keys
 //! come out of the founding leaf ([`trust_store`]), and every signed checkpoint must contain the ones seen before
 //! ([`seen`]). A build with the feature `terminal` alone has no PKCS#11.

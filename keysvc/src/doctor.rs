@@ -14,6 +14,7 @@ use crate::{
         },
     },
     output::Output,
+    program::front_settings,
 };
 use keysvc_policies::PolicySet;
 use keysvc_token::Token;
@@ -147,6 +148,7 @@ fn clock() -> Result<String, Fault> {
 fn certificates(config: &Config) -> Result<String, Fault> {
     check_private_file(&config.front.key)?;
     ca_digest(&config.front.ca)?;
+    front_settings(config).check()?;
     Ok(format!("{} and its CA", config.front.certificate.display()))
 }
 

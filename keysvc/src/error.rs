@@ -84,16 +84,16 @@ impl Fault {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Token(error) if error.is_fatal() => Exit::Token,
-            Self::Anchor(AnchorFault::File { .. }) => Exit::Store,
-            Self::Anchor(_) => Exit::Refusing,
-            Self::Ledger(
-                LedgerFault::Newer { .. }
-                | LedgerFault::Foreign { .. }
-                | LedgerFault::InUse { .. },
-            ) => Exit::Refusing,
-            Self::Ledger(_) | Self::Io { .. } => Exit::Store,
             Self::Invariant(_) => Exit::Invariant,
-            Self::Config(_) | Self::Front(_) | Self::Refusing(_) | Self::Policy(_) | Self::Token(_) => Exit::Refusing,
+            Self::Anchor(AnchorFault::File { .. }) | Self::Io { .. } => Exit::Store,
+            Self::Ledger(fault) if !needs_an_operator(fault) => Exit::Store,
+            Self::Anchor(_)
+            | Self::Config(_)
+            | Self::Front(_)
+            | Self::Ledger(_)
+            | Self::Policy(_)
+            | Self::Refusing(_)
+            | Self::Token(_) => Exit::Refusing,
         }
     }
 
@@ -112,4 +112,16 @@ impl Fault {
         }
         text
     }
+}
+
+/// Faults of the store that no restart cures.
+fn needs_an_operator(fault: &LedgerFault) -> bool {
+    matches!(
+        fault,
+        LedgerFault::InUse { .. }
+            | LedgerFault::Foreign { .. }
+            | LedgerFault::Newer { .. }
+            | LedgerFault::Broken { .. }
+            | LedgerFault::BrokenTable { .. }
+    )
 }

@@ -49,6 +49,16 @@ pub struct FrontSettings {
     pub limits: FrontLimits,
 }
 
+impl FrontSettings {
+    /// Reads certificates, key and revocation lists as [`run`] would, and keeps nothing.
+    ///
+    /// # Errors
+    /// [`FrontFault`] naming the file and the mend.
+    pub fn check(&self) -> Result<(), FrontFault> {
+        tls::acceptor(self).map(drop)
+    }
+}
+
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 ///
 /// # Errors

@@ -124,3 +124,153 @@ impl fmt::Debug for Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("longer than a frame may be")]
 pub(crate) struct TooLong;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keysvc_protocol::bytes::Idem;
+    use std::{path::PathBuf, time::Duration};
+    use tempfile::TempDir;
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::UnixStream,
+        sync::Notify,
+        task::{JoinHandle, JoinSet, yield_now},
+        time::timeout,
+    };
+
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn call(operation: Operation, body: Vec<u8>) -> Call {
+        Call {
+            request_id: RequestId(Idem::new([7; 16])),
+            peer: Arc::new(Peer {
+                key_digest: Digest::new([9; 32]),
+                uri: "spiffe://demo/terminal/t1".to_owned(),
+                serial: "01".to_owned(),
+            }),
+            operation,
+            body: body.into(),
+        }
+    }
+
+    /// A keeper's side that echoes, but keeps `log.proof` until it is let go.
+    struct Keeper {
+        folder: TempDir,
+        release: Arc<Notify>,
+        serving: JoinHandle<std::io::Result<()>>,
+    }
+
+    impl Keeper {
+        fn start() -> Self {
+            let (folder, release) = (TempDir::new().unwrap(), Arc::new(Notify::new()));
+            let (path, kept) = (folder.path().join("link/keeper.sock"), Arc::clone(&release));
+            let serving = tokio::spawn(async move {
+                let uid = rustix::process::getuid().as_raw();
+                let handler = move |call: Call| {
+                    let kept = Arc::clone(&kept);
+                    async move {
+                        if call.operation == Operation::LogProof {
+                            kept.notified().await;
+                        }
+                        Answer::reply(call.body)
+                    }
+                };
+                serve(&path, uid, handler).await
+            });
+            Self { folder, release, serving }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("link/keeper.sock")
+        }
+
+        async fn link(&self) -> Arc<KeeperLink> {
+            let link = Arc::new(KeeperLink::connect(&self.path()));
+            let connected = async {
+                while !link.is_connected() {
+                    yield_now().await;
+                }
+            };
+            timeout(LONG, connected).await.expect("a connection in time");
+            link
+        }
+    }
+
+    impl Drop for Keeper {
+        fn drop(&mut self) {
+            self.serving.abort();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn many_calls_at_once_each_get_their_own_answer() {
+        let keeper = Keeper::start();
+        let link = keeper.link().await;
+        let mut calls = JoinSet::new();
+        for number in 0..500_usize {
+            let link = Arc::clone(&link);
+            calls.spawn(async move {
+                let body = vec![u8::try_from(number % 251).unwrap(); number * 13 % 9_000];
+                let answer = link.call(call(Operation::Status, body.clone())).await;
+                assert_eq!(answer, Ok(Answer::reply(body)));
+            });
+        }
+        let all = async { while calls.join_next().await.transpose().unwrap().is_some() {} };
+        timeout(LONG, all).await.expect("all answers in time");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_call_beyond_those_the_keeper_takes_is_answered_busy_at_once() {
+        let keeper = Keeper::start();
+        let link = keeper.link().await;
+        let mut calls = JoinSet::new();
+        for _ in 0..=CALLS_MAX {
+            let link = Arc::clone(&link);
+            calls.spawn(async move { link.call(call(Operation::LogProof, Vec::new())).await });
+        }
+        // One of them has no place; the others wait.
+        let busy = timeout(LONG, calls.join_next()).await.expect("an answer in time").unwrap().unwrap();
+        let request_id = call(Operation::LogProof, Vec::new()).request_id;
+        assert_eq!(busy, Ok(Answer::refusal(Refusal::Busy, request_id)));
+        while let Some(answer) = {
+            keeper.release.notify_waiters();
+            keeper.release.notify_one();
+            timeout(LONG, calls.join_next()).await.expect("the others' answers in time")
+        } {
+            assert_eq!(answer.unwrap(), Ok(Answer::reply(Vec::new())));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_front_that_does_not_read_is_not_read_for_long() {
+        let keeper = Keeper::start();
+        drop(keeper.link().await);
+        let mut frame = Vec::new();
+        frame::write(1, &call(Operation::Status, vec![0; REPLY_LEN_MAX]), &mut frame).unwrap();
+        let mut socket = UnixStream::connect(keeper.path()).await.unwrap();
+        let mut taken = 0;
+        while timeout(Duration::from_millis(300), socket.write_all(&frame)).await.is_ok() {
+            taken += 1;
+            assert!(taken < 32, "eight answers are unwritten, some are on their way");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_keeper_a_call_fails_at_once() {
+        let folder = TempDir::new().unwrap();
+        let link = KeeperLink::connect(&folder.path().join("none"));
+        assert_eq!(link.call(call(Operation::Status, Vec::new())).await, Err(LinkDown));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_call_too_long_for_the_link_is_refused_and_the_link_stays() {
+        let keeper = Keeper::start();
+        let link = keeper.link().await;
+        let long = call(Operation::Status, vec![0; REPLY_LEN_MAX + 1]);
+        let refusal = Refusal::Invalid { reason: keysvc_protocol::refusal::Invalid::TooLong };
+        assert_eq!(link.call(long.clone()).await, Ok(Answer::refusal(refusal, long.request_id)));
+        assert_eq!(link.call(call(Operation::Status, vec![1])).await, Ok(Answer::reply(vec![1])));
+    }
+}

@@ -93,7 +93,8 @@ impl Programs {
             Profile::Dev => &DEV,
             Profile::Release => &RELEASE,
         };
-        let mut known = known.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known =
+            known.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(programs) = &*known {
             return Ok(programs.clone());
         }
@@ -113,7 +114,8 @@ impl Programs {
         let lock = folder.join(format!("programs-{}.lock", profile.name()));
         let lock = File::create(&lock).and_then(|file| file.lock().map(|()| file));
         // Held to the end of this function, and given back by the kernel if this process dies.
-        let _lock = lock.map_err(|error| ProgramsError::Io(format!("lock in {}", folder.display()), error))?;
+        let _lock =
+            lock.map_err(|error| ProgramsError::Io(format!("lock in {}", folder.display()), error))?;
         let stamp = folder.join(format!("programs-{}.json", profile.name()));
         let stamped = fs::read(&stamp).ok().and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
         if let Some(Stamp { programs, .. }) = stamped.filter(|stamp| stamp.run == run) {
@@ -198,7 +200,8 @@ struct Stamp {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ProgramsError> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| ProgramsError::Paths(path.to_owned(), error))?;
+    let text =
+        serde_json::to_vec_pretty(value).map_err(|error| ProgramsError::Paths(path.to_owned(), error))?;
     fs::write(path, text).map_err(|error| ProgramsError::Io(path.display().to_string(), error))
 }
 
@@ -255,7 +258,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("programs.json");
         let here = env::current_exe().unwrap();
-        let programs = Programs { keysvc: here.clone(), fobctl: here.clone(), fobaudit: here.clone(), softhsm_setup: here };
+        let programs = Programs {
+            keysvc: here.clone(),
+            fobctl: here.clone(),
+            fobaudit: here.clone(),
+            softhsm_setup: here,
+        };
         programs.write(&path).unwrap();
         assert_eq!(Programs::read(&path).unwrap(), programs);
         let gone = Programs { fobaudit: folder.path().join("gone"), ..programs };

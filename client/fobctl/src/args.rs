@@ -116,8 +116,23 @@ mod tests {
 
     const DERIVE: [&str; 7] = ["fobctl", "station", "derive", "--profile", "fob", "--version", "1"];
     const LOAD: [&str; 17] = [
-        "fobctl", "value", "load", "--programme", "coffee", "--card", "04782e21801d80", "--purse", "1", "--amount",
-        "20.00", "--seq", "1", "--balance", "0.00", "--out", "record",
+        "fobctl",
+        "value",
+        "load",
+        "--programme",
+        "coffee",
+        "--card",
+        "04782e21801d80",
+        "--purse",
+        "1",
+        "--amount",
+        "20.00",
+        "--seq",
+        "1",
+        "--balance",
+        "0.00",
+        "--out",
+        "record",
     ];
 
     fn refusal(line: impl IntoIterator<Item = &'static str>) -> ErrorKind {
@@ -138,8 +153,12 @@ mod tests {
 
     #[test]
     fn cards_are_named_on_the_line_or_in_a_file_but_not_both() {
-        let with = |more: &'static [&'static str]| DERIVE.into_iter().chain(["--slot", "0"]).chain(more.iter().copied());
-        assert!(Args::try_parse_from(with(&["--card", "04782e21801d80", "--card", "04782e21801d81"])).is_ok());
+        let with = |more: &'static [&'static str]| {
+            DERIVE.into_iter().chain(["--slot", "0"]).chain(more.iter().copied())
+        };
+        assert!(
+            Args::try_parse_from(with(&["--card", "04782e21801d80", "--card", "04782e21801d81"])).is_ok()
+        );
         assert!(Args::try_parse_from(with(&["--cards-file", "cards"])).is_ok());
         assert_eq!(refusal(with(&[])), ErrorKind::MissingRequiredArgument);
         assert_eq!(

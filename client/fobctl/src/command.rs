@@ -22,7 +22,8 @@ use std::io::Write;
 /// # Errors
 /// [`Fault`] with the exit code and the next command.
 pub(crate) fn run_to_end<W: Write>(args: Args, output: &mut Output<W>) -> Result<(), Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Runtime)?;
     runtime.block_on(run(args, output))
 }
 

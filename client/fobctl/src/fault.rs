@@ -37,6 +37,14 @@ pub(crate) enum Fault {
         /// Why.
         source: io::Error,
     },
+    /// An update is signed and in the log, but its record is not written.
+    #[error("the update is signed and in the log, but {fault}")]
+    Unwritten {
+        /// Why the record is not written.
+        fault: Box<Fault>,
+        /// How it is written.
+        next: String,
+    },
     /// The runtime does not start.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
@@ -74,6 +82,7 @@ impl Fault {
             Self::Usage { .. } => 2,
             Self::Declined => 3,
             Self::Client { source, .. } => source.exit_code(),
+            Self::Unwritten { fault, .. } => fault.exit_code(),
             Self::File { .. } => 4,
             Self::Runtime(_) | Self::Output(_) => 1,
         }
@@ -82,8 +91,10 @@ impl Fault {
     /// What to do next.
     pub(crate) fn next(&self) -> &str {
         match self {
-            Self::Usage { next, .. } | Self::Client { next, .. } => next,
-            Self::Declined => "read the file again; when it is right, run the same command again and type yes",
+            Self::Usage { next, .. } | Self::Client { next, .. } | Self::Unwritten { next, .. } => next,
+            Self::Declined => {
+                "read the file again; when it is right, run the same command again and type yes"
+            }
             Self::File { .. } => "correct the path or its rights, then run the same command again",
             Self::Runtime(_) => "free memory and file descriptors, then run the same command again",
             Self::Output(_) => "free the output, then run the same command again",
@@ -121,11 +132,15 @@ const fn next_after_refusal(refusal: &Refusal) -> &'static str {
         Refusal::NotFound { .. } => {
             "see what there is with `fobctl key list` and `fobctl status`; the rest stands in the founding file"
         }
-        Refusal::Invalid { .. } => "correct the command; if it is right, compare the versions with `fobctl status`",
+        Refusal::Invalid { .. } => {
+            "correct the command; if it is right, compare the versions with `fobctl status`"
+        }
         Refusal::ProfileForbids { .. } => "keep to the card profile in the founding file",
         Refusal::IdemConflict => "leave --txn out for a new transaction",
         Refusal::ExchangeUnknown => "run the same command again",
-        Refusal::CounterConflict { .. } => "read the card again, then repeat with the sequence number it needs",
+        Refusal::CounterConflict { .. } => {
+            "read the card again, then repeat with the sequence number it needs"
+        }
         Refusal::BalanceMismatch { .. } => "read the card again, then repeat with the balance on record",
         Refusal::LimitExceeded { .. } => "stay within the limit; the founding file sets it",
         Refusal::HistoryRolledBack => "do not use the service; tell the officers at once",
@@ -165,7 +180,10 @@ mod tests {
     #[test]
     fn a_fault_says_what_failed_and_why() {
         let text = refused(Refusal::Forbidden).to_string();
-        assert!(text.starts_with("cannot load: the service refused: the policies do not allow this"), "{text}");
+        assert!(
+            text.starts_with("cannot load: the service refused: the policies do not allow this"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn the_lists_have_each_currency_once_with_three_digits_and_three_letters() {
-        let entries: Vec<_> = [WHOLE, CENTS, MILLS].into_iter().flat_map(str::split_ascii_whitespace).collect();
+        let entries: Vec<_> =
+            [WHOLE, CENTS, MILLS].into_iter().flat_map(str::split_ascii_whitespace).collect();
         let mut numbers: Vec<_> = entries.iter().map(|entry| &entry[..3]).collect();
         numbers.sort_unstable();
         numbers.dedup();

@@ -85,10 +85,7 @@ mod tests {
     use std::{
         fs::{self, Permissions},
         io::Write as _,
-        os::{
-            fd::AsRawFd as _,
-            unix::fs::PermissionsExt as _,
-        },
+        os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     };
 
     fn file(content: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {

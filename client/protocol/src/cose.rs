@@ -158,7 +158,7 @@ fn byte_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(len).ok()?)
 }
 
-/// `Sig_structure` (RFC 9052 section 4.4): ["Signature1", protected, external_aad, payload].
+/// `Sig_structure` (RFC 9052 section 4.4): `["Signature1", protected, external_aad, payload]`.
 fn signature_structure(protected: &[u8], external_aad: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len().saturating_add(128));
     out.push(0x84);
@@ -185,13 +185,13 @@ pub struct Unsigned {
 }
 
 impl Unsigned {
-    /// Prepares `payload` to be signed as `kind` with the key of identifier `kid` in `scope` (see
+    /// Prepares `payload` to be signed as `kind` with the key of this identifier in `scope` (see
     /// [`Kind::external_aad`]).
     #[must_use]
-    pub fn new(kind: Kind, scope: &[u8], kid: KeyIdentifier, payload: Vec<u8>) -> Self {
+    pub fn new(kind: Kind, scope: &[u8], key: KeyIdentifier, payload: Vec<u8>) -> Self {
         let mut protected = Vec::with_capacity(32);
         protected.extend_from_slice(&PROTECTED_HEAD);
-        protected.extend_from_slice(kid.as_bytes());
+        protected.extend_from_slice(key.as_bytes());
         protected.push(0x10);
         head(&mut protected, 3, u64::try_from(kind.typ().len()).unwrap_or(u64::MAX));
         protected.extend_from_slice(kind.typ().as_bytes());

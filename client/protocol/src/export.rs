@@ -54,7 +54,10 @@ pub fn file_name(first: u64) -> String {
 /// Index of the first leaf of the file that holds leaf `index`.
 #[must_use]
 pub const fn first_of(index: u64) -> u64 {
-    index.saturating_sub(index % FILE_LEN as u64)
+    match index.checked_rem(FILE_LEN as u64) {
+        Some(past) => index.saturating_sub(past),
+        None => index,
+    }
 }
 
 #[cfg(test)]

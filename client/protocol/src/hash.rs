@@ -8,7 +8,9 @@ pub fn sha256(parts: &[&[u8]]) -> Digest {
     #[cfg(feature = "ring")]
     {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         let mut out = [0; 32];
         out.copy_from_slice(context.finish().as_ref());
         Digest::new(out)
@@ -17,7 +19,9 @@ pub fn sha256(parts: &[&[u8]]) -> Digest {
     {
         use sha2::Digest as _;
         let mut hasher = sha2::Sha256::new();
-        parts.iter().for_each(|part| hasher.update(part));
+        for part in parts {
+            hasher.update(part);
+        }
         Digest::new(hasher.finalize().into())
     }
 }

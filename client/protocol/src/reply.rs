@@ -118,7 +118,7 @@ reply!(
     /// Reply to `log.entries`.
     EntriesReply {
         /// The leaves from the first asked for; fewer than asked for when the reply is full.
-        entries: List<LeafEvidence, { ENTRIES_MAX as usize }>,
+        entries: List<LeafEvidence, ENTRIES_MAX>,
         /// The receipt of the read itself.
         receipt: Receipt,
     }

@@ -22,7 +22,7 @@ pub const CARDS_MAX: usize = 1_000;
 pub const SLOTS_MAX: usize = 8;
 /// Most leaves in one reply of `log.entries`: 64 of at most 14 KiB fit a reply of 1 MiB; the reply also ends early
 /// when it is full.
-pub const ENTRIES_MAX: u64 = 512;
+pub const ENTRIES_MAX: usize = 512;
 
 /// What may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -83,6 +83,18 @@ async fn a_certificate_the_service_does_not_accept_is_an_authentication_error_ev
 }
 
 #[tokio::test]
+async fn after_a_connection_closed_without_a_word_a_refusal_is_heard_before_anything_is_sent() {
+    let (site, other) = (Authority::new(), Authority::new());
+    let (answers, _) = script(vec![reply()]);
+    let ground = StandIn::start_with(&Trusts { service: &site, clients: &other, ours: &site }, answers).await;
+    let mut connection = Connection::new(&ground.config()).unwrap();
+    connection.suspicious = true;
+    let error = connection.call(Operation::Status, Bytes::new()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Authentication { .. }), "{error:?}");
+    assert!(!connection.asked);
+}
+
+#[tokio::test]
 async fn a_service_of_another_authority_is_an_authentication_error() {
     let (site, other) = (Authority::new(), Authority::new());
     let (answers, _) = script(vec![reply()]);

@@ -1,6 +1,6 @@
 //! Answers over a test log, as the protocol foresees them; each test adds what goes wrong.
 
-use super::{Key, Log, STATEMENT, TERMINAL, VALUE};
+use super::{Key, Log, TERMINAL, VALUE};
 use crate::connect::stand_in::{StandIn, Step};
 use bytes::Bytes;
 use keysvc_protocol::{
@@ -169,6 +169,7 @@ impl Service {
 }
 
 /// A statement of the service to a station.
+#[cfg(feature = "station")]
 pub(crate) fn statement<T: Serialize>(kind: Kind, genesis: &Digest, payload: &T) -> Vec<u8> {
-    Key::new(STATEMENT).cose(kind, genesis.as_bytes(), cbor::encode(payload))
+    Key::new(super::STATEMENT).cose(kind, genesis.as_bytes(), cbor::encode(payload))
 }

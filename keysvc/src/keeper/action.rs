@@ -59,7 +59,8 @@ impl Action for ReadEntries {
     }
 
     fn check(&self, _: &Site, _: &Enrolled) -> Result<(), Refusal> {
-        match self.to.checked_sub(self.from) {
+        let count = self.to.checked_sub(self.from).and_then(|count| usize::try_from(count).ok());
+        match count {
             Some(1..=ENTRIES_MAX) => Ok(()),
             _ => Err(Refusal::Invalid { reason: Invalid::Range }),
         }

@@ -174,8 +174,8 @@ impl Keyring {
         signer.sign(&self.unsigned(Kind::ValueUpdate, signer.kid, leaf.update.into_bytes()))
     }
 
-    fn unsigned(&self, kind: Kind, kid: KeyIdentifier, payload: Vec<u8>) -> Unsigned {
-        Unsigned::new(kind, self.site.genesis().as_bytes(), kid, payload)
+    fn unsigned(&self, kind: Kind, key: KeyIdentifier, payload: Vec<u8>) -> Unsigned {
+        Unsigned::new(kind, self.site.genesis().as_bytes(), key, payload)
     }
 
     /// Opens the recorded exchange: a transport key made in the token that leaves it only wrapped to the station's

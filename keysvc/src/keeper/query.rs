@@ -101,10 +101,10 @@ impl Query for ReadKey {
     fn answer(permit: &Permit<Self>, view: &View<'_>) -> Result<KeyReply, NotDone> {
         let asked = permit.action();
         let keys = sorted(view.reader.keys().map_err(Fault::from)?);
-        let named = keys.into_iter().filter(|key| key.name == asked.name);
+        let mut named = keys.into_iter().filter(|key| key.name == asked.name);
         let found = match asked.version {
-            Some(version) => named.into_iter().find(|key| key.version == version),
-            None => named.last(),
+            Some(version) => named.find(|key| key.version == version),
+            None => named.next_back(),
         };
         let key = found.ok_or(Refusal::NotFound { what: Thing::Key })?;
         Ok(KeyReply { schema: Schema, key })

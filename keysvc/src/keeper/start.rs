@@ -118,7 +118,9 @@ pub fn open_store(config: &Config, token: &Token) -> Result<(Sequencer, Reader),
     if seals.is_empty() {
         return Err(not_founded(config).into());
     }
-    seals.into_iter().for_each(|seal| sequencer.install_seal(seal));
+    for seal in seals {
+        sequencer.install_seal(seal);
+    }
     Ok((sequencer, reader))
 }
 
@@ -234,15 +236,14 @@ async fn open_seals(
     let storage = storage(config, token);
     let name = name_of_month(now_ms())?;
     let mut duties = Vec::new();
-    let month = match records.iter().find(|record| record.name == name) {
-        Some(record) => record.id,
-        None => {
-            let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
-            duties.extend(settled);
-            let id = record.id;
-            records.push(record);
-            id
-        }
+    let month = if let Some(record) = records.iter().find(|record| record.name == name) {
+        record.id
+    } else {
+        let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
+        duties.extend(settled);
+        let id = record.id;
+        records.push(record);
+        id
     };
     // The seal that is installed last is the one that new payloads get.
     sequencer.install_seal(storage.seal_of(&month)?);

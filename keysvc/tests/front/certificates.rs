@@ -26,10 +26,11 @@ async fn refused_with(client: io::Result<Client>) -> AlertDescription {
         }
         Err(error) => error,
     };
-    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::AlertReceived(alert)) => *alert,
-        other => panic!("{error}: {other:?}"),
-    }
+    let alert = match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
+        _ => None,
+    };
+    alert.expect("an alert")
 }
 
 fn key_digest(certificate: &[u8]) -> Digest {

@@ -232,10 +232,8 @@ impl Client {
     }
 
     async fn read_more(&mut self) -> io::Result<usize> {
-        let mut chunk = [0; 64 * 1024];
-        let len = timeout(LONG, self.stream.read(&mut chunk)).await.expect("an answer in time")?;
-        self.unread.extend_from_slice(&chunk[..len]);
-        Ok(len)
+        self.unread.reserve(64 * 1024);
+        timeout(LONG, self.stream.read_buf(&mut self.unread)).await.expect("an answer in time")
     }
 
     pub(crate) async fn try_response(&mut self) -> io::Result<Response> {

@@ -208,6 +208,7 @@ impl Reader {
     ///
     /// # Errors
     /// The store's.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone does not take every lifetime")]
     pub fn keys(&self) -> Result<Vec<KeyRecord>, LedgerFault> {
         self.0.read(|rows| rows.keys())
     }
@@ -216,6 +217,7 @@ impl Reader {
     ///
     /// # Errors
     /// The store's.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone does not take every lifetime")]
     pub fn open_intents(&self) -> Result<Vec<(u64, KeyIntentLeaf)>, LedgerFault> {
         self.0.read(|rows| rows.open_intents())
     }

@@ -101,3 +101,79 @@ impl Refusals {
 fn counted(count: u64, from_ms: u64, principal: Option<Name>) -> RefusalsCountedLeaf {
     RefusalsCountedLeaf { schema: Schema, count, from_ms, principal }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_795_000_000_000;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn spent(refusals: &mut Refusals, caller: &Name, count: u64) {
+        for _ in 0..count {
+            refusals.admit(caller, NOW_MS);
+        }
+    }
+
+    #[test]
+    fn the_first_ten_of_a_minute_get_a_leaf_and_the_rest_one_together() {
+        let mut refusals = Refusals::new(NOW_MS);
+        let caller = name("terminal-1");
+        let admitted = (0..25).filter(|_| refusals.admit(&caller, NOW_MS)).count();
+        assert_eq!(admitted, 10);
+        assert_eq!(refusals.due_of(&caller, NOW_MS + MINUTE_MS - 1), None);
+        assert_eq!(refusals.due(NOW_MS + MINUTE_MS - 1, false), []);
+        let leaf = refusals.due_of(&caller, NOW_MS + MINUTE_MS);
+        assert_eq!(leaf, Some(counted(15, NOW_MS, Some(caller.clone()))));
+        assert_eq!(refusals.due_of(&caller, NOW_MS + MINUTE_MS), None);
+        assert!(refusals.admit(&caller, NOW_MS + MINUTE_MS));
+    }
+
+    #[test]
+    fn callers_do_not_use_up_each_others_ten() {
+        let mut refusals = Refusals::new(NOW_MS);
+        spent(&mut refusals, &name("a"), 20);
+        assert!(refusals.admit(&name("b"), NOW_MS));
+    }
+
+    #[test]
+    fn a_minute_that_is_over_is_written_once_by_name_and_then_the_nameless() {
+        let mut refusals = Refusals::new(NOW_MS);
+        spent(&mut refusals, &name("b"), 12);
+        spent(&mut refusals, &name("a"), 11);
+        spent(&mut refusals, &name("c"), 10);
+        refusals.add_nameless(3);
+        let over = NOW_MS + MINUTE_MS;
+        let expected = [
+            counted(1, NOW_MS, Some(name("a"))),
+            counted(2, NOW_MS, Some(name("b"))),
+            counted(3, NOW_MS, None),
+        ];
+        assert_eq!(refusals.due(over, false), expected);
+        assert_eq!(refusals.due(over + MINUTE_MS, false), []);
+    }
+
+    #[test]
+    fn all_counts_can_be_had_before_their_minute_is_over() {
+        let mut refusals = Refusals::new(NOW_MS);
+        spent(&mut refusals, &name("a"), 11);
+        refusals.add_nameless(1);
+        assert_eq!(refusals.due(NOW_MS, true).len(), 2);
+    }
+
+    #[test]
+    fn callers_beyond_the_map_are_counted_without_name_until_a_minute_is_over() {
+        let mut refusals = Refusals::new(NOW_MS);
+        for number in 0..CALLERS_MAX {
+            assert!(refusals.admit(&name(&format!("caller-{number}")), NOW_MS));
+        }
+        assert!(!refusals.admit(&name("one-more"), NOW_MS));
+        assert_eq!(refusals.callers.len(), CALLERS_MAX);
+        assert!(refusals.admit(&name("one-more"), NOW_MS + MINUTE_MS));
+        assert_eq!(refusals.callers.len(), 1);
+        assert_eq!(refusals.due(NOW_MS + MINUTE_MS, false), [counted(1, NOW_MS, None)]);
+    }
+}

@@ -220,3 +220,84 @@ impl Tags {
         tag
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seals(ids: &[u32]) -> Seals {
+        let seals = Seals::default();
+        for id in ids {
+            seals.install(&Seal::new(*id, &[u8::try_from(*id).unwrap(); 32]));
+        }
+        seals
+    }
+
+    fn fault<T>(result: Result<T, LedgerFault>) -> String {
+        result.err().map(|fault| fault.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_at_its_place_only() {
+        let seals = seals(&[1]);
+        let (id, sealed) = seals.seal(7, [2; NONCE_LEN], b"clear").unwrap();
+        assert_eq!((id, sealed.len()), (1, NONCE_LEN + 5 + 16));
+        assert_eq!(seals.open(7, 1, &sealed).unwrap(), b"clear");
+        assert!(matches!(seals.open(8, 1, &sealed), Err(LedgerFault::SealBroken { id: 1 })));
+        for broken in [&sealed[..20], &sealed[..5]] {
+            assert!(matches!(seals.open(7, 1, broken), Err(LedgerFault::SealBroken { id: 1 })));
+        }
+    }
+
+    #[test]
+    fn a_data_key_that_was_not_given_is_named() {
+        let (id, sealed) = seals(&[2]).seal(7, [2; NONCE_LEN], b"clear").unwrap();
+        let opened = seals(&[1]).open(7, id, &sealed);
+        assert!(matches!(opened, Err(LedgerFault::SealMissing { id: 2 })));
+        assert!(fault(opened).starts_with("data key 2 is needed"));
+    }
+
+    #[test]
+    fn the_key_installed_last_seals_and_those_before_still_open() {
+        let seals = seals(&[1]);
+        let (_, sealed) = seals.seal(7, [2; NONCE_LEN], b"clear").unwrap();
+        seals.install(&Seal::new(2, &[2; 32]));
+        assert_eq!(seals.seal(8, [2; NONCE_LEN], b"").unwrap().0, 2);
+        assert_eq!(seals.open(7, 1, &sealed).unwrap(), b"clear");
+    }
+
+    #[test]
+    fn without_a_data_key_nothing_is_sealed() {
+        assert!(matches!(Seals::default().seal(1, [0; NONCE_LEN], b""), Err(LedgerFault::NoSeal)));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let seal = Seal::new(1, &[0xab; 32]);
+        let tags = Tags::new(Zeroizing::new([0xab; 32]));
+        let text = format!("{seal:?} {:?} {tags:?}", seals(&[1]));
+        assert_eq!(text, "Seal(1, ..) Seals(current Some(1), ..) Tags(..)");
+    }
+
+    #[test]
+    fn each_purse_has_a_tag_of_its_own_and_no_other_key_makes_it() {
+        let tags = Tags::new(Zeroizing::new([1; 32]));
+        let (coffee, card) = ("coffee".parse::<Name>().unwrap(), "04782e21801d80".parse::<CardUid>().unwrap());
+        let tag = tags.of_purse(&coffee, &card, 1);
+        assert_eq!(tags.of_purse(&coffee, &card, 1), tag);
+        assert_ne!(tags.of_purse(&coffee, &card, 2), tag);
+        assert_ne!(tags.of_purse(&"tea".parse().unwrap(), &card, 1), tag);
+        assert_ne!(tags.of_purse(&coffee, &"04782e21801d81".parse().unwrap(), 1), tag);
+        assert_ne!(Tags::new(Zeroizing::new([2; 32])).of_purse(&coffee, &card, 1), tag);
+    }
+
+    #[test]
+    fn the_key_of_the_tags_survives_its_sealing() {
+        let (seals, random) = (seals(&[1]), SystemRandom::new());
+        let tags = Tags::generate(&random).unwrap();
+        let (id, sealed) = tags.sealed(&seals, &random).unwrap();
+        let again = Tags::unsealed(&seals, id, &sealed).unwrap();
+        let digest = Digest::new([4; 32]);
+        assert_eq!(again.of_request(&digest), tags.of_request(&digest));
+    }
+}

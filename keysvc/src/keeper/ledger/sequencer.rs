@@ -199,11 +199,12 @@ impl Sequencer {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), LedgerFault> {
-        match self.0.queue.load().as_ref().map(|queue| queue.try_send(job)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_))) => Err(LedgerFault::Full),
-            Some(Err(TrySendError::Disconnected(_))) | None => Err(LedgerFault::Stopped),
-        }
+        let queue = self.0.queue.load();
+        let queue = queue.as_ref().ok_or(LedgerFault::Stopped)?;
+        queue.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => LedgerFault::Full,
+            TrySendError::Disconnected(_) => LedgerFault::Stopped,
+        })
     }
 
     /// Counts a refusal of a caller that is not enrolled; costs no place in the queue.

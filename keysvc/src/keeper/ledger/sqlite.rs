@@ -4,8 +4,12 @@
 //! statements are in `rows`, files and lock in `place`. A statement that fails is never tried again.
 
 mod data_keys;
+#[cfg(test)]
+pub(super) mod ground;
 mod place;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use data_keys::{DataKey, DataKeys};

@@ -115,3 +115,62 @@ impl Tree {
         recent.levels.get(usize::from(level)).and_then(|level| level.node(index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keysvc_protocol::merkle::{Frontier, leaf_hash};
+    use std::cell::Cell;
+
+    fn grown(leaves: u64) -> (Tree, Frontier) {
+        let mut frontier = Frontier::new();
+        let tree = Tree::new(frontier.head());
+        for index in 0..leaves {
+            let completed = frontier.append(leaf_hash(&index.to_be_bytes()));
+            tree.publish(frontier.head(), &[completed]);
+        }
+        (tree, frontier)
+    }
+
+    fn memory(tree: &Tree, level: u8, index: u64) -> Option<Digest> {
+        tree.node(level, index, || Err(LedgerFault::Broken { leaf: index })).ok()
+    }
+
+    #[test]
+    fn the_newest_leaves_and_the_nodes_over_them_are_in_memory() {
+        let leaves = 40_000;
+        let (tree, frontier) = grown(leaves);
+        assert_eq!(tree.head(), frontier.head());
+        let newest = leaf_hash(&(leaves - 1).to_be_bytes());
+        assert_eq!(memory(&tree, 0, leaves - 1), Some(newest));
+        assert!(memory(&tree, 0, leaves - LEAVES_KEPT as u64).is_some());
+        assert_eq!(memory(&tree, 0, leaves - LEAVES_KEPT as u64 - 1), None);
+        // The left edge's large subtrees are never dropped at this size.
+        assert!(memory(&tree, 15, 0).is_some());
+        let kept: usize = tree.recent.read().unwrap().levels.iter().map(|level| level.nodes.len()).sum();
+        assert!(kept < 2 * LEAVES_KEPT + 64 * NODES_KEPT_MIN, "{kept}");
+    }
+
+    #[test]
+    fn an_older_node_is_read_once() {
+        let (tree, _) = grown(3);
+        let reads = Cell::new(0);
+        let read = || {
+            reads.set(reads.get() + 1);
+            Ok(leaf_hash(b"old"))
+        };
+        for _ in 0..3 {
+            assert_eq!(tree.node(9, 9, read).unwrap(), leaf_hash(b"old"));
+        }
+        assert_eq!(reads.get(), 1);
+    }
+
+    #[test]
+    fn older_nodes_do_not_fill_the_memory() {
+        let (tree, _) = grown(1);
+        for index in 0..10_000 {
+            tree.node(1, index, || Ok(leaf_hash(b"old"))).unwrap();
+        }
+        assert!(tree.older.read().unwrap().len() <= OLDER_KEPT);
+    }
+}

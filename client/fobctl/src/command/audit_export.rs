@@ -1,0 +1,98 @@
+//! `fobctl audit export`: the whole log in a folder, checked while it is written.
+
+use crate::{
+    fault::Fault,
+    output::{Output, Report, tell},
+    shown::rows,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use keysvc_client::{Auditor, ClientConfig};
+use serde::Serialize;
+use std::{io::Write, path::PathBuf};
+
+/// `fobctl audit export`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The folder, missing or empty.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+#[derive(Serialize)]
+struct ExportReport {
+    folder: String,
+    origin: String,
+    size: u64,
+    root: String,
+}
+
+pub(super) async fn run<W: Write>(
+    config: &ClientConfig,
+    args: &ExportArgs,
+    output: &mut Output<W>,
+) -> Result<(), Fault> {
+    let auditor =
+        Auditor::connect(config).await.map_err(|error| Fault::client("connect as an auditor", error))?;
+    let bar = progress();
+    let exported = auditor.export(&args.folder, |done, size| {
+        bar.set_length(size);
+        bar.set_position(done);
+    });
+    let checkpoint = exported.await.map_err(|error| Fault::client("export the log", error))?;
+    bar.finish_and_clear();
+    let checkpoint = checkpoint.checkpoint();
+    output.print(&ExportReport {
+        folder: args.folder.display().to_string(),
+        origin: checkpoint.origin.as_str().to_owned(),
+        size: checkpoint.head.size,
+        root: checkpoint.head.root.to_string(),
+    })?;
+    tell(&format_args!(
+        "next: `fobaudit verify {} --trust {}`",
+        args.folder.display(),
+        config.trust.display()
+    ));
+    Ok(())
+}
+
+/// Shown on a terminal alone.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    match ProgressStyle::with_template("{bar:40} {pos}/{len} leaves, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Report for ExportReport {
+    const SCHEMA: &'static str = "keysvc/fobctl-audit-export/1";
+
+    fn text(&self) -> String {
+        rows([
+            ("exported to", self.folder.clone()),
+            ("log", self.origin.clone()),
+            ("leaves", self.size.to_string()),
+            ("root", self.root.clone()),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{json, to_value};
+
+    #[test]
+    fn the_json_names_folder_and_tree() {
+        let report = ExportReport {
+            folder: "log".into(),
+            origin: "demo.test/log".into(),
+            size: 9,
+            root: "ab".repeat(32),
+        };
+        let expected =
+            json!({ "folder": "log", "origin": "demo.test/log", "size": 9, "root": "ab".repeat(32) });
+        assert_eq!(to_value(&report).unwrap(), expected);
+        assert!(report.text().lines().any(|line| line.split_whitespace().eq(["leaves", "9"])));
+    }
+}

@@ -1,0 +1,222 @@
+//! The sentences in which a founding file is shown before it is signed. Pure.
+//!
+//! Built from the very values that are signed, and taking each structure apart by all its fields: a field that is
+//! new in the file cannot stay unsaid, because this file would no longer compile.
+
+use crate::{
+    money,
+    shown::{file_digest, key_digest},
+};
+use keysvc_client::protocol::{
+    founding::{
+        CardSession, FoundedKey, FoundedKind, Founding, InputPart, Officer, Principal, Profile, Programme,
+        Scheme, Slot, ValueRules,
+    },
+    hash::sha256,
+    name::Name,
+};
+
+/// What a founding file says, in sentences, a line each.
+pub(crate) fn sentences(founding: &Founding) -> String {
+    let Founding { trust_domain, ca, policy, development, officers, principals, programmes, profiles, keys } =
+        founding;
+    let mut lines = vec![format!("This founds the trust domain {trust_domain}.")];
+    if *development {
+        lines.push("DEVELOPMENT: keys with a known value are allowed; it is not for real cards.".into());
+    } else {
+        lines.push("It is for production: no key has a known value.".into());
+    }
+    lines.push(format!("The site CA's certificate has SHA-256 {}.", file_digest(ca)));
+    lines.push(format!("The policies in force have the digest {}.", file_digest(policy)));
+    section(&mut lines, "Officers, each of whom signs this file", officers.iter().map(officer));
+    section(&mut lines, "Principals", principals.iter().map(principal));
+    section(&mut lines, "Programmes", programmes.iter().map(programme));
+    section(
+        &mut lines,
+        "Card profiles",
+        profiles.iter().flat_map(|profile| profile_lines(profile, programmes)),
+    );
+    section(&mut lines, "Keys to be made, beside the service's own", keys.iter().map(key));
+    lines.join("\n")
+}
+
+fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {
+    let before = lines.len();
+    lines.extend([String::new(), format!("{title}:")]);
+    let titled = lines.len();
+    lines.extend(items.map(|item| format!("  {item}")));
+    if lines.len() == titled {
+        lines.truncate(before);
+        lines.extend([String::new(), format!("{title}: none.")]);
+    }
+}
+
+fn officer(officer: &Officer) -> String {
+    let Officer { name, department, tls_key, approval_key } = officer;
+    format!(
+        "{name}, department {department}: approval key {}, TLS key {}.",
+        key_digest(&approval_key.p256().digest()),
+        key_digest(tls_key)
+    )
+}
+
+fn principal(principal: &Principal) -> String {
+    let Principal { id, kind, organisation, capabilities, tls_key, statement_key, wrapping_key } = principal;
+    let mut text = format!("{id}, {kind} of {organisation}: TLS key {}", key_digest(tls_key));
+    if let Some(key) = statement_key {
+        text.push_str(&format!(", statement key {}", key_digest(&key.p256().digest())));
+    }
+    if let Some(key) = wrapping_key {
+        text.push_str(&format!(", wrapping key {}", key_digest(&sha256(&[key.as_der()]))));
+    }
+    if !capabilities.is_empty() {
+        text.push_str(&format!("; it also has {}", list(capabilities.iter().map(Name::as_str))));
+    }
+    text.push('.');
+    text
+}
+
+fn programme(programme: &Programme) -> String {
+    let Programme { name, organisation, currency, profile, value_key } = programme;
+    let currency = money::Currency::of(*currency)
+        .map_or_else(|_| format!("the unlisted currency {currency:03}"), |currency| currency.to_string());
+    format!(
+        "{name}: value in {currency} that terminals of {organisation} load and debit, on cards of profile {profile}, \
+         signed with {value_key}."
+    )
+}
+
+fn profile_lines(profile: &Profile, programmes: &[Programme]) -> Vec<String> {
+    let Profile { name, version, scheme, input, system_identifier, slots, value } = profile;
+    let scheme = match scheme {
+        Scheme::An10922Aes128 => "NXP AN10922 with AES-128",
+    };
+    let mut lines = vec![format!(
+        "{name} version {version}: {scheme} over {}, with the system identifier {system_identifier}.",
+        list(input.iter().map(input_part))
+    )];
+    lines.extend(slots.iter().map(|slot| format!("  {}", slot_text(slot))));
+    match value {
+        Some(rules) => {
+            lines.push(format!("  {}", rules_text(rules, programmes.iter().find(|one| one.profile == *name))))
+        }
+        None => lines.push("  Its cards hold no value.".into()),
+    }
+    lines
+}
+
+const fn input_part(part: &InputPart) -> &'static str {
+    match part {
+        InputPart::Uid => "the card's UID",
+        InputPart::Application => "the application",
+        InputPart::KeyNumber => "the key number",
+        InputPart::KeyVersion => "the key version",
+        InputPart::SystemIdentifier => "the system identifier",
+    }
+}
+
+fn slot_text(slot: &Slot) -> String {
+    let Slot { slot, key, key_version, key_number, application } = slot;
+    format!("Slot {slot}: key {key} version {key_version}, as key {key_number} of application {application}.")
+}
+
+fn rules_text(rules: &ValueRules, programme: Option<&Programme>) -> String {
+    let ValueRules { purses, ceiling, load_max, debit_max, card_session } = rules;
+    let amount = |minor: &u64| {
+        programme.map_or_else(
+            || format!("{minor} minor units"),
+            |programme| money::shown(*minor, programme.currency),
+        )
+    };
+    let session = match card_session {
+        CardSession::PassiveTag => "the card is a passive tag without sessions",
+        CardSession::Expected => "updates need a session with the card",
+    };
+    let purses: Vec<_> = purses.iter().map(ToString::to_string).collect();
+    format!(
+        "Value in purse {}: at most {} on a card, {} in one load, {} in one debit; {session}.",
+        list(purses.iter().map(String::as_str)),
+        amount(ceiling),
+        amount(load_max),
+        amount(debit_max),
+    )
+}
+
+fn key(key: &FoundedKey) -> String {
+    let FoundedKey { name, kind, value } = key;
+    let kind = match kind {
+        FoundedKind::CardMaster => "card master key",
+        FoundedKind::ValueSigning => "value signing key",
+    };
+    match value {
+        Some(_) => {
+            format!("{name}: {kind}, TEST KEY: its value stands in the file, and everyone may know it.")
+        }
+        None => format!("{name}: {kind}, made in the token."),
+    }
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn everything_a_founding_file_decides_is_said() {
+        let founding = sample::founding();
+        let text = sentences(&founding);
+        let approval = key_digest(&founding.officers[0].approval_key.p256().digest());
+        let said = [
+            "This founds the trust domain demo.test.".to_owned(),
+            "SHA-256 0011 2233 4455 6677 8899 aabb ccdd eeff.".to_owned(),
+            "the digest ffee ddcc bbaa 9988 7766 5544 3322 1100.".to_owned(),
+            format!("  alice, department security: approval key {approval}, TLS key 0101 0101 0101 0101."),
+            "  station-1, station of maker: TLS key 0303 0303 0303 0303, statement key ".to_owned(),
+            ", wrapping key ".to_owned(),
+            "; it also has value-load.".to_owned(),
+            "  auditor-1, auditor of auditors: TLS key 0505 0505 0505 0505.".to_owned(),
+            "  coffee: value in EUR (978) that terminals of coffee-shops load and debit, on cards of profile fob, \
+             signed with coffee-value."
+                .to_owned(),
+            "  fob version 1: NXP AN10922 with AES-128 over the card's UID, the application, the system identifier, \
+             with the system identifier 4e585020416275."
+                .to_owned(),
+            "    Slot 0: key demo-known version 1, as key 2 of application 3042f5.".to_owned(),
+            "    Value in purse 1: at most 150.00 EUR on a card, 100.00 EUR in one load, 50.00 EUR in one debit; \
+             the card is a passive tag without sessions."
+                .to_owned(),
+            "  demo-known: card master key, TEST KEY: ".to_owned(),
+            "  coffee-value: value signing key, made in the token.".to_owned(),
+        ];
+        for sentence in said {
+            assert!(text.contains(&sentence), "missing: {sentence}\n{text}");
+        }
+    }
+
+    #[test]
+    fn development_is_warned_of_and_production_is_said() {
+        let mut founding = sample::founding();
+        assert!(sentences(&founding).contains("\nDEVELOPMENT: "));
+        founding.development = false;
+        let text = sentences(&founding);
+        assert!(!text.contains("DEVELOPMENT"), "{text}");
+        assert!(text.contains("It is for production"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_list_is_said_to_be_empty() {
+        let founding = Founding { principals: Vec::new(), programmes: Vec::new(), ..sample::founding() };
+        let text = sentences(&founding);
+        assert!(text.contains("\nPrincipals: none.\n"), "{text}");
+        assert!(text.contains("at most 15000 minor units on a card"), "{text}");
+    }
+
+    #[test]
+    fn a_known_keys_value_is_not_repeated() {
+        assert!(!sentences(&sample::founding()).contains("00112233445566778899aabbccddeeff"));
+    }
+}

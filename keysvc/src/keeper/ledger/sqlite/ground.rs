@@ -1,0 +1,270 @@
+//! The tests' ground: a store in a scratch folder and changes to put into it.
+
+use super::{
+    super::{
+        backend::{Applied, Backend},
+        change::{Change, Outcome, PurseRules, Recording, Retry},
+        fault::LedgerFault,
+        reader::{Reader, Shared},
+        seal::{Seal, Seals},
+    },
+    Sqlite,
+};
+use keysvc_protocol::{
+    bytes::{Blob, Digest, Exchange, Idem, ObjectIdentifier, ShortCheck},
+    card::CardUid,
+    checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    hash::sha256,
+    key::{CheckValue, KeyKind, KeyRecord, KeyState},
+    leaf::{
+        FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, RefusedLeaf, RollbackLeaf, StartLeaf, Statement,
+        ValueUpdatedLeaf,
+    },
+    list::List,
+    merkle::TreeHead,
+    refusal::Refusal,
+    request::{Operation, UpdateValue, ValueOperation},
+    schema::Schema,
+    value::{FLAG_NO_CARD_SESSION, ValueUpdate},
+};
+use std::sync::{Arc, mpsc};
+
+/// When the tests begin.
+pub(crate) const NOW_MS: u64 = 1_795_000_000_000;
+pub(crate) const MINUTE_MS: u64 = 60_000;
+pub(crate) const CARD: &str = "04782e21801d80";
+
+pub(crate) const RULES: PurseRules = PurseRules {
+    ceiling: 10_000,
+    load_max: 5_000,
+    debit_max: 2_000,
+    valid_ms: 86_400_000,
+    flags: FLAG_NO_CARD_SESSION,
+};
+
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub(crate) fn seals() -> Seals {
+    let seals = Seals::default();
+    seals.install(&Seal::new(1, &[1; 32]));
+    seals
+}
+
+/// A store with its reader, applied to directly.
+pub(crate) struct Store {
+    pub(crate) sqlite: Sqlite,
+    pub(crate) reader: Reader,
+    shared: Arc<Shared>,
+}
+
+impl Store {
+    pub(crate) fn open(folder: &tempfile::TempDir, seals: Seals) -> Self {
+        let (sqlite, opened) = Sqlite::open(folder.path(), seals.clone(), NOW_MS).unwrap();
+        let shared = Arc::new(Shared::new(opened, seals));
+        Self { sqlite, reader: Reader::over(Arc::clone(&shared)), shared }
+    }
+
+    /// A new store with its founding.
+    pub(crate) fn founded(folder: &tempfile::TempDir) -> Self {
+        let mut store = Self::open(folder, seals());
+        store.recorded(&Change::Founding { leaf: founding() });
+        store
+    }
+
+    pub(crate) fn apply(&mut self, batch: &[Change], now_ms: u64) -> Applied {
+        let applied = self.sqlite.apply(batch, now_ms).unwrap();
+        self.shared.publish(&applied);
+        applied
+    }
+
+    pub(crate) fn one(&mut self, change: &Change, now_ms: u64) -> Result<Outcome, LedgerFault> {
+        let mut outcomes = self.apply(std::slice::from_ref(change), now_ms).outcomes;
+        assert_eq!(outcomes.len(), 1);
+        outcomes.remove(0)
+    }
+
+    pub(crate) fn recorded(&mut self, change: &Change) -> Recording {
+        match self.one(change, NOW_MS).unwrap() {
+            Outcome::Recorded(leaf) => leaf,
+            other => panic!("not recorded: {other:?}"),
+        }
+    }
+
+    pub(crate) fn refused(&mut self, change: &Change) -> Refusal {
+        match self.one(change, NOW_MS).unwrap() {
+            Outcome::Refused(refusal) => refusal,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}
+
+/// What a backend is told to do with the next batch.
+pub(crate) enum Order {
+    Obey,
+    Fail,
+}
+
+/// A backend that says when it is called and then waits for an order: the third backend, which fails when told to.
+pub(crate) struct OnOrder {
+    pub(crate) sqlite: Sqlite,
+    pub(crate) called: mpsc::Sender<usize>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+}
+
+impl Backend for OnOrder {
+    fn apply(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault> {
+        self.called.send(batch.len()).unwrap();
+        match self.orders.recv() {
+            Ok(Order::Obey) | Err(_) => self.sqlite.apply(batch, now_ms),
+            Ok(Order::Fail) => {
+                let error = std::io::Error::other("told to fail");
+                Err(LedgerFault::Commit(super::StoreError::new(error)))
+            }
+        }
+    }
+}
+
+pub(crate) fn statement() -> Statement {
+    Statement(Blob::try_from(vec![7; 200]).unwrap())
+}
+
+pub(crate) fn key_record(name: &str, version: u32) -> KeyRecord {
+    KeyRecord {
+        schema: Schema,
+        name: name.parse().unwrap(),
+        version,
+        kind: KeyKind::CardMaster,
+        state: KeyState::Active,
+        id: ObjectIdentifier::new([9; 16]),
+        check: CheckValue::Cmac { value: ShortCheck::new([1, 2, 3, 4, 5]) },
+        test_key: true,
+        made_at_ms: NOW_MS,
+        attributes: List::default(),
+        public: None,
+    }
+}
+
+pub(crate) fn founding() -> FoundingLeaf {
+    FoundingLeaf {
+        schema: Schema,
+        founding: Blob::try_from(b"trust-domain = \"demo.keysvc.test\"".to_vec()).unwrap(),
+        signatures: List::default(),
+        keys: List::try_from(vec![key_record("b", 1), key_record("a", 2)]).unwrap(),
+        policy: sha256(&[b"policy"]),
+    }
+}
+
+pub(crate) fn start() -> Change {
+    let digest = sha256(&[b"program"]);
+    Change::Start(StartLeaf {
+        schema: Schema,
+        program: digest,
+        configuration: digest,
+        policy: digest,
+        version: "0.1.0".to_owned(),
+    })
+}
+
+pub(crate) fn intent() -> KeyIntentLeaf {
+    KeyIntentLeaf {
+        schema: Schema,
+        id: ObjectIdentifier::new([9; 16]),
+        kind: KeyKind::CardMaster,
+        name: "c".parse().unwrap(),
+        version: 1,
+    }
+}
+
+pub(crate) fn outcome(intent: u64) -> Change {
+    Change::KeyOutcome(KeyOutcomeLeaf { schema: Schema, intent, key: key_record("c", 1) })
+}
+
+pub(crate) fn rollback() -> Change {
+    Change::RollbackShown(RollbackLeaf {
+        schema: Schema,
+        principal: "terminal-1".parse().unwrap(),
+        shown: note(TreeHead { size: 9, root: Digest::new([9; 32]) }),
+    })
+}
+
+/// A note over a head, signed by nobody.
+pub(crate) fn note(head: TreeHead) -> SignedCheckpoint {
+    let origin: Origin = "demo.keysvc.test/keysvc/1".parse().unwrap();
+    SignedCheckpoint::assemble(&Checkpoint { origin, head }, &[1; 64], b"spki")
+}
+
+pub(crate) fn retry(idem: u64, asked: &[u8]) -> Retry {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&idem.to_be_bytes());
+    Retry { principal: "terminal-1".parse().unwrap(), idem: Idem::new(bytes), payload_digest: sha256(&[asked]) }
+}
+
+pub(crate) fn station(idem: u64, asked: &[u8]) -> Change {
+    Change::OpenStation {
+        retry: retry(idem, asked),
+        station: "station-1".parse().unwrap(),
+        exchange: Exchange::new([3; 16]),
+        life_ms: 1_000,
+        statement: statement(),
+    }
+}
+
+/// What an update asks: operation, amount, expected sequence number, balance before.
+pub(crate) struct Ask(pub(crate) ValueOperation, pub(crate) u64, pub(crate) u64, pub(crate) u64);
+
+pub(crate) fn request(ask: &Ask, card: CardUid) -> UpdateValue {
+    UpdateValue {
+        schema: Schema,
+        programme: "coffee".parse().unwrap(),
+        card,
+        purse: 1,
+        operation: ask.0,
+        expected_seq: ask.2,
+        amount: ask.1,
+        currency: 978,
+        balance_before: ask.3,
+        txn: Idem::new([5; 16]),
+    }
+}
+
+/// An update of the purse on [`CARD`], under its own idempotency key.
+pub(crate) fn update(idem: u64, ask: &Ask) -> Change {
+    Change::UpdateValue {
+        retry: retry(idem, &idem.to_be_bytes()),
+        request: request(ask, CARD.parse().unwrap()),
+        rules: RULES,
+        terminal: "terminal-1".parse().unwrap(),
+        statement: statement(),
+    }
+}
+
+/// The first load of card number `card`.
+pub(crate) fn first_load(card: u32) -> Change {
+    let mut uid = [4; 7];
+    uid[3..].copy_from_slice(&card.to_be_bytes());
+    let uid = CardUid::try_from(uid.as_slice()).unwrap();
+    let Change::UpdateValue { rules, terminal, statement, .. } = update(0, &Ask(ValueOperation::Load, 1, 1, 0))
+    else {
+        panic!("not an update")
+    };
+    let request = request(&Ask(ValueOperation::Load, 100, 1, 0), uid);
+    Change::UpdateValue { retry: retry(card.into(), &uid.as_bytes()[..]), request, rules, terminal, statement }
+}
+
+/// The update that a leaf says is signed.
+pub(crate) fn update_in(leaf: &Recording) -> ValueUpdate {
+    let leaf: ValueUpdatedLeaf = keysvc_protocol::cbor::decode(&leaf.payload, 1 << 17).unwrap();
+    ValueUpdate::from_payload(leaf.update.as_bytes()).unwrap()
+}
+
+pub(crate) fn refused_leaf(principal: &str) -> RefusedLeaf {
+    RefusedLeaf {
+        schema: Schema,
+        principal: principal.parse().unwrap(),
+        operation: Operation::KeyGet,
+        refusal: Refusal::Forbidden,
+        request: sha256(&[b"request"]),
+    }
+}
