@@ -3,10 +3,11 @@
 //! Reading refuses unknown keys and names the file, the key and the mend. Which parts must agree with the log
 //! (trust domain, policies) is checked where they are used.
 
+mod front_limits;
 mod limits;
 mod paths;
 
-pub use crate::front::FrontLimits;
+pub use front_limits::FrontLimits;
 pub use limits::KeeperLimits;
 pub use paths::{check_private_file, read_capped};
 

@@ -12,7 +12,6 @@ mod counters;
 mod fault;
 mod framing;
 mod head;
-mod limits;
 mod peer;
 mod request_ids;
 mod server;
@@ -20,7 +19,7 @@ mod tls;
 
 pub use counters::Counters;
 pub use fault::FrontFault;
-pub use limits::FrontLimits;
+pub use crate::config::FrontLimits;
 pub use server::Front;
 
 use keysvc_protocol::trust::TrustDomain;

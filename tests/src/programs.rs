@@ -129,7 +129,7 @@ impl Programs {
     /// Builds the programs with cargo and takes their paths from what it says. Its progress goes to stderr.
     fn build_now(profile: Profile) -> Result<Self, ProgramsError> {
         let cannot = |error| ProgramsError::Io("cargo build".to_owned(), error);
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut cargo = cargo()
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--message-format=json-render-diagnostics", "--profile", profile.name()])
             .args(["-p", "keysvc", "-p", "fobctl", "-p", "fobaudit", "-p", "softhsm-setup", "--bins"])
@@ -215,6 +215,26 @@ pub fn beside_this_program() -> Result<PathBuf, ProgramsError> {
     program.parent().map(Path::to_owned).ok_or_else(|| cannot(io::ErrorKind::NotFound.into()))
 }
 
+/// The cargo that runs this program, as if from a shell: without what it tells a program about the package that it
+/// runs, because build scripts would take that for a change and build their crates again, back and forth.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|head| name.starts_with(head))
+                || matches!(
+                    name,
+                    "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "CARGO_TARGET_TMPDIR" | "OUT_DIR"
+                )
+        });
+        if told {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// One line of cargo's JSON: name and path, if it tells of a finished program.
 fn program_of(line: &str) -> Option<(String, PathBuf)> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -233,6 +253,15 @@ mod tests {
 
     const LINE: &str = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"keysvc"},
         "profile":{"test":false},"executable":"/target/debug/keysvc"}"#;
+
+    #[test]
+    fn cargo_is_not_told_which_package_runs_it() {
+        // Cargo and nextest tell this test.
+        assert!(env::var_os("CARGO_PKG_NAME").is_some());
+        let cargo = cargo();
+        assert!(cargo.get_envs().any(|(name, value)| name == "CARGO_PKG_NAME" && value.is_none()));
+        assert!(!cargo.get_envs().any(|(name, _)| name == "CARGO_HOME"));
+    }
 
     #[test]
     fn a_finished_program_is_read_from_cargos_message() {

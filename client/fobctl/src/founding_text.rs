@@ -9,8 +9,8 @@ use crate::{
 };
 use keysvc_client::protocol::{
     founding::{
-        CardSession, FoundedKey, FoundedKind, Founding, InputPart, Officer, Principal, Profile, Programme,
-        Scheme, Slot, ValueRules,
+        CardSession, FoundedKey, FoundedKind, Founding, InputPart, Officer, P256Text, Principal, Profile,
+        Programme, Scheme, Slot, ValueRules,
     },
     hash::sha256,
     name::Name,
@@ -26,8 +26,8 @@ pub(crate) fn sentences(founding: &Founding) -> String {
     } else {
         lines.push("It is for production: no key has a known value.".into());
     }
-    lines.push(format!("The site CA's certificate has SHA-256 {}.", file_digest(ca)));
-    lines.push(format!("The policies in force have the digest {}.", file_digest(policy)));
+    lines.push(format!("The site CA's certificate has a SHA-256 that begins {}.", file_digest(ca)));
+    lines.push(format!("The policies in force have a digest that begins {}.", file_digest(policy)));
     section(&mut lines, "Officers, each of whom signs this file", officers.iter().map(officer));
     section(&mut lines, "Principals", principals.iter().map(principal));
     section(&mut lines, "Programmes", programmes.iter().map(programme));
@@ -41,14 +41,10 @@ pub(crate) fn sentences(founding: &Founding) -> String {
 }
 
 fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {
-    let before = lines.len();
-    lines.extend([String::new(), format!("{title}:")]);
-    let titled = lines.len();
-    lines.extend(items.map(|item| format!("  {item}")));
-    if lines.len() == titled {
-        lines.truncate(before);
-        lines.extend([String::new(), format!("{title}: none.")]);
-    }
+    let items: Vec<_> = items.map(|item| format!("  {item}")).collect();
+    let end = if items.is_empty() { ": none." } else { ":" };
+    lines.extend([String::new(), format!("{title}{end}")]);
+    lines.extend(items);
 }
 
 fn officer(officer: &Officer) -> String {
@@ -62,18 +58,18 @@ fn officer(officer: &Officer) -> String {
 
 fn principal(principal: &Principal) -> String {
     let Principal { id, kind, organisation, capabilities, tls_key, statement_key, wrapping_key } = principal;
-    let mut text = format!("{id}, {kind} of {organisation}: TLS key {}", key_digest(tls_key));
-    if let Some(key) = statement_key {
-        text.push_str(&format!(", statement key {}", key_digest(&key.p256().digest())));
-    }
-    if let Some(key) = wrapping_key {
-        text.push_str(&format!(", wrapping key {}", key_digest(&sha256(&[key.as_der()]))));
-    }
-    if !capabilities.is_empty() {
-        text.push_str(&format!("; it also has {}", list(capabilities.iter().map(Name::as_str))));
-    }
-    text.push('.');
-    text
+    let digest = |key: &P256Text| key_digest(&key.p256().digest());
+    let statement =
+        statement_key.as_ref().map_or_else(String::new, |key| format!(", statement key {}", digest(key)));
+    let wrapping = wrapping_key
+        .as_ref()
+        .map_or_else(String::new, |key| format!(", wrapping key {}", key_digest(&sha256(&[key.as_der()]))));
+    let also = if capabilities.is_empty() {
+        String::new()
+    } else {
+        format!("; it also has {}", list(capabilities.iter().map(Name::as_str)))
+    };
+    format!("{id}, {kind} of {organisation}: TLS key {}{statement}{wrapping}{also}.", key_digest(tls_key))
 }
 
 fn programme(programme: &Programme) -> String {
@@ -93,19 +89,16 @@ fn profile_lines(profile: &Profile, programmes: &[Programme]) -> Vec<String> {
     };
     let mut lines = vec![format!(
         "{name} version {version}: {scheme} over {}, with the system identifier {system_identifier}.",
-        list(input.iter().map(input_part))
+        list(input.iter().copied().map(input_part))
     )];
     lines.extend(slots.iter().map(|slot| format!("  {}", slot_text(slot))));
-    match value {
-        Some(rules) => {
-            lines.push(format!("  {}", rules_text(rules, programmes.iter().find(|one| one.profile == *name))))
-        }
-        None => lines.push("  Its cards hold no value.".into()),
-    }
+    let programme = programmes.iter().find(|one| one.profile == *name);
+    let rules = value.as_ref().map(|rules| rules_text(rules, programme));
+    lines.push(format!("  {}", rules.as_deref().unwrap_or("Its cards hold no value.")));
     lines
 }
 
-const fn input_part(part: &InputPart) -> &'static str {
+const fn input_part(part: InputPart) -> &'static str {
     match part {
         InputPart::Uid => "the card's UID",
         InputPart::Application => "the application",
@@ -172,8 +165,8 @@ mod tests {
         let approval = key_digest(&founding.officers[0].approval_key.p256().digest());
         let said = [
             "This founds the trust domain demo.test.".to_owned(),
-            "SHA-256 0011 2233 4455 6677 8899 aabb ccdd eeff.".to_owned(),
-            "the digest ffee ddcc bbaa 9988 7766 5544 3322 1100.".to_owned(),
+            "SHA-256 that begins 0011 2233 4455 6677 8899 aabb ccdd eeff.".to_owned(),
+            "a digest that begins ffee ddcc bbaa 9988 7766 5544 3322 1100.".to_owned(),
             format!("  alice, department security: approval key {approval}, TLS key 0101 0101 0101 0101."),
             "  station-1, station of maker: TLS key 0303 0303 0303 0303, statement key ".to_owned(),
             ", wrapping key ".to_owned(),

@@ -7,10 +7,10 @@ mod args;
 mod command;
 mod confirm;
 mod fault;
+mod file;
 mod founding_text;
 mod key_view;
 mod money;
-mod new_file;
 mod output;
 mod pin;
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) const LOUD: Style = AnsiColor::Yellow.on_default().bold();
 /// What a command found, for people and as JSON.
 pub(crate) trait Report: Serialize {
     /// The schema id, `keysvc/fobctl-<noun>-<verb>/<version>`.
-    const SCHEMA: &'static str;
+    fn schema(&self) -> &'static str;
 
     /// The text for people, without a line feed at its end.
     fn text(&self) -> String;
@@ -57,7 +57,7 @@ impl<W: Write> Output<W> {
 }
 
 fn json<R: Report>(report: &R) -> Result<String, Fault> {
-    let envelope = Envelope { schema: R::SCHEMA, report };
+    let envelope = Envelope { schema: report.schema(), report };
     serde_json::to_string_pretty(&envelope).map_err(|error| Fault::Output(error.into()))
 }
 
@@ -81,7 +81,9 @@ mod tests {
     }
 
     impl Report for Sample {
-        const SCHEMA: &'static str = "keysvc/fobctl-sample/1";
+        fn schema(&self) -> &'static str {
+            "keysvc/fobctl-sample/1"
+        }
         fn text(&self) -> String {
             format!("number {}", self.number)
         }

@@ -62,7 +62,7 @@ fn from_stream(stream: impl Read, name: &str) -> Result<Pin, Fault> {
 
 fn from_terminal(who: &str) -> Result<Pin, Fault> {
     let typed = rpassword::prompt_password(format!("PIN of {who}'s card: "));
-    let typed = typed.map_err(|error| no_pin(&format!("the PIN cannot be asked for ({})", error.kind())))?;
+    let typed = typed.map_err(|error| no_pin(&format!("the PIN cannot be asked for ({error})")))?;
     checked(Zeroizing::new(typed), "what was typed")
 }
 

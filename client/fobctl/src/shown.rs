@@ -10,10 +10,10 @@ const KEY_DIGITS: usize = 16;
 /// two drafts with one shorter digest.
 const FILE_DIGITS: usize = 32;
 
-/// A time, RFC 3339 in UTC; the milliseconds themselves where the calendar ends.
+/// A time, RFC 3339 in UTC to the millisecond; the milliseconds themselves where the calendar ends.
 pub(crate) fn utc(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    time.map_or_else(|| format!("{ms} ms after 1970-01-01"), |time| time.to_string())
+    time.map_or_else(|| format!("{ms} ms after 1970-01-01"), |time| format!("{time:.3}"))
 }
 
 /// The head of a public key's digest, in groups of four digits.
@@ -35,6 +35,16 @@ fn groups(hex: &str, digits: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Bytes as hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| hex_digits(*byte)).collect()
+}
+
+/// A byte's two digits.
+pub(crate) fn hex_digits(byte: u8) -> impl Iterator<Item = char> {
+    [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(u32::from(digit), 16))
 }
 
 /// Words from outside, with control characters other than line feeds made visible: they could rewrite the screen.
@@ -85,7 +95,7 @@ mod tests {
 
     #[test]
     fn times_are_told_in_utc_as_far_as_the_calendar_goes() {
-        assert_eq!(utc(1_795_000_000_500), "2026-11-18T11:06:40.5Z");
+        assert_eq!(utc(1_795_000_000_500), "2026-11-18T11:06:40.500Z");
         assert_eq!(utc(u64::MAX), "18446744073709551615 ms after 1970-01-01");
     }
 
@@ -94,6 +104,11 @@ mod tests {
         let digest = "0123456789abcdef".repeat(4);
         assert_eq!(key_digest(&digest), "0123 4567 89ab cdef");
         assert_eq!(file_digest(&digest), "0123 4567 89ab cdef 0123 4567 89ab cdef");
+    }
+
+    #[test]
+    fn every_byte_has_two_digits() {
+        assert_eq!(hex(&[0x00, 0x0f, 0xa1]), "000fa1");
     }
 
     #[test]

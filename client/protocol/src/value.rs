@@ -184,6 +184,6 @@ mod tests {
     fn golden_bytes_of_a_value_update_begin_with_schema_and_programme() {
         let bytes = cbor::encode(&update());
         assert_eq!(&bytes[..11], [0xb0, 0x00, 0x01, 0x01, 0x66, b'c', b'o', b'f', b'f', b'e', b'e']);
-        assert_eq!(bytes.len(), 130);
+        assert_eq!(bytes.len(), 110);
     }
 }

@@ -112,7 +112,7 @@ async fn record_refusal(
     caller: &Enrolled,
     refusal: &Refusal,
 ) -> Result<(), Fault> {
-    let request: Digest = sha256(&[&call.body]);
+    let request = request_digest(&call.body);
     let leaf = RefusedLeaf {
         schema: Schema,
         principal: caller.id.clone(),
@@ -122,4 +122,13 @@ async fn record_refusal(
     };
     let settled = keeper.ledger.sequencer().submit(Change::Refused(leaf)).await?;
     keeper.notarise(settled.lead)
+}
+
+/// Over the request itself, as the ledger has it for what it refuses, so that whoever holds a signed request finds its
+/// refusal; over the whole body where no envelope can be read.
+fn request_digest(body: &[u8]) -> Digest {
+    match cbor::decode::<Envelope>(body, REQUEST_LEN_MAX) {
+        Ok(envelope) => sha256(&[envelope.request.as_bytes()]),
+        Err(_) => sha256(&[body]),
+    }
 }

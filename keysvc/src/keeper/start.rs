@@ -37,8 +37,9 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the keeper until the process ends.
+/// Runs the keeper until SIGTERM; then what is queued is committed and counted refusals are written.
 ///
 /// # Errors
 /// [`Fault`] that kept it from serving.
@@ -46,13 +47,25 @@ pub async fn run(file: &Path) -> Result<(), Fault> {
     let config = Config::read(file)?;
     let opened = open(file, &config).await?;
     let keeper = Arc::new(opened.keeper);
+    let (sequencer, anchor) = (keeper.ledger.sequencer().clone(), Arc::clone(&opened.anchor));
+    let mut terminate = signal(SignalKind::terminate()).map_err(watching)?;
     tokio::spawn(upkeep(Arc::clone(&keeper), opened.anchor, opened.month));
     tracing::info!(leaves = keeper.ledger.reader().head().size, "the keeper serves");
     let uid = rustix::process::getuid().as_raw();
     let handler = move |call| endpoint::handle(Arc::clone(&keeper), call);
-    link::serve(&config.keeper.socket, uid, handler)
-        .await
-        .map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })
+    tokio::select! {
+        ended = link::serve(&config.keeper.socket, uid, handler) => {
+            ended.map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })
+        }
+        _ = terminate.recv() => {
+            sequencer.close();
+            Ok(anchor.sync()?)
+        }
+    }
+}
+
+fn watching(source: std::io::Error) -> Fault {
+    Fault::Io { what: "watching for SIGTERM", source }
 }
 
 /// A keeper ready to serve.

@@ -4,15 +4,16 @@
 //! runners say passes through unchanged; the exit code is that of the first that failed.
 
 use clap::Parser;
-use keysvc_tests::programs::{PROGRAMS_VARIABLE, Profile, Programs, ProgramsError, beside_this_program};
+use keysvc_tests::programs::{
+    PROGRAMS_VARIABLE, Profile, Programs, ProgramsError, beside_this_program, cargo,
+};
 use softhsm_setup::{SetupError, softhsm};
 use std::{
-    env,
     ffi::OsString,
     fmt,
     io::{self, Write as _},
     path::PathBuf,
-    process::{Command, ExitCode, ExitStatus, Stdio},
+    process::{ExitCode, ExitStatus, Stdio},
 };
 
 /// Runs every test of the project, installing `SoftHSM` where it is missing (`KEYSVC_NO_INSTALL=1` forbids that).
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[OsString]) -> Result<ExitStatus, SuiteError> {
     softhsm::find_or_install(&mut anstream::stderr()).map_err(SuiteError::Setup)?;
     let programs = programs().map_err(SuiteError::Programs)?;
-    let cargo = |first: &[&str], rest: &[OsString]| {
+    let with_programs = |first: &[&str], rest: &[OsString]| {
         let mut command = cargo();
         command.args(first).args(rest).env(PROGRAMS_VARIABLE, &programs);
         say(&format!("suite: cargo {}", first.join(" ")));
@@ -68,7 +69,7 @@ fn run(arguments: &[OsString]) -> Result<ExitStatus, SuiteError> {
         say("suite: cargo-nextest is not installed, so plain cargo test runs the tests");
         &["test", "--workspace", "--all-targets", "--no-fail-fast"]
     };
-    let status = cargo(runner, arguments)?;
+    let status = with_programs(runner, arguments)?;
     if !status.success() {
         return Ok(status);
     }
@@ -76,7 +77,7 @@ fn run(arguments: &[OsString]) -> Result<ExitStatus, SuiteError> {
         say("suite: the documentation's tests are left out, because arguments chose what to run");
         return Ok(status);
     }
-    cargo(&["test", "--workspace", "--doc"], &[])
+    with_programs(&["test", "--workspace", "--doc"], &[])
 }
 
 /// Builds the programs; the file with their paths.
@@ -90,10 +91,6 @@ fn programs() -> Result<PathBuf, ProgramsError> {
 fn has_nextest() -> bool {
     let version = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok_and(|status| status.success())
-}
-
-fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// One line to stderr, as cargo does: stdout is the runners'. A closed stderr stops no test.

@@ -12,20 +12,24 @@ pub type Named = (Vec<String>, usize);
 pub fn named(source: &Source) -> Vec<Named> {
     let tokens = &source.production;
     let (_, module) = source.module();
-    let mut found = Vec::new();
+    let (mut found, mut end) = (Vec::new(), 0);
     for at in 0..tokens.len() {
+        // A `super` within a group goes on from the group's path: the tree has read it.
+        if at < end {
+            continue;
+        }
         let goes_on = at >= 2 && tokens[at - 1].is(":") && tokens[at - 2].is(":");
         if !goes_on && matches!(tokens[at].text.as_str(), "crate" | "super" | "self") {
             let mut paths = Vec::new();
-            tree(tokens, at, &[], &mut paths);
+            end = tree(tokens, at, &[], &mut paths);
             found.extend(paths.iter().map(|path| (absolute(path, &module), tokens[at].line)));
         }
     }
     found
 }
 
-/// Collects the paths of the tree at `at`, each after `prefix`.
-fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) {
+/// Collects the paths of the tree at `at`, each after `prefix`; where the tree ends.
+fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut path = prefix.to_vec();
     while let Some(token) = tokens.get(at) {
         if token.is("{") {
@@ -35,7 +39,7 @@ fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<
                 tree(tokens, element, &path, found);
                 element = element_end(tokens, element, end) + 1;
             }
-            return;
+            return end;
         }
         if !token.is_word() {
             break;
@@ -49,6 +53,7 @@ fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<
         at += 3;
     }
     found.push(path);
+    at + 1
 }
 
 /// Where the element of a group ends: at its comma, or at the group's end.

@@ -38,8 +38,9 @@ pub(super) async fn run<W: Write>(
         bar.set_length(size);
         bar.set_position(done);
     });
-    let checkpoint = exported.await.map_err(|error| Fault::client("export the log", error))?;
+    let exported = exported.await;
     bar.finish_and_clear();
+    let checkpoint = exported.map_err(|error| Fault::client("export the log", error))?;
     let checkpoint = checkpoint.checkpoint();
     output.print(&ExportReport {
         folder: args.folder.display().to_string(),
@@ -65,7 +66,9 @@ fn progress() -> ProgressBar {
 }
 
 impl Report for ExportReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-audit-export/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-audit-export/1"
+    }
 
     fn text(&self) -> String {
         rows([

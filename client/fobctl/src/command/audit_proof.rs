@@ -109,7 +109,9 @@ fn verify(index: u64, leaf_hash: Digest, head: TreeHead, proof: &Proof) -> Resul
 }
 
 impl Report for ProofReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-audit-proof/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-audit-proof/1"
+    }
 
     fn text(&self) -> String {
         let checked = if self.verified {

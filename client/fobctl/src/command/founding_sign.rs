@@ -5,14 +5,14 @@
 use crate::{
     confirm,
     fault::Fault,
+    file::{self, Readers},
     founding_text::sentences,
-    new_file::{self, Readers},
     output::{LOUD, Output, Report, tell},
     pin::PinSource,
     shown::{file_digest, plain, rows},
 };
 use keysvc_client::{
-    ClientConfig,
+    ClientConfig, ClientError,
     officer::sign_founding,
     protocol::{founding::Founding, hash::sha256, name::Name, receipt::LEAF_PAYLOAD_LEN_MAX},
 };
@@ -60,10 +60,10 @@ pub(super) fn run<W: Write>(
         let next = "add [token] with module and label of the officer's card to the configuration";
         Fault::usage("the configuration names no token", next)
     })?;
-    let bytes = new_file::read(&args.file, LEAF_PAYLOAD_LEN_MAX)?;
+    let bytes = file::read(&args.file, LEAF_PAYLOAD_LEN_MAX)?;
     let founding = read_founding(&bytes, &args.file)?;
     check_officer(&founding, &args.officer)?;
-    new_file::refuse_existing(&args.out)?;
+    file::refuse_existing(&args.out)?;
     let digest = sha256(&[&bytes]);
     show(&founding, &file_digest(&digest));
     if !args.yes {
@@ -71,8 +71,8 @@ pub(super) fn run<W: Write>(
     }
     let pin = args.pin.read(token.pin_file.as_deref(), args.officer.as_str())?;
     let signature = sign_founding(token, Some(pin), &bytes, &args.officer)
-        .map_err(|error| Fault::client("sign the founding file", error))?;
-    new_file::write(&args.out, &signature, Readers::Others)?;
+        .map_err(|error| not_signed(&args.officer, error))?;
+    file::write(&args.out, &signature, Readers::Others)?;
     output.print(&SignReport {
         file: args.file.display().to_string(),
         sha256: digest.to_string(),
@@ -84,6 +84,13 @@ pub(super) fn run<W: Write>(
     })?;
     tell(&"next: when every officer has signed, `keysvc init` with the file and all signatures");
     Ok(())
+}
+
+fn not_signed(officer: &Name, error: ClientError) -> Fault {
+    Fault::client("sign the founding file", error).advised(|error| {
+        matches!(error, ClientError::Config(_))
+            .then(|| format!("use {officer}'s own card: [token] in the configuration names another"))
+    })
 }
 
 fn read_founding(bytes: &[u8], path: &Path) -> Result<Founding, Fault> {
@@ -118,11 +125,15 @@ fn show(founding: &Founding, digest: &str) {
             tell(&line);
         }
     }
-    tell(&format_args!("\nThe file's digest, to read to each other:\n  {digest}\n"));
+    tell(&format_args!(
+        "\nThe file has a SHA-256 that begins as follows; read it to each other:\n  {digest}\n"
+    ));
 }
 
 impl Report for SignReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-founding-sign/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-founding-sign/1"
+    }
 
     fn text(&self) -> String {
         rows([

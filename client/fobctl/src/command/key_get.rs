@@ -5,7 +5,7 @@ use crate::{
     fault::Fault,
     key_view::{KeyView, TEST_KEY},
     output::{LOUD, Output, Report},
-    shown::{rows, table},
+    shown::{hex, rows, table},
 };
 use keysvc_client::{
     ClientConfig,
@@ -62,12 +62,10 @@ impl From<&KeyRecord> for GetReport {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Report for GetReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-key-get/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-key-get/1"
+    }
 
     fn text(&self) -> String {
         let key = &self.key;

@@ -27,7 +27,9 @@ pub(super) async fn run<W: Write>(config: &ClientConfig, output: &mut Output<W>)
 }
 
 impl Report for ListReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-key-list/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-key-list/1"
+    }
 
     fn text(&self) -> String {
         let rows = self.keys.iter().map(|key| {
@@ -70,7 +72,7 @@ mod tests {
                 "active",
                 "0102030405",
                 "cmac",
-                "2026-11-18T11:06:40Z",
+                "2026-11-18T11:06:40.000Z",
                 "TEST",
                 "KEY"
             ]
@@ -88,7 +90,7 @@ mod tests {
             "check": { "method": "cmac", "value": "0102030405" },
             "test_key": true,
             "made_at_ms": 1_795_000_000_000_u64,
-            "made_at": "2026-11-18T11:06:40Z",
+            "made_at": "2026-11-18T11:06:40.000Z",
             "id": "09".repeat(16),
         }] });
         assert_eq!(json, expected);

@@ -7,7 +7,7 @@ mod key_file;
 
 use crate::{
     fault::Fault,
-    new_file::{self, Readers},
+    file::{self, Readers},
     output::{LOUD, Output, Report, tell},
     shown::table,
 };
@@ -86,7 +86,7 @@ pub(super) async fn run<W: Write>(
 ) -> Result<(), Fault> {
     let slots = ascending(&args.slot)?;
     let cards = args.cards.read()?;
-    args.out.as_deref().map_or(Ok(()), new_file::refuse_existing)?;
+    args.out.as_deref().map_or(Ok(()), file::refuse_existing)?;
     let fault = |error| Fault::client("derive card keys", error);
     let station =
         Station::connect(config).await.map_err(|error| Fault::client("connect as a station", error))?;
@@ -110,7 +110,7 @@ pub(super) async fn run<W: Write>(
     }
     progress.finish_and_clear();
     if let (Some(path), Some(rows)) = (&args.out, rows) {
-        new_file::write(path, rows.expose(), Readers::Owner)?;
+        file::write(path, rows.expose(), Readers::Owner)?;
         warn(path);
     }
     output.print(&DeriveReport {
@@ -153,7 +153,7 @@ impl CardsArgs {
     /// The cards in the order given, each once.
     fn read(&self) -> Result<Vec<CardUid>, Fault> {
         let cards = match &self.cards_file {
-            Some(path) => parse_cards(&new_file::read(path, CARDS_FILE_LEN_MAX)?, path)?,
+            Some(path) => parse_cards(&file::read(path, CARDS_FILE_LEN_MAX)?, path)?,
             None => self.card.clone(),
         };
         if cards.is_empty() || cards.len() > CARDS_MAX {
@@ -180,7 +180,9 @@ fn parse_cards(bytes: &[u8], path: &Path) -> Result<Vec<CardUid>, Fault> {
 }
 
 impl Report for DeriveReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-station-derive/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-station-derive/1"
+    }
 
     fn text(&self) -> String {
         let rows = self.keys.iter().map(|key| {

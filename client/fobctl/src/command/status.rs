@@ -64,7 +64,9 @@ impl From<&StatusReply> for StatusReport {
 }
 
 impl Report for StatusReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-status/1";
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-status/1"
+    }
 
     fn text(&self) -> String {
         let state = match self.state {
@@ -127,7 +129,7 @@ mod tests {
         ];
         assert!(expected.iter().all(|key| keys.contains(key)), "{keys:?}");
         assert_eq!(json["checkpoint"]["size"], Value::from(12));
-        assert_eq!(json["started_at"], Value::from("2026-11-18T11:06:40Z"));
+        assert_eq!(json["started_at"], Value::from("2026-11-18T11:06:40.000Z"));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use crate::{
     fault::Fault,
+    file::{self, Readers},
     money::{self, Currency, MoneyError, TypedAmount},
-    new_file::{self, Readers},
     output::{Output, Report, tell},
     shown::{rows, table, utc},
 };
@@ -62,6 +62,8 @@ pub(crate) struct UpdateArgs {
 
 #[derive(Serialize)]
 struct UpdateReport {
+    #[serde(skip)]
+    schema: &'static str,
     operation: &'static str,
     programme: String,
     card: String,
@@ -89,7 +91,7 @@ pub(super) async fn run<W: Write>(
     args: UpdateArgs,
     output: &mut Output<W>,
 ) -> Result<(), Fault> {
-    new_file::refuse_existing(&args.out)?;
+    file::refuse_existing(&args.out)?;
     // What is wrong on the command line is told before anything is asked of the service.
     if let Some(currency) = args.currency {
         args.amounts(currency)?;
@@ -100,8 +102,7 @@ pub(super) async fn run<W: Write>(
     let request = args.request(operation, currency)?;
     tell(&format_args!("transaction {}; if this breaks off, repeat it with --txn {0}", request.txn));
     let signed = terminal.update(&request).await.map_err(|error| failed(&request, error))?;
-    new_file::write(&args.out, &signed.record, Readers::Others)
-        .map_err(|fault| unwritten(&request, fault))?;
+    file::write(&args.out, &signed.record, Readers::Others).map_err(|fault| unwritten(&request, fault))?;
     output.print(&UpdateReport::new(&signed, &args.out))?;
     let (record, trust) = (args.out.display(), config.trust.display());
     tell(&format_args!(
@@ -194,6 +195,10 @@ impl UpdateReport {
     fn new(signed: &SignedUpdate, path: &Path) -> Self {
         let update = &signed.update;
         Self {
+            schema: match update.operation {
+                ValueOperation::Load => "keysvc/fobctl-value-load/1",
+                ValueOperation::Debit => "keysvc/fobctl-value-debit/1",
+            },
             operation: update.operation.name(),
             programme: update.programme.to_string(),
             card: update.card.to_string(),
@@ -215,7 +220,9 @@ impl UpdateReport {
 }
 
 impl Report for UpdateReport {
-    const SCHEMA: &'static str = "keysvc/fobctl-value-update/1";
+    fn schema(&self) -> &'static str {
+        self.schema
+    }
 
     fn text(&self) -> String {
         let amounts =
@@ -271,6 +278,7 @@ mod tests {
 
     fn report() -> UpdateReport {
         UpdateReport {
+            schema: "keysvc/fobctl-value-load/1",
             operation: "load",
             programme: "coffee".into(),
             card: "04782e21801d80".into(),

@@ -51,7 +51,9 @@ pub enum AnchorFault {
     #[error("the anchor is not this log's; check that store and token belong together")]
     Foreign(#[source] CheckpointError),
     /// The log ends before the anchor.
-    #[error("the log has {log} leaves and the anchor {anchor}; an old store was put back, restore the newest one")]
+    #[error(
+        "the log has {log} leaves and the anchor {anchor}; an old store was put back, restore the newest one"
+    )]
     Ahead {
         /// The anchor's size, in leaves.
         anchor: u64,
@@ -59,7 +61,9 @@ pub enum AnchorFault {
         log: u64,
     },
     /// The log says something else than the anchor.
-    #[error("the log's first {size} leaves are not the anchored ones; this is another store, restore the right one")]
+    #[error(
+        "the log's first {size} leaves are not the anchored ones; this is another store, restore the right one"
+    )]
     OtherRoot {
         /// The anchor's size, in leaves.
         size: u64,
@@ -126,7 +130,9 @@ impl Anchor {
         }
         let note = checkpoint.as_bytes();
         let slot = slot_of(note).ok_or(AnchorFault::TooLong { found: note.len() })?;
-        self.file.write_all_at(&slot, offset(newest.next_slot)).map_err(|error| file_fault(&self.path, error))?;
+        self.file
+            .write_all_at(&slot, offset(newest.next_slot))
+            .map_err(|error| file_fault(&self.path, error))?;
         *newest = Newest { checkpoint: Some(checkpoint.clone()), next_slot: newest.next_slot ^ 1 };
         Ok(())
     }
@@ -201,4 +207,162 @@ fn checkpoint_in(slot: &[u8; SLOT_LEN]) -> Option<SignedCheckpoint> {
     }
     let (len, rest) = body.split_first_chunk::<2>()?;
     SignedCheckpoint::parse(rest.get(..usize::from(u16::from_be_bytes(*len)))?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::sqlite::ground::{NOW_MS, Store, folder, note, seals, start},
+        *,
+    };
+    use keysvc_protocol::{bytes::Digest, checkpoint::Checkpoint, merkle::TreeHead};
+    use ring::{
+        rand::SystemRandom,
+        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+    };
+
+    /// A checkpoint key that signs as the token would.
+    struct Signer {
+        pair: EcdsaKeyPair,
+        spki: Vec<u8>,
+    }
+
+    impl Signer {
+        fn new() -> Self {
+            let random = SystemRandom::new();
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+            let pair =
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+            // SubjectPublicKeyInfo of id-ecPublicKey on prime256v1 (RFC 5480 section 2).
+            let mut spki = vec![0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+            spki.extend([0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00]);
+            spki.extend(pair.public_key().as_ref());
+            Self { pair, spki }
+        }
+
+        fn key(&self) -> PublicKey {
+            PublicKey::from_spki(&self.spki).unwrap()
+        }
+
+        /// Signs until the signature is low-S, as checkpoints want it.
+        fn sign(&self, head: TreeHead) -> SignedCheckpoint {
+            let checkpoint = Checkpoint { origin: origin(), head };
+            loop {
+                let text = checkpoint.text();
+                let signature = self.pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+                let signed = SignedCheckpoint::assemble(
+                    &checkpoint,
+                    signature.as_ref().try_into().unwrap(),
+                    &self.spki,
+                );
+                if signed.verify(&origin(), &self.key()).is_ok() {
+                    return signed;
+                }
+            }
+        }
+    }
+
+    fn origin() -> Origin {
+        "demo.keysvc.test/keysvc/1".parse().unwrap()
+    }
+
+    fn head(size: u64) -> TreeHead {
+        TreeHead { size, root: Digest::new([4; 32]) }
+    }
+
+    fn anchor(folder: &tempfile::TempDir) -> Anchor {
+        Anchor::open(&folder.path().join("anchor")).unwrap()
+    }
+
+    #[test]
+    fn the_newest_checkpoint_is_read_back_and_an_older_one_changes_nothing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = folder();
+        assert_eq!(anchor(&folder).read(), None);
+        for size in [1, 5, 3, 7, 6] {
+            anchor(&folder).advance(&note(head(size))).unwrap();
+        }
+        let first = anchor(&folder);
+        assert_eq!(first.read(), Some(note(head(7))));
+        first.sync().unwrap();
+        let metadata = std::fs::metadata(folder.path().join("anchor")).unwrap();
+        assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (2_048, 0o600));
+    }
+
+    #[test]
+    fn a_write_cut_short_leaves_the_checkpoint_before() {
+        let folder = folder();
+        let path = folder.path().join("anchor");
+        let whole = anchor(&folder);
+        whole.advance(&note(head(1))).unwrap();
+        whole.advance(&note(head(2))).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for (slot, left) in [(0, 2), (1, 1)] {
+            for at in [0, 1, 100, 900, 1_023] {
+                let mut cut = bytes.clone();
+                cut[slot * SLOT_LEN + at] ^= 1;
+                std::fs::write(&path, &cut).unwrap();
+                assert_eq!(anchor(&folder).read(), Some(note(head(left))), "{slot} {at}");
+                anchor(&folder).advance(&note(head(3))).unwrap();
+                assert_eq!(anchor(&folder).read(), Some(note(head(3))));
+            }
+        }
+        std::fs::write(&path, &bytes[..SLOT_LEN + 9]).unwrap();
+        assert_eq!(anchor(&folder).read(), Some(note(head(1))));
+    }
+
+    #[test]
+    fn a_file_without_a_whole_checkpoint_is_no_anchor() {
+        let folder = folder();
+        let path = folder.path().join("anchor");
+        std::fs::write(&path, vec![0; 2 * SLOT_LEN]).unwrap();
+        assert!(matches!(Anchor::open(&path), Err(AnchorFault::Damaged { path: at }) if at == path));
+        let nowhere = folder.path().join("no folder").join("anchor");
+        assert!(matches!(Anchor::open(&nowhere), Err(AnchorFault::File { .. })));
+    }
+
+    #[test]
+    fn an_anchor_behind_or_at_the_log_agrees_and_one_ahead_or_beside_it_does_not() {
+        let (folder, signer) = (folder(), Signer::new());
+        let store = Store::founded(&folder);
+        let anchor = anchor(&folder);
+        let compare = |store: &Store| anchor.compare(&store.reader, &origin(), &signer.key());
+        assert!(compare(&store).is_ok(), "nothing is anchored yet");
+        anchor.advance(&signer.sign(store.reader.head())).unwrap();
+        assert!(compare(&store).is_ok());
+        drop(store);
+        let old: Vec<_> = ["ledger.sqlite3", "ledger.sqlite3-wal"]
+            .iter()
+            .filter_map(|file| Some((file, std::fs::read(folder.path().join(file)).ok()?)))
+            .collect();
+        let mut store = Store::open(&folder, seals());
+        store.apply(&[start(), start()], NOW_MS);
+        assert!(compare(&store).is_ok());
+        anchor.advance(&signer.sign(store.reader.head())).unwrap();
+        drop(store);
+        // The old copy of the database is put back.
+        for file in ["ledger.sqlite3-wal", "ledger.sqlite3-shm"] {
+            let _absent = std::fs::remove_file(folder.path().join(file));
+        }
+        for (file, bytes) in old {
+            std::fs::write(folder.path().join(file), bytes).unwrap();
+        }
+        let mut store = Store::open(&folder, seals());
+        assert!(matches!(compare(&store), Err(AnchorFault::Ahead { anchor: 3, log: 1 })));
+        // And another history grown on it.
+        store.apply(&[start(), start()], NOW_MS + 1);
+        assert!(matches!(compare(&store), Err(AnchorFault::OtherRoot { size: 3 })));
+    }
+
+    #[test]
+    fn an_anchor_signed_by_another_key_or_of_another_log_is_foreign() {
+        let (folder, signer) = (folder(), Signer::new());
+        let store = Store::founded(&folder);
+        let anchor = anchor(&folder);
+        anchor.advance(&signer.sign(store.reader.head())).unwrap();
+        let other_key = anchor.compare(&store.reader, &origin(), &Signer::new().key());
+        assert!(matches!(other_key, Err(AnchorFault::Foreign(CheckpointError::NotSigned))));
+        let other_log = anchor.compare(&store.reader, &"other".parse().unwrap(), &signer.key());
+        assert!(matches!(other_log, Err(AnchorFault::Foreign(CheckpointError::WrongOrigin))));
+    }
 }

@@ -7,8 +7,8 @@
 use keysvc_protocol::{
     bytes::{Blob, Digest, Exchange, Idem, Salt, WrongLength},
     leaf::{
-        CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, RefusedLeaf, RollbackLeaf,
-        StartLeaf, Statement,
+        CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, RefusedLeaf,
+        RollbackLeaf, StartLeaf, Statement,
     },
     name::Name,
     receipt::LeafEvidence,

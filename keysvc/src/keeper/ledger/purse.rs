@@ -156,7 +156,10 @@ mod tests {
         let last = next(Some(&purse(u64::MAX, 0)), &Ask(Load, 1, u64::MAX, 0), &rules);
         assert_eq!(last, Err(Refusal::LimitExceeded { limit: u64::MAX }));
         let endless = PurseRules { valid_ms: u64::MAX, ..rules };
-        assert_eq!(next(None, &Ask(Load, 1, 1, 0), &endless).map(|update| update.expires_at_ms), Ok(u64::MAX));
+        assert_eq!(
+            next(None, &Ask(Load, 1, 1, 0), &endless).map(|update| update.expires_at_ms),
+            Ok(u64::MAX)
+        );
     }
 
     proptest! {

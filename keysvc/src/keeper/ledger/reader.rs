@@ -208,7 +208,10 @@ impl Reader {
     ///
     /// # Errors
     /// The store's.
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone does not take every lifetime")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone does not take every lifetime"
+    )]
     pub fn keys(&self) -> Result<Vec<KeyRecord>, LedgerFault> {
         self.0.read(|rows| rows.keys())
     }
@@ -217,7 +220,10 @@ impl Reader {
     ///
     /// # Errors
     /// The store's.
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone does not take every lifetime")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone does not take every lifetime"
+    )]
     pub fn open_intents(&self) -> Result<Vec<(u64, KeyIntentLeaf)>, LedgerFault> {
         self.0.read(|rows| rows.open_intents())
     }
@@ -249,4 +255,146 @@ impl Reader {
 
 fn evidence(leaf: &Recording) -> Result<LeafEvidence, LedgerFault> {
     leaf.evidence().map_err(|_| LedgerFault::Broken { leaf: leaf.index })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            fault::LedgerFault as Fault,
+            seal::Seal,
+            sqlite::ground::{NOW_MS, Store, first_load, folder, founding, seals},
+        },
+        *,
+    };
+    use keysvc_protocol::{
+        leaf::LeafKind,
+        merkle::{Frontier, Inclusion, leaf_hash, verify_consistency, verify_inclusion},
+    };
+
+    fn filled(folder: &tempfile::TempDir, leaves: u32) -> (Store, Vec<TreeHead>) {
+        let mut store = Store::founded(folder);
+        let cards: Vec<_> = (1..leaves).map(first_load).collect();
+        for batch in cards.chunks(250) {
+            store.apply(batch, NOW_MS);
+        }
+        let mut frontier = Frontier::new();
+        let mut heads = vec![frontier.head()];
+        for index in 0..u64::from(leaves) {
+            frontier.append(leaf_hash(&store.reader.leaf(index).unwrap().entry));
+            heads.push(frontier.head());
+        }
+        (store, heads)
+    }
+
+    fn proves(reader: &Reader, heads: &[TreeHead], index: u64, size: usize) {
+        let proof = reader.inclusion(index, heads[size].size).unwrap();
+        let leaf_hash = leaf_hash(&reader.leaf(index).unwrap().entry);
+        let claim = Inclusion { index, size: heads[size].size, leaf_hash };
+        assert_eq!(verify_inclusion(&claim, &proof, &heads[size].root), Ok(()), "{index} {size}");
+    }
+
+    #[test]
+    fn five_thousand_leaves_are_proved_from_memory_and_after_a_restart_from_the_store() {
+        let folder = folder();
+        let (store, heads) = filled(&folder, 5_000);
+        assert_eq!(store.reader.head(), heads[5_000]);
+        let reopened = {
+            let reader = store.reader.clone();
+            check(&reader, &heads);
+            drop(store);
+            Store::open(&folder, seals())
+        };
+        check(&reopened.reader, &heads);
+    }
+
+    fn check(reader: &Reader, heads: &[TreeHead]) {
+        for step in [1_usize, 7, 97, 613, 2_047, 2_048, 4_095, 4_096, 4_999] {
+            for size in [step, 3_000, 5_000] {
+                proves(reader, heads, (step as u64 - 1).min(size as u64 - 1), size);
+                let (old, new) = (step.min(size), size);
+                let proof = reader.consistency(heads[old].size, heads[new].size).unwrap();
+                assert_eq!(verify_consistency(heads[old], heads[new], &proof), Ok(()), "{old} {new}");
+            }
+            assert_eq!(reader.root_at(step as u64).unwrap(), heads[step].root);
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_the_log_is_not_there() {
+        let folder = folder();
+        let store = Store::founded(&folder);
+        let reader = &store.reader;
+        for answer in [
+            reader.inclusion(0, 2).map(|_| ()),
+            reader.inclusion(1, 1).map(|_| ()),
+            reader.consistency(1, 2).map(|_| ()),
+            reader.root_at(2).map(|_| ()),
+            reader.leaf(1).map(|_| ()),
+            reader.leaf(u64::MAX).map(|_| ()),
+        ] {
+            assert!(matches!(answer, Err(Fault::Proof(ProofError::OutOfTree))));
+        }
+        assert!(matches!(reader.consistency(1, 0), Err(Fault::Proof(ProofError::Shrunk))));
+        assert_eq!(reader.leaves(1..9, 1_000).unwrap(), []);
+    }
+
+    #[test]
+    fn leaves_come_as_evidence_until_the_reply_is_full_but_at_least_one() {
+        let folder = folder();
+        let (store, _) = filled(&folder, 20);
+        let all = store.reader.leaves(0..99, usize::MAX).unwrap();
+        assert_eq!(all.len(), 20);
+        for (index, leaf) in (0..).zip(&all) {
+            assert_eq!(leaf.check().map(|entry| entry.index), Ok(index));
+        }
+        let two = all[5..7].iter().map(|leaf| cbor::encode(leaf).len()).sum::<usize>();
+        assert_eq!(store.reader.leaves(5..20, two + 32).unwrap(), all[5..7]);
+        assert_eq!(store.reader.leaves(5..20, 0).unwrap(), all[5..6]);
+        assert_eq!(
+            store.reader.leaves(0..1, 0).unwrap()[0].check().map(|entry| entry.kind),
+            Ok(LeafKind::Founding)
+        );
+    }
+
+    #[test]
+    fn a_store_is_read_beside_its_keeper_but_sealed_payloads_stay_closed() {
+        let folder = folder();
+        let (store, heads) = filled(&folder, 20);
+        let beside = Reader::open(folder.path()).unwrap();
+        assert_eq!(beside.head(), heads[20]);
+        assert_eq!(beside.founding().unwrap().map(|(leaf, _)| leaf), Some(founding()));
+        assert!(matches!(beside.leaf(3), Err(Fault::SealMissing { id: 1 })));
+        assert_eq!(beside.halted().unwrap(), None);
+        drop(store);
+        assert_eq!(Reader::open(folder.path()).unwrap().head(), heads[20]);
+    }
+
+    #[test]
+    fn a_folder_without_a_store_is_not_read() {
+        let folder = folder();
+        assert!(matches!(Reader::open(folder.path()), Err(Fault::Read(_))));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
+    }
+
+    #[test]
+    fn a_wrong_data_key_is_named() {
+        let folder = folder();
+        drop(filled(&folder, 3));
+        let other = Seals::default();
+        other.install(&Seal::new(1, &[0xee; 32]));
+        let store = Store::open(&folder, other);
+        assert!(matches!(store.reader.leaf(1), Err(Fault::SealBroken { id: 1 })));
+        assert!(store.reader.leaf(0).is_ok());
+    }
+
+    #[test]
+    fn a_purse_is_found_again_after_a_restart() {
+        let folder = folder();
+        drop(filled(&folder, 3));
+        let store = Store::open(&folder, seals());
+        let card = CardUid::try_from([4, 4, 4, 0, 0, 0, 2].as_slice()).unwrap();
+        let purse = store.reader.purse(&"coffee".parse().unwrap(), &card, 1).unwrap();
+        assert_eq!(purse.map(|purse| (purse.seq, purse.balance, purse.leaf)), Some((1, 100, 2)));
+    }
 }

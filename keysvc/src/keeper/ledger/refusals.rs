@@ -70,7 +70,8 @@ impl Refusals {
 
     /// What was counted of this caller in a minute that is over; to be written before its next leaf.
     pub(super) fn due_of(&mut self, caller: &Name, now_ms: u64) -> Option<RefusalsCountedLeaf> {
-        let minute = self.callers.get_mut(caller).filter(|minute| minute.counted > 0 && minute.over(now_ms))?;
+        let minute =
+            self.callers.get_mut(caller).filter(|minute| minute.counted > 0 && minute.over(now_ms))?;
         let leaf = counted(minute.counted, minute.from_ms, Some(caller.clone()));
         *minute = Minute { from_ms: now_ms, leaves: 0, counted: 0 };
         Some(leaf)
@@ -85,8 +86,10 @@ impl Refusals {
         self.callers = open;
         let mut over: Vec<_> = over.into_iter().filter(|(_, minute)| minute.counted > 0).collect();
         over.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let mut leaves: Vec<_> =
-            over.into_iter().map(|(name, minute)| counted(minute.counted, minute.from_ms, Some(name))).collect();
+        let mut leaves: Vec<_> = over
+            .into_iter()
+            .map(|(name, minute)| counted(minute.counted, minute.from_ms, Some(name)))
+            .collect();
         if all || now_ms.saturating_sub(self.nameless_from_ms) >= MINUTE_MS {
             if self.nameless > 0 {
                 leaves.push(counted(self.nameless, self.nameless_from_ms, None));

@@ -22,12 +22,11 @@ const STEPS: [&str; 1] = ["
         tag BLOB PRIMARY KEY, seq INTEGER NOT NULL, balance INTEGER NOT NULL, link BLOB NOT NULL,
         leaf INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-    -- request: tag of the payload's digest. In the order of leaves, so that the oldest are found first.
+    -- tag: of principal and idempotency key. request: tag of the payload's digest. In the order of leaves, so that
+    -- the oldest are found first.
     CREATE TABLE idem (
-        leaf INTEGER PRIMARY KEY, principal TEXT NOT NULL, idem BLOB NOT NULL, request BLOB NOT NULL,
-        time INTEGER NOT NULL
+        leaf INTEGER PRIMARY KEY, tag BLOB NOT NULL UNIQUE, request BLOB NOT NULL, time INTEGER NOT NULL
     ) STRICT;
-    CREATE UNIQUE INDEX idem_of_principal ON idem (principal, idem);
     CREATE TABLE key_record (
         name TEXT NOT NULL, version INTEGER NOT NULL, record BLOB NOT NULL, leaf INTEGER NOT NULL,
         PRIMARY KEY (name, version)

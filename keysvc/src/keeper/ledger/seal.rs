@@ -9,7 +9,7 @@ pub use super::sqlite::{DataKey, DataKeys};
 
 use super::fault::LedgerFault;
 use keysvc_protocol::{
-    bytes::{Digest, Salt},
+    bytes::{Digest, Idem, Salt},
     card::CardUid,
     name::Name,
 };
@@ -94,12 +94,17 @@ impl Seals {
         let installed = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let id = installed.current.ok_or(LedgerFault::NoSeal)?;
         let key = installed.keys.get(&id).ok_or(LedgerFault::SealMissing { id })?;
-        let mut bytes = Vec::with_capacity(clear.len().saturating_add(NONCE_LEN).saturating_add(AES_256_GCM.tag_len()));
+        let mut bytes =
+            Vec::with_capacity(clear.len().saturating_add(NONCE_LEN).saturating_add(AES_256_GCM.tag_len()));
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(clear);
         let text = bytes.get_mut(NONCE_LEN..).unwrap_or_default();
         let tag = key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(bound(place, id)), text)
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(bound(place, id)),
+                text,
+            )
             .map_err(|_| LedgerFault::SealBroken { id })?;
         bytes.extend_from_slice(tag.as_ref());
         Ok((id, bytes))
@@ -139,7 +144,7 @@ pub(super) fn fresh(random: &SystemRandom) -> Result<(Salt, [u8; NONCE_LEN]), Le
 /// The place under which the key of the tags is sealed: no leaf has this index.
 const TAGS_PLACE: u64 = u64::MAX;
 
-/// Makes the tags by which the store finds purses and compares requests, so that neither card nor request can be
+/// Makes the tags by which the store finds purses and repeated requests, so that neither card nor caller can be
 /// guessed from the disk: HMAC-SHA-256 (RFC 2104), cut to 16 bytes, under a key of its own.
 ///
 /// The key is made with the store and never changes; it lies in the store sealed under the newest data key.
@@ -203,6 +208,11 @@ impl Tags {
     pub(super) fn of_purse(&self, programme: &Name, card: &CardUid, purse: u8) -> [u8; 16] {
         // No name has a zero byte, and the purse is one byte: no two purses have the same bytes.
         self.tag(&[b"purse\0", programme.as_str().as_bytes(), &[0, purse], card.as_bytes()])
+    }
+
+    /// The tag of a principal's idempotency key.
+    pub(super) fn of_idem(&self, principal: &Name, idem: &Idem) -> [u8; 16] {
+        self.tag(&[b"idem\0", idem.as_bytes(), principal.as_str().as_bytes()])
     }
 
     /// The tag of a request's digest.
@@ -282,7 +292,8 @@ mod tests {
     #[test]
     fn each_purse_has_a_tag_of_its_own_and_no_other_key_makes_it() {
         let tags = Tags::new(Zeroizing::new([1; 32]));
-        let (coffee, card) = ("coffee".parse::<Name>().unwrap(), "04782e21801d80".parse::<CardUid>().unwrap());
+        let (coffee, card) =
+            ("coffee".parse::<Name>().unwrap(), "04782e21801d80".parse::<CardUid>().unwrap());
         let tag = tags.of_purse(&coffee, &card, 1);
         assert_eq!(tags.of_purse(&coffee, &card, 1), tag);
         assert_ne!(tags.of_purse(&coffee, &card, 2), tag);

@@ -292,7 +292,8 @@ impl Ledger {
     }
 
     fn settle(&mut self, batch: Vec<Job>) -> Result<(), LedgerFault> {
-        let (changes, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.change, job.reply)).unzip();
+        let (changes, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.change, job.reply)).unzip();
         let mut applied = match self.backend.apply(&changes, self.clock.now_ms()) {
             Ok(applied) => applied,
             Err(fault) => {
@@ -309,7 +310,8 @@ impl Ledger {
         // The lead goes to one that waits for a signed head, if there is one.
         answers.sort_by_key(|(outcome, _)| !is_new(outcome));
         for (outcome, reply) in answers {
-            let settled = outcome.map(|outcome| Settled { outcome, commit: commit.clone(), lead: lead.take() });
+            let settled =
+                outcome.map(|outcome| Settled { outcome, commit: commit.clone(), lead: lead.take() });
             if let Err(Ok(unheard)) = reply.send(settled) {
                 lead = unheard.lead;
             }
@@ -331,4 +333,216 @@ impl Ledger {
 
 fn is_new(outcome: &Result<Outcome, LedgerFault>) -> bool {
     matches!(outcome, Ok(Outcome::Recorded(leaf)) if !leaf.retried)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::sqlite::ground::{
+            Ask, NOW_MS, OnOrder, Order, first_load, folder, founding, note, seals, start, update,
+        },
+        *,
+    };
+    use keysvc_protocol::{
+        merkle::{Inclusion, leaf_hash, verify_inclusion},
+        refusal::Refusal,
+        request::ValueOperation::Load,
+    };
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use tokio::task::JoinSet;
+
+    fn options(queue_len: usize) -> Options {
+        Options { queue_len, batch_max: 256, gather: Duration::from_micros(200) }
+    }
+
+    fn clock() -> Clock {
+        Clock::new(|| NOW_MS)
+    }
+
+    async fn founded(folder: &tempfile::TempDir) -> (Sequencer, Reader) {
+        let (sequencer, reader) =
+            Sequencer::start_with(folder.path(), options(1_024), seals(), clock()).unwrap();
+        let settled = sequencer.submit(Change::Founding { leaf: founding() }).await.unwrap();
+        settled.lead.unwrap().publish(note(settled.commit.head()));
+        (sequencer, reader)
+    }
+
+    /// A ledger that does nothing without an order, on a store that is founded.
+    async fn on_order(
+        folder: &tempfile::TempDir,
+        queue_len: usize,
+    ) -> (Sequencer, Receiver<usize>, Sender<Order>) {
+        founded(folder).await.0.close();
+        let (sqlite, opened) = Sqlite::open(folder.path(), seals(), NOW_MS).unwrap();
+        let ((called, calls), (give, orders)) = (channel(), channel());
+        let backend = Box::new(OnOrder { sqlite, called, orders });
+        let (sequencer, _) =
+            Sequencer::over(backend, opened, seals(), (options(queue_len), clock())).unwrap();
+        (sequencer, calls, give)
+    }
+
+    fn submitted(
+        sequencer: &Sequencer,
+        change: Change,
+    ) -> tokio::task::JoinHandle<Result<Settled, LedgerFault>> {
+        let sequencer = sequencer.clone();
+        tokio::spawn(async move { sequencer.submit(change).await })
+    }
+
+    /// Has taken its place in the queue when this returns.
+    fn enqueued(sequencer: &Sequencer, change: Change) -> oneshot::Receiver<Result<Settled, LedgerFault>> {
+        let (reply, settled) = oneshot::channel();
+        sequencer.enqueue(Job { change, reply }).unwrap();
+        settled
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_submitters_at_once_are_all_in_the_log_with_one_leader_a_commit() {
+        let folder = folder();
+        let (sequencer, reader) = founded(&folder).await;
+        let mut all = JoinSet::new();
+        for card in 0..300 {
+            let sequencer = sequencer.clone();
+            all.spawn(async move {
+                let mut settled = sequencer.submit(first_load(card)).await.unwrap();
+                let lead = settled.lead.take();
+                let leads = lead.is_some();
+                if let Some(lead) = lead {
+                    lead.publish(note(settled.commit.head()));
+                }
+                (settled, leads)
+            });
+        }
+        let (mut leads, mut indices, mut heads) = (0, Vec::new(), Vec::new());
+        while let Some(settled) = all.join_next().await {
+            let (settled, is_leader) = settled.unwrap();
+            leads += usize::from(is_leader);
+            let Outcome::Recorded(leaf) = settled.outcome else { panic!("not recorded") };
+            let head = settled.commit.head();
+            let proof = reader.inclusion(leaf.index, head.size).unwrap();
+            let claim = Inclusion { index: leaf.index, size: head.size, leaf_hash: leaf_hash(&leaf.entry) };
+            assert_eq!(verify_inclusion(&claim, &proof, &head.root), Ok(()));
+            assert_eq!(settled.commit.note().await, Some(note(head)));
+            indices.push(leaf.index);
+            heads.push(head.size);
+        }
+        indices.sort_unstable();
+        assert_eq!(indices, (1..=300).collect::<Vec<_>>());
+        heads.sort_unstable();
+        heads.dedup();
+        assert_eq!(leads, heads.len());
+        assert_eq!(reader.head(), sequencer.latest().head());
+    }
+
+    #[tokio::test]
+    async fn a_retry_alone_makes_no_commit_and_gets_the_newest_one() {
+        let folder = folder();
+        let (sequencer, _) = founded(&folder).await;
+        let load = update(1, &Ask(Load, 5, 1, 0));
+        let first = sequencer.submit(load.clone()).await.unwrap();
+        let second = sequencer.submit(load).await.unwrap();
+        assert!(second.lead.is_none());
+        assert_eq!((second.commit.head(), second.index()), (first.commit.head(), Some(1)));
+        first.lead.unwrap().publish(note(first.commit.head()));
+        assert_eq!(second.commit.note().await, Some(note(first.commit.head())));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_lead_goes_to_one_that_waits_for_a_signed_head() {
+        let folder = folder();
+        let (sequencer, calls, orders) = on_order(&folder, 8).await;
+        let first = submitted(&sequencer, start());
+        calls.recv().unwrap();
+        // Both wait in the queue while the first batch is held.
+        let refused = enqueued(&sequencer, update(1, &Ask(Load, 0, 1, 0)));
+        let recorded = enqueued(&sequencer, first_load(1));
+        orders.send(Order::Obey).unwrap();
+        orders.send(Order::Obey).unwrap();
+        assert!(first.await.unwrap().unwrap().lead.is_some());
+        assert_eq!(calls.recv().unwrap(), 2);
+        let refused = refused.await.unwrap().unwrap();
+        assert!(matches!(refused.outcome, Outcome::Refused(Refusal::Invalid { .. })));
+        assert!(refused.lead.is_none());
+        assert!(recorded.await.unwrap().unwrap().lead.is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_failed_commit_is_told_to_its_whole_batch_and_ends_the_ledger() {
+        let folder = folder();
+        let (sequencer, calls, orders) = on_order(&folder, 8).await;
+        let head = sequencer.latest().head();
+        let first = submitted(&sequencer, start());
+        calls.recv().unwrap();
+        let waiting: Vec<_> = (0..3).map(|card| enqueued(&sequencer, first_load(card))).collect();
+        orders.send(Order::Obey).unwrap();
+        orders.send(Order::Fail).unwrap();
+        let after = first.await.unwrap().unwrap().commit.head();
+        assert_eq!(after.size, head.size + 1);
+        for settled in waiting {
+            let fault = settled.await.unwrap().unwrap_err();
+            assert!(matches!(fault, LedgerFault::Commit(_)) && fault.ends_the_keeper());
+        }
+        assert!(matches!(sequencer.submit(start()).await, Err(LedgerFault::Stopped)));
+        assert_eq!(sequencer.latest().head(), after);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_queued_behind_a_failed_commit_is_answered_too() {
+        let folder = folder();
+        let (sequencer, calls, orders) = on_order(&folder, 8).await;
+        let first = submitted(&sequencer, start());
+        calls.recv().unwrap();
+        let behind = enqueued(&sequencer, start());
+        orders.send(Order::Fail).unwrap();
+        assert!(matches!(first.await.unwrap(), Err(LedgerFault::Commit(_))));
+        assert!(behind.await.is_err(), "the queue's end answers");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_queue_answers_at_once() {
+        let folder = folder();
+        let (sequencer, calls, orders) = on_order(&folder, 1).await;
+        let held = submitted(&sequencer, start());
+        calls.recv().unwrap();
+        let queued = enqueued(&sequencer, start());
+        let fault = sequencer.submit(start()).await.unwrap_err();
+        assert!(matches!(fault, LedgerFault::Full) && !fault.ends_the_keeper());
+        // Counts are not lost by it.
+        sequencer.count_unknown();
+        assert!(matches!(sequencer.flush_counts().await, Err(LedgerFault::Full)));
+        assert_eq!(sequencer.0.unknown.load(Ordering::Relaxed), 1);
+        drop(orders);
+        assert_eq!(held.await.unwrap().unwrap().index(), Some(1));
+        assert_eq!(queued.await.unwrap().unwrap().index(), Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_lead_nobody_waits_for_goes_to_the_next_or_is_free() {
+        let folder = folder();
+        let (sequencer, _) = founded(&folder).await;
+        drop(enqueued(&sequencer, start()));
+        let retried = sequencer.submit(update(1, &Ask(Load, 0, 1, 0))).await.unwrap();
+        // Either both were one batch and the second leads, or the first's head is nobody's.
+        assert!(retried.lead.is_some() || sequencer.latest().take_over().is_some());
+    }
+
+    #[tokio::test]
+    async fn closing_writes_the_counts_gives_the_store_back_and_ends_all_submitting() {
+        let folder = folder();
+        let (sequencer, reader) = founded(&folder).await;
+        sequencer.count_unknown();
+        sequencer.count_unknown();
+        assert!(sequencer.flush_counts().await.unwrap().is_none(), "the minute is not over");
+        sequencer.close();
+        assert!(matches!(sequencer.submit(start()).await, Err(LedgerFault::Stopped)));
+        assert_eq!(reader.head().size, 2);
+        let (again, reader) = Sequencer::start(folder.path(), options(8)).unwrap();
+        assert_eq!(reader.head().size, 2);
+        assert_eq!(again.latest().take_over().map(|lead| lead.head()), Some(reader.head()));
+    }
+
+    #[test]
+    fn the_systems_clock_is_past_2026() {
+        assert!(Clock::system().now_ms() > 1_767_225_600_000);
+    }
 }

@@ -1,5 +1,6 @@
 //! The rows of the file of card keys, kept in memory that is wiped until the whole file is written.
 
+use crate::shown::hex_digits;
 use keysvc_client::station::CardKey;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -7,7 +8,6 @@ use zeroize::Zeroizing;
 const HEADER: &str = "uid,slot,key-version,key,check\n";
 /// Longest row: 20 digits, 3, 10, 32, 10, four commas and a line feed.
 const ROW_LEN_MAX: usize = 80;
-const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// Rows of card keys, as CSV (RFC 4180 with line feeds).
 pub(super) struct KeyRows(Zeroizing<String>);
@@ -35,9 +35,7 @@ impl KeyRows {
         self.0.push(',');
         // Digit by digit into the wiped buffer: formatting would go through others.
         for byte in key {
-            self.0.extend(
-                [byte >> 4, byte & 15].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0')),
-            );
+            self.0.extend(hex_digits(*byte));
         }
         self.0.push(',');
         self.0.push_str(check);

@@ -129,3 +129,50 @@ impl Drop for Committed {
         self.0.0.changed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::sqlite::ground::note, *};
+    use keysvc_protocol::bytes::Digest;
+
+    const HEAD: TreeHead = TreeHead { size: 3, root: Digest::new([3; 32]) };
+
+    #[tokio::test]
+    async fn all_that_wait_get_the_note_their_leader_publishes() {
+        let committed = Committed::new(HEAD);
+        let commit = committed.commit();
+        let waiting = [tokio::spawn(wait(commit.clone())), tokio::spawn(wait(commit.clone()))];
+        committed.publish(note(HEAD));
+        for waiting in waiting {
+            assert_eq!(waiting.await.unwrap(), Some(note(HEAD)));
+        }
+        assert_eq!(commit.note().await, Some(note(HEAD)));
+        assert!(commit.take_over().is_none());
+    }
+
+    async fn wait(commit: Commit) -> Option<SignedCheckpoint> {
+        commit.note().await
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_gives_up_wakes_the_others_and_one_of_them_takes_over() {
+        let committed = Committed::new(HEAD);
+        let commit = committed.commit();
+        assert!(commit.take_over().is_none());
+        let waiting = tokio::spawn(wait(commit.clone()));
+        drop(committed);
+        assert_eq!(waiting.await.unwrap(), None);
+        let second = commit.take_over().unwrap();
+        assert!(commit.take_over().is_none());
+        assert_eq!(second.head(), HEAD);
+        second.publish(note(HEAD));
+        assert_eq!(commit.note().await, Some(note(HEAD)));
+    }
+
+    #[test]
+    fn the_checkpoint_to_sign_is_of_the_committed_head() {
+        let origin: Origin = "demo.keysvc.test/keysvc/1".parse().unwrap();
+        let checkpoint = Committed::new(HEAD).checkpoint(&origin);
+        assert_eq!(checkpoint, Checkpoint { origin, head: HEAD });
+    }
+}

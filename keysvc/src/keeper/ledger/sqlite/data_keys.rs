@@ -53,8 +53,8 @@ impl DataKeys {
     /// [`LedgerFault::Commit`] when it failed or its outcome is unknown.
     pub fn add(&self, storage_key: ObjectIdentifier, wrapped: &[u8; 40]) -> Result<u32, LedgerFault> {
         let sql = "INSERT INTO data_key (storage_key, wrapped) VALUES (?1, ?2) RETURNING id";
-        self.0.query_row(sql, params![storage_key.as_bytes(), wrapped], |row| row.get(0)).map_err(|error| {
-            LedgerFault::Commit(super::StoreError::new(error))
-        })
+        self.0
+            .query_row(sql, params![storage_key.as_bytes(), wrapped], |row| row.get(0))
+            .map_err(|error| LedgerFault::Commit(super::StoreError::new(error)))
     }
 }

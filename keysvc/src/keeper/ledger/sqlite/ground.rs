@@ -198,7 +198,11 @@ pub(crate) fn note(head: TreeHead) -> SignedCheckpoint {
 pub(crate) fn retry(idem: u64, asked: &[u8]) -> Retry {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&idem.to_be_bytes());
-    Retry { principal: "terminal-1".parse().unwrap(), idem: Idem::new(bytes), payload_digest: sha256(&[asked]) }
+    Retry {
+        principal: "terminal-1".parse().unwrap(),
+        idem: Idem::new(bytes),
+        payload_digest: sha256(&[asked]),
+    }
 }
 
 pub(crate) fn station(idem: u64, asked: &[u8]) -> Change {
@@ -245,12 +249,19 @@ pub(crate) fn first_load(card: u32) -> Change {
     let mut uid = [4; 7];
     uid[3..].copy_from_slice(&card.to_be_bytes());
     let uid = CardUid::try_from(uid.as_slice()).unwrap();
-    let Change::UpdateValue { rules, terminal, statement, .. } = update(0, &Ask(ValueOperation::Load, 1, 1, 0))
+    let Change::UpdateValue { rules, terminal, statement, .. } =
+        update(0, &Ask(ValueOperation::Load, 1, 1, 0))
     else {
         panic!("not an update")
     };
     let request = request(&Ask(ValueOperation::Load, 100, 1, 0), uid);
-    Change::UpdateValue { retry: retry(card.into(), &uid.as_bytes()[..]), request, rules, terminal, statement }
+    Change::UpdateValue {
+        retry: retry(card.into(), uid.as_bytes()),
+        request,
+        rules,
+        terminal,
+        statement,
+    }
 }
 
 /// The update that a leaf says is signed.

@@ -17,6 +17,9 @@ use std::{
 
 const DATABASE: &str = "ledger.sqlite3";
 const LOCK: &str = "lock";
+/// The writer's page cache, as SQLite counts it: negative is KiB. 8 MiB hold the upper levels of the trees that are
+/// searched by tags for tens of millions of purses.
+const WRITER_CACHE_KIB: i64 = -8 * 1024;
 /// How long a connection waits for another's write: only the data keys are written by a second one.
 const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by a connection: all there are.
@@ -47,6 +50,7 @@ pub(super) fn open_writer(folder: &Path) -> Result<(Connection, PathBuf), Ledger
     let foreign = |_| LedgerFault::Foreign { path: path.clone() };
     connection.pragma_update(None, "journal_mode", "wal").map_err(foreign)?;
     connection.pragma_update(None, "synchronous", "full").map_err(read_fault)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(read_fault)?;
     schema::migrate(&mut connection, &path)?;
     Ok((connection, path))
 }
@@ -66,7 +70,8 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, LedgerFault> {
 }
 
 fn private_file(path: &Path) -> Result<File, LedgerFault> {
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let options =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     options.map_err(|error| open_fault(path, error))
 }
 

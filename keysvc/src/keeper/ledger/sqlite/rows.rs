@@ -3,12 +3,7 @@
 //! Rows are read into our types here or not at all; what they mean is the caller's.
 
 use super::{
-    super::{
-        change::{Recording, Retry},
-        fault::LedgerFault,
-        purse::Purse,
-        seal::Seals,
-    },
+    super::{change::Recording, fault::LedgerFault, purse::Purse, seal::Seals},
     read_fault,
 };
 use keysvc_protocol::{
@@ -101,7 +96,8 @@ impl<'c> Rows<'c> {
         sealed: Option<u32>,
         stored: &[u8],
     ) -> Result<(), LedgerFault> {
-        let sql = "INSERT INTO leaf (idx, entry, hashes, salt, sealed, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql =
+            "INSERT INTO leaf (idx, entry, hashes, salt, sealed, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let salt = leaf.salt.as_bytes();
         self.run(sql, params![leaf.index.cast_signed(), leaf.entry, hashes, salt, sealed, stored]).map(|_| ())
     }
@@ -123,23 +119,21 @@ impl<'c> Rows<'c> {
         self.run(sql, params![tag, seq, balance, purse.link.as_bytes(), leaf]).map(|_| ())
     }
 
-    /// The leaf recorded under an idempotency key, and the tag of its request.
-    pub(super) fn idem(self, retry: &Retry) -> Result<Option<(u64, [u8; 16])>, LedgerFault> {
-        let sql = "SELECT leaf, request FROM idem WHERE principal = ?1 AND idem = ?2";
-        let values = params![retry.principal.as_str(), retry.idem.as_bytes()];
-        self.one(sql, values, |row| Ok((unsigned(row, 0)?, row.get(1)?)))
+    /// The leaf recorded under the tag of an idempotency key, and the tag of its request.
+    pub(super) fn idem(self, tag: &[u8; 16]) -> Result<Option<(u64, [u8; 16])>, LedgerFault> {
+        let sql = "SELECT leaf, request FROM idem WHERE tag = ?1";
+        self.one(sql, [tag], |row| Ok((unsigned(row, 0)?, row.get(1)?)))
     }
 
     pub(super) fn put_idem(
         self,
-        retry: &Retry,
+        tag: &[u8; 16],
         request: &[u8; 16],
         leaf: u64,
         time_ms: u64,
     ) -> Result<(), LedgerFault> {
-        let sql = "INSERT INTO idem (leaf, principal, idem, request, time) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let (principal, idem) = (retry.principal.as_str(), retry.idem.as_bytes());
-        self.run(sql, params![leaf.cast_signed(), principal, idem, request, time_ms.cast_signed()]).map(|_| ())
+        let sql = "INSERT INTO idem (leaf, tag, request, time) VALUES (?1, ?2, ?3, ?4)";
+        self.run(sql, params![leaf.cast_signed(), tag, request, time_ms.cast_signed()]).map(|_| ())
     }
 
     /// The time of the oldest idempotency key.

@@ -18,7 +18,7 @@ use keysvc_protocol::{
     hash::sha256,
     leaf::{
         FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf,
-        RetentionClass, RollbackLeaf, StationOpenedLeaf, Statement, ValueUpdatedLeaf,
+        RetentionClass, RollbackLeaf, Statement, StationOpenedLeaf, ValueUpdatedLeaf,
     },
     merkle::{Completed, leaf_hash},
     name::Name,
@@ -62,10 +62,8 @@ impl<'a> Write<'a> {
 
     /// Writes one change.
     pub(super) fn apply(&mut self, change: &Change) -> Result<Outcome, LedgerFault> {
-        let begins = matches!(
-            change,
-            Change::Founding { .. } | Change::RefusedUnknown | Change::CountRefusals { .. }
-        );
+        let begins =
+            matches!(change, Change::Founding { .. } | Change::RefusedUnknown | Change::CountRefusals { .. });
         if self.state.frontier.size() == 0 && !begins {
             return Err(LedgerFault::NotFounded);
         }
@@ -220,8 +218,10 @@ impl<'a> Write<'a> {
         if self.state.halted.is_some() {
             return self.refuse(asked, Refusal::HistoryRolledBack);
         }
-        let request = self.tags()?.of_request(&asked.retry.payload_digest);
-        match self.rows.idem(asked.retry)? {
+        let tags = self.tags()?;
+        let tag = tags.of_idem(&asked.retry.principal, &asked.retry.idem);
+        let request = tags.of_request(&asked.retry.payload_digest);
+        match self.rows.idem(&tag)? {
             Some((leaf, same)) if same == request => {
                 let leaf = self.rows.recording(leaf, &self.state.seals)?;
                 return Ok(Outcome::Recorded(Recording { retried: true, ..leaf }));
@@ -231,7 +231,7 @@ impl<'a> Write<'a> {
         }
         match make(self)? {
             Ok(leaf) => {
-                self.rows.put_idem(asked.retry, &request, leaf.index, leaf.time_ms)?;
+                self.rows.put_idem(&tag, &request, leaf.index, leaf.time_ms)?;
                 self.state.oldest_idem_ms.get_or_insert(leaf.time_ms);
                 Ok(Outcome::Recorded(leaf))
             }

@@ -60,26 +60,26 @@ impl Default for FrontLimits {
 }
 
 impl FrontLimits {
-    pub(super) const fn handshake(&self) -> Duration {
+    pub(crate) const fn handshake(&self) -> Duration {
         Duration::from_millis(self.handshake_ms)
     }
-    pub(super) const fn header(&self) -> Duration {
+    pub(crate) const fn header(&self) -> Duration {
         Duration::from_millis(self.header_ms)
     }
-    pub(super) const fn body(&self) -> Duration {
+    pub(crate) const fn body(&self) -> Duration {
         Duration::from_millis(self.body_ms)
     }
-    pub(super) const fn answer(&self) -> Duration {
+    pub(crate) const fn answer(&self) -> Duration {
         Duration::from_millis(self.answer_ms)
     }
     /// From the end of a request to the first byte of the next: what its answer may take, and idleness.
-    pub(super) const fn between(&self) -> Duration {
+    pub(crate) const fn between(&self) -> Duration {
         Duration::from_millis(self.answer_ms.saturating_add(self.idle_ms))
     }
-    pub(super) const fn idle(&self) -> Duration {
+    pub(crate) const fn idle(&self) -> Duration {
         Duration::from_millis(self.idle_ms)
     }
-    pub(super) const fn connection_life(&self) -> Duration {
+    pub(crate) const fn connection_life(&self) -> Duration {
         Duration::from_millis(self.connection_life_ms)
     }
 }

@@ -1,0 +1,102 @@
+//! Properties of every parser of outside bytes: nothing panics, and what decodes is the one encoding of its value.
+
+use keysvc_protocol::{
+    bytes::KeyIdentifier,
+    cbor::{self, REPLY_LEN_MAX},
+    cose::{Kind, Signed, Unsigned},
+    delivery::{Delivery, ExchangeOpening},
+    leaf::{
+        CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, RefusedLeaf,
+        RefusalsCountedLeaf, RollbackLeaf, StartLeaf, StationOpenedLeaf, ValueUpdatedLeaf,
+    },
+    refusal::RefusalReply,
+    reply::{
+        CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, ProofReply, StationOpenReply, StatusReply,
+        ValueUpdateReply,
+    },
+    request::{
+        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey, ReadProof,
+        ReadStatus, UpdateValue,
+    },
+    value::ValueUpdate,
+};
+use proptest::prelude::*;
+use serde::{Serialize, de::DeserializeOwned};
+
+fn strict<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+    if let Ok(value) = cbor::decode::<T>(bytes, REPLY_LEN_MAX) {
+        assert_eq!(cbor::encode(&value), bytes);
+    }
+}
+
+macro_rules! strict_all {
+    ($bytes:expr; $($type:ty),* $(,)?) => { $(strict::<$type>($bytes);)* };
+}
+
+fn every_parser(bytes: &[u8]) {
+    strict_all!(
+        bytes; Envelope, ReadStatus, ListKeys, ReadKey, OpenStation, DeriveCardKeys, UpdateValue, ReadCheckpoint,
+        ReadEntries, ReadProof, RefusalReply, StatusReply, KeyListReply, StationOpenReply, CardDeriveReply,
+        ValueUpdateReply, CheckpointReply, EntriesReply, ProofReply, ValueUpdate, Delivery, ExchangeOpening,
+        LeafEntry, FoundingLeaf, StartLeaf, KeyIntentLeaf, KeyOutcomeLeaf, StationOpenedLeaf, CardKeysDerivedLeaf,
+        ValueUpdatedLeaf, EntriesReadLeaf, RefusedLeaf, RefusalsCountedLeaf, RollbackLeaf,
+    );
+    if let Ok(signed) = Signed::parse(bytes) {
+        let _ = signed.key_identifier();
+    }
+    let _ = ValueUpdate::from_payload(bytes);
+}
+
+/// A good value update of 110 bytes, to be damaged.
+fn update() -> Vec<u8> {
+    keysvc_protocol::bytes::from_hex(concat!(
+        "b000010166636f66666565024704782e21801d80030104000501061907d0071903d20800091907d00a50",
+        "000000000000000000000000000000000b50050505050505050505050505050505050c6a7465726d696e616c2d31",
+        "0d1b000001a1eebf66000e1b000001a1f3e5c2000f01"
+    ))
+    .expect("hexadecimal")
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic_and_decode_only_from_their_one_encoding(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        every_parser(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_message_never_panics_and_decodes_only_from_its_one_encoding(
+        position in 0_usize..110,
+        byte in any::<u8>(),
+        cut in 0_usize..120,
+    ) {
+        let mut bytes = update();
+        if let Some(place) = bytes.get_mut(position) {
+            *place = byte;
+        }
+        bytes.truncate(cut.max(1));
+        every_parser(&bytes);
+    }
+
+    #[test]
+    fn a_signed_message_parses_back_to_its_key_whatever_its_payload(
+        payload in proptest::collection::vec(any::<u8>(), 0..70_000),
+        kid in any::<[u8; 8]>(),
+        signature in any::<[u8; 32]>(),
+    ) {
+        let kid = KeyIdentifier::new(kid);
+        let unsigned = Unsigned::new(Kind::Request(Operation::CardDerive), &[0; 32], kid, payload);
+        let mut both = [0; 64];
+        both[..32].copy_from_slice(&signature);
+        let message = unsigned.with_signature(&both);
+        let parsed = Signed::parse(&message);
+        prop_assert_eq!(parsed.map(|signed| signed.key_identifier()), Ok(kid));
+        prop_assert!(Signed::parse(&message[..message.len() - 1]).is_err());
+    }
+}
+
+#[test]
+fn the_message_that_is_damaged_is_a_good_one() {
+    assert!(ValueUpdate::from_payload(&update()).is_ok());
+}

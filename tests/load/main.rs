@@ -1,0 +1,86 @@
+//! `cargo load`: what the service costs beside what its token costs, in one run.
+//!
+//! Lays out a site, starts the service in release, and measures raw token calls and the service in turns; the ratios
+//! inside one run count, not the figures of one machine. Each load runs in a process of its own, because `SoftHSM`
+//! takes its configuration from the environment.
+
+mod cpu;
+mod crew;
+mod floor;
+mod fobs;
+mod line;
+mod order;
+mod persona;
+mod report;
+mod rounds;
+mod shift;
+mod tally;
+
+use clap::{Parser, Subcommand};
+use keysvc_tests::ground::Failed;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Measures value.update and card.derive beside raw calls of the same token.
+#[derive(Debug, Parser)]
+#[command(name = "cargo load")]
+struct Arguments {
+    /// Length of one measurement, in seconds.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    seconds: f64,
+    /// Rounds, each with every measurement; one more is made first and thrown away.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Print one JSON document instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Measure this alone, such as "value.update@32", over and over: for a profiler beside it.
+    #[arg(long, value_name = "WHAT")]
+    only: Option<String>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// What a process of the driver's own is told to be.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Calls a scratch token.
+    #[command(hide = true)]
+    Floor { module: PathBuf },
+    /// Asks for value updates as the terminal of this configuration.
+    #[command(hide = true)]
+    Terminal { config: PathBuf },
+    /// Asks for card keys as the station of this configuration.
+    #[command(hide = true)]
+    Station { config: PathBuf },
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give 0.05 to 600".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.role {
+        Some(Role::Floor { module }) => crew::obey(|| floor::Floor::new(module)),
+        Some(Role::Terminal { config }) => crew::obey(|| fobs::Fobs::new(config)),
+        Some(Role::Station { config }) => crew::obey(|| shift::Shift::new(config)),
+        None => rounds::run(&arguments).and_then(|ended| report::print(&ended, arguments.json)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(why)) => {
+            use std::io::Write as _;
+            // Where stderr is gone, nobody is left to be told.
+            let _ = writeln!(anstream::stderr(), "load: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what was being done when something failed.
+fn while_doing<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> Failed {
+    move |error| Failed(format!("{what}: {error}"))
+}

@@ -1,0 +1,422 @@
+//! A client that checks nothing and sends whatever a test wants: bytes on a persona's own TLS connection, and
+//! statements by any key, of any kind, in any scope.
+//!
+//! Apart from the client crate because that one refuses to send most of what is tried here. It blocks, so that a test
+//! reads from top to bottom; it judges no reply.
+
+use crate::ground::Ground;
+use keysvc_client::{
+    Auditor, ClientConfig, ClientError,
+    signer::{FileSigner, StatementSigner},
+    token_signer::{self, TokenSigner},
+};
+use keysvc_protocol::{
+    bytes::{Blob, Digest},
+    cbor::{self, REPLY_LEN_MAX},
+    cose::{Kind, Unsigned},
+    leaf::{LeafEntry, LeafKind, RefusedLeaf},
+    receipt::LEAF_PAYLOAD_LEN_MAX,
+    refusal::{Refusal, RefusalReply},
+    request::{ENTRIES_MAX, Envelope, Operation},
+    schema::Schema,
+    trust::Trust,
+};
+use keysvc_token::KeyKind;
+use rustls::{
+    ClientConnection, RootCertStore, StreamOwned,
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    version::TLS13,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use softhsm_setup::{Home, Site, softhsm::CONFIGURATION_VARIABLE};
+use std::{
+    env, fs,
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+/// Longer than any answer takes: a test that waits so long has failed.
+const LONG: Duration = Duration::from_secs(30);
+
+/// One connection: the socket stays the same for its whole life.
+#[derive(Debug)]
+pub struct Line {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    unread: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The reply, or the refusal.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    ///
+    /// # Panics
+    /// When it is neither.
+    pub fn read<R: Serialize + DeserializeOwned>(&self) -> Result<R, Refusal> {
+        if self.status == 200 { Ok(cbor::decode(&self.body, REPLY_LEN_MAX).unwrap()) } else { Err(self.refusal()) }
+    }
+
+    /// The refusal. Its other fields must agree with it.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        assert_ne!(self.status, 200, "a reply, not a refusal");
+        let reply: RefusalReply = cbor::decode(&self.body, 4096).unwrap();
+        assert_eq!(RefusalReply::new(reply.refusal.clone(), reply.request_id), reply);
+        reply.refusal
+    }
+}
+
+/// A request for `operation` as the client library writes it.
+#[must_use]
+pub fn http(operation: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /v1/{operation} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/cbor\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// The body of a request: `request` in an envelope that claims to have seen nothing.
+///
+/// # Panics
+/// When it is longer than a request may be.
+#[must_use]
+pub fn envelope(request: Vec<u8>) -> Vec<u8> {
+    cbor::encode(&Envelope { schema: Schema, request: Blob::try_from(request).unwrap(), seen: None })
+}
+
+impl Line {
+    /// A connection with the persona's own certificate.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    #[must_use]
+    pub fn open(site: &Site, persona: &str) -> Self {
+        Self::with(site, Some(&site.home(persona))).unwrap()
+    }
+
+    /// A connection with the certificate in `home`, or without any. What the service has against our certificate may
+    /// show only at the first read.
+    ///
+    /// # Errors
+    /// The failed handshake.
+    ///
+    /// # Panics
+    /// When the files cannot be read.
+    pub fn with(site: &Site, home: Option<&Home>) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        chain(&site.authority_certificate()).into_iter().for_each(|root| roots.add(root).unwrap());
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&TLS13])
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots);
+        let config = match home {
+            Some(home) => {
+                let key = PrivateKeyDer::from_pem_slice(&fs::read(home.tls_key()).unwrap()).unwrap();
+                builder.with_client_auth_cert(chain(&home.tls_certificate()), key).map_err(io::Error::other)?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let socket = TcpStream::connect(("127.0.0.1", site.port()))?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(LONG))?;
+        let mut line = Self { stream: StreamOwned::new(connection, socket), unread: Vec::new() };
+        line.stream.conn.complete_io(&mut line.stream.sock)?;
+        Ok(line)
+    }
+
+    /// Our end of the socket: two equal ones are one connection.
+    ///
+    /// # Panics
+    /// When the socket is gone.
+    #[must_use]
+    pub fn socket(&self) -> SocketAddr {
+        self.stream.sock.local_addr().unwrap()
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// Of the connection.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    /// The next answer.
+    ///
+    /// # Errors
+    /// Of the connection, [`io::ErrorKind::UnexpectedEof`] for its end.
+    ///
+    /// # Panics
+    /// When it is not HTTP with a length.
+    pub fn answer(&mut self) -> io::Result<Answer> {
+        let body = loop {
+            match self.unread.windows(4).position(|part| part == b"\r\n\r\n") {
+                Some(end) => break end + 4,
+                None => self.more()?,
+            }
+        };
+        let head = String::from_utf8(self.unread[..body].to_vec()).unwrap().to_lowercase();
+        let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let end = body + len.parse::<usize>().unwrap();
+        while self.unread.len() < end {
+            self.more()?;
+        }
+        let rest = self.unread.split_off(end);
+        let message = std::mem::replace(&mut self.unread, rest);
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Ok(Answer { status, body: message[body..].to_vec() })
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            len => {
+                self.unread.extend_from_slice(&chunk[..len]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a body to `/v1/<operation>`.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn post(&mut self, operation: &str, body: &[u8]) -> Answer {
+        self.send(&http(operation, body)).unwrap();
+        self.answer().unwrap()
+    }
+
+    /// Puts a request, signed or plain, to `operation`.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn put<R: Serialize + DeserializeOwned>(
+        &mut self,
+        operation: Operation,
+        request: Vec<u8>,
+    ) -> Result<R, Refusal> {
+        self.post(operation.name(), &envelope(request)).read()
+    }
+}
+
+fn chain(path: &Path) -> Vec<CertificateDer<'static>> {
+    let pem = fs::read(path).unwrap();
+    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap()
+}
+
+/// The genesis digest of a founded site.
+///
+/// # Panics
+/// When it has no trust file.
+#[must_use]
+pub fn genesis(site: &Site) -> Digest {
+    Trust::parse(&fs::read_to_string(site.trust()).unwrap()).unwrap().genesis
+}
+
+/// The statement key that a persona keeps in a file.
+///
+/// # Panics
+/// When it has none.
+#[must_use]
+pub fn key(site: &Site, persona: &str) -> FileSigner {
+    FileSigner::read(&site.home(persona).statement_key()).unwrap()
+}
+
+/// A `COSE_Sign1` of any payload by any key as any kind in any scope.
+///
+/// # Panics
+/// When the key does not sign.
+#[must_use]
+pub fn sign(signer: &dyn StatementSigner, kind: Kind, scope: &[u8], payload: Vec<u8>) -> Vec<u8> {
+    let unsigned = Unsigned::new(kind, scope, signer.public_key().identifier(), payload);
+    let signature = signer.sign(&unsigned.to_be_signed()).unwrap();
+    unsigned.with_signature(&signature)
+}
+
+/// A persona on its own connection, with its own statement key where it has one.
+#[derive(Debug)]
+pub struct Caller {
+    /// The connection.
+    pub line: Line,
+    /// The statement key.
+    pub signer: Option<Box<dyn StatementSigner>>,
+    /// The genesis digest.
+    pub genesis: Digest,
+}
+
+impl Caller {
+    /// Connects. A key in a token is found only within [`with_tokens`].
+    ///
+    /// # Panics
+    /// When anything fails.
+    #[must_use]
+    pub fn new(site: &Site, persona: &str) -> Self {
+        let home = site.home(persona);
+        let own_token = env::var_os(CONFIGURATION_VARIABLE).map(PathBuf::from) == Some(home.softhsm_conf());
+        let signer: Option<Box<dyn StatementSigner>> = if home.statement_key().is_file() {
+            Some(Box::new(key(site, persona)))
+        } else if home.has_token() && own_token {
+            let settings = ClientConfig::read(&home.client_config()).unwrap().token.unwrap();
+            let token = token_signer::open(&settings, None).unwrap();
+            let kind = if persona.starts_with("officer") { KeyKind::Approval } else { KeyKind::Statement };
+            Some(Box::new(TokenSigner::find(&token, kind).unwrap()))
+        } else {
+            None
+        };
+        Self { line: Line::open(site, persona), signer, genesis: genesis(site) }
+    }
+
+    /// The request as this persona sends it: signed where the operation asks for it and it has a key.
+    #[must_use]
+    pub fn message(&self, operation: Operation, payload: Vec<u8>) -> Vec<u8> {
+        match &self.signer {
+            Some(signer) if operation.is_signed() => {
+                sign(signer.as_ref(), Kind::Request(operation), self.genesis.as_bytes(), payload)
+            }
+            _ => payload,
+        }
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn ask<R: Serialize + DeserializeOwned>(
+        &mut self,
+        operation: Operation,
+        request: &impl Serialize,
+    ) -> Result<R, Refusal> {
+        self.ask_bytes(operation, cbor::encode(request))
+    }
+
+    /// Asks with a payload as it is.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn ask_bytes<R: Serialize + DeserializeOwned>(
+        &mut self,
+        operation: Operation,
+        payload: Vec<u8>,
+    ) -> Result<R, Refusal> {
+        let message = self.message(operation, payload);
+        self.line.put(operation, message)
+    }
+}
+
+/// Names the test whose body a child is to run.
+const TEST: &str = "KEYSVC_PERSONA_TEST";
+/// Names the persona that the child is.
+const PERSONA: &str = "KEYSVC_PERSONA";
+/// Names the folder of the site.
+const SITE: &str = "KEYSVC_PERSONA_SITE";
+
+/// Runs `body` once for each persona, in a child of this test's own that sees that persona's token: `SoftHSM` takes its
+/// folder from the environment, which a process may set only for its children. `test` is the test's whole name as the
+/// runner prints it. In the parent gives the ground it stood on; in the child nothing.
+///
+/// # Panics
+/// When a body fails, or no test has that name.
+pub fn with_tokens(
+    test: &str,
+    personas: &[&str],
+    make: impl FnOnce() -> Ground,
+    body: impl FnOnce(&Site, &str),
+) -> Option<Ground> {
+    if env::var(TEST).as_deref() == Ok(test) {
+        let site = Site::open(Path::new(&env::var_os(SITE).unwrap())).unwrap();
+        let persona = env::var(PERSONA).unwrap();
+        body(&site, &persona);
+        // Proof that the body ran to its end, whatever name the runner matched.
+        fs::write(done(&site, &persona), b"").unwrap();
+        return None;
+    }
+    let ground = make();
+    for persona in personas {
+        let output = Command::new(env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(CONFIGURATION_VARIABLE, ground.site().home(persona).softhsm_conf())
+            .env(TEST, test)
+            .env(PERSONA, persona)
+            .env(SITE, ground.site().folder())
+            .output()
+            .unwrap();
+        let ran = output.status.success() && done(ground.site(), persona).exists();
+        assert!(ran, "{persona}: {}", crate::ground::text(&output));
+    }
+    Some(ground)
+}
+
+fn done(site: &Site, persona: &str) -> PathBuf {
+    site.home(persona).folder().join("done")
+}
+
+/// A leaf as the auditor reads it: its entry and its payload.
+pub type Leaf = (LeafEntry, Vec<u8>);
+
+/// All leaves of the log, as the auditor reads them. The read itself becomes a leaf after them.
+///
+/// # Panics
+/// When they cannot be read.
+#[must_use]
+pub fn leaves(ground: &Ground) -> Vec<Leaf> {
+    let read = async {
+        let auditor: Auditor = ground.auditor().await?;
+        let size = auditor.reader().checkpoint().await?.checkpoint().head.size;
+        let mut leaves = Vec::new();
+        while (leaves.len() as u64) < size {
+            let from = leaves.len() as u64;
+            leaves.extend(auditor.entries(from, size.min(from + ENTRIES_MAX as u64)).await?);
+        }
+        Ok::<_, ClientError>(leaves)
+    };
+    let leaves = ground.block_on(read).unwrap();
+    let open = |leaf: keysvc_protocol::receipt::LeafEvidence| {
+        let entry = leaf.check().unwrap();
+        (entry, leaf.payload.unwrap().into_bytes())
+    };
+    leaves.into_iter().map(open).collect()
+}
+
+/// The payloads of all leaves of one kind.
+///
+/// # Panics
+/// When one is not of its kind.
+#[must_use]
+pub fn of_kind<T: Serialize + DeserializeOwned>(leaves: &[Leaf], kind: LeafKind) -> Vec<T> {
+    let of_kind = leaves.iter().filter(|(entry, _)| entry.kind == kind);
+    of_kind.map(|(_, payload)| cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).unwrap()).collect()
+}
+
+/// What was refused to one persona, as the log has it.
+#[must_use]
+pub fn refused(ground: &Ground, persona: &str) -> Vec<RefusedLeaf> {
+    let all: Vec<RefusedLeaf> = of_kind(&leaves(ground), LeafKind::Refused);
+    all.into_iter().filter(|leaf| leaf.principal.as_str() == persona).collect()
+}
