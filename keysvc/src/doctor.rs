@@ -10,7 +10,8 @@ use crate::{
         ledger::{Anchor, LedgerFault, Reader},
         serve::now_ms,
         start::{
-            compare_anchor, compare_policies, compare_token, compare_trust, founding_of, open_store, site_of,
+            compare_anchor, compare_policies, compare_token, compare_trust, founding_of, install_seals,
+            open_store, site_of,
         },
     },
     output::Output,
@@ -93,7 +94,7 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
 }
 
 fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
-    let opened = match open_store(config, token) {
+    let opened = match open_store(config) {
         Err(Fault::Ledger(LedgerFault::InUse { .. })) => {
             report.line("store", Ok(()), |()| "in use: the keeper runs; stop it to check the history too".to_owned());
             return;
@@ -105,6 +106,7 @@ fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
     });
     if let Some((sequencer, reader)) = opened {
         check_history(config, &reader, token, report);
+        report.line("seals", install_seals(config, token, &sequencer), |()| "every data key opens".to_owned());
         sequencer.close();
     }
 }

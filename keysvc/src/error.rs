@@ -3,6 +3,7 @@
 
 use crate::{config::ConfigError, front::FrontFault, keeper::ledger::{AnchorFault, LedgerFault}};
 use keysvc_policies::PolicyError;
+use keysvc_protocol::refusal::Refusal;
 use keysvc_token::TokenError;
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -41,6 +42,17 @@ pub enum Fault {
         /// The cause.
         source: std::io::Error,
     },
+}
+
+/// Why a request that the gate let through was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// The caller's affair.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// Ours.
+    #[error("{0}")]
+    Fault(#[from] Fault),
 }
 
 /// The keeper's exit codes; the parent and systemd read them.

@@ -90,7 +90,7 @@ fn key_line(key: &KeyRecord) -> String {
     let test = if key.test_key { "  TEST KEY" } else { "" };
     let check = key.check.to_string();
     let short = check.get(..16).unwrap_or(&check);
-    format!("key           {:<28} {:<18} {:<5} {short}{test}", key.name, key.kind.name(), key.check.method())
+    format!("key           {:<28} {:<18} {:<5} {short}{test}", key.name.as_str(), key.kind.name(), key.check.method())
 }
 
 fn serve(arguments: &Arguments, output: &Output) -> ExitCode {

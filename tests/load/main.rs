@@ -36,6 +36,9 @@ struct Arguments {
     /// Measure this alone, such as "value.update@32", over and over: for a profiler beside it.
     #[arg(long, value_name = "WHAT")]
     only: Option<String>,
+    /// Measure the programs that this file names instead of building them: to compare two builds.
+    #[arg(long, value_name = "FILE")]
+    programs: Option<PathBuf>,
     #[command(subcommand)]
     role: Option<Role>,
 }

@@ -29,7 +29,7 @@ use serde::Serialize;
 use std::{path::Path, sync::Arc};
 
 /// The epoch of a log that was never restored.
-const FIRST_EPOCH: u32 = 0;
+const FIRST_EPOCH: u32 = 1;
 
 /// A persona.
 #[derive(Debug)]

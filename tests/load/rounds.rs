@@ -30,6 +30,9 @@ const ROUND: [(Work, usize); 8] = [
     (Work::Derive, 32),
 ];
 
+/// Lines of the service's log that are shown when it fails.
+const LOG_LINES: usize = 20;
+
 /// Everything that was measured.
 #[derive(Debug)]
 pub struct Ended {
@@ -113,7 +116,11 @@ fn scratch_token(folder: &Path) -> Result<PathBuf, Failed> {
 /// [`Failed`] when anything fails: there are no figures of a failing service.
 pub fn run(arguments: &Arguments) -> Result<Ended, Failed> {
     let scratch = TempDir::with_prefix("keysvc-load-").map_err(while_doing("a scratch folder"))?;
-    let programs = Programs::build(Profile::Release).map_err(while_doing("the programs"))?;
+    let programs = match &arguments.programs {
+        Some(file) => Programs::read(file),
+        None => Programs::build(Profile::Release),
+    };
+    let programs = programs.map_err(while_doing("the programs"))?;
     let mut ground = Ground::lay_out(&scratch.path().join("s"), programs)?;
     ground.sign_founding()?;
     let init = ground.keysvc(&["init"]).output().map_err(while_doing("keysvc init"))?;
@@ -121,8 +128,18 @@ pub fn run(arguments: &Arguments) -> Result<Ended, Failed> {
         return Err(Failed(keysvc_tests::ground::text(&init)));
     }
     ground.start()?;
-    let service = service(&ground)?;
-    let mut hands = Hands::start(&ground, scratch.path())?;
+    measure(arguments, &ground, scratch.path()).map_err(|Failed(why)| {
+        // The site goes away with this process: its log is shown now or never.
+        let log = std::fs::read_to_string(ground.log()).unwrap_or_default();
+        let newest: Vec<_> = log.lines().rev().take(LOG_LINES).collect();
+        let newest: Vec<_> = newest.into_iter().rev().collect();
+        Failed(format!("{why}; the service's log ends with\n{}", newest.join("\n")))
+    })
+}
+
+fn measure(arguments: &Arguments, ground: &Ground, scratch: &Path) -> Result<Ended, Failed> {
+    let service = service(ground)?;
+    let mut hands = Hands::start(ground, scratch)?;
     let mut ended = Ended {
         series: series(arguments, service)?,
         millis: millis(arguments.seconds),

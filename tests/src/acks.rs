@@ -98,7 +98,8 @@ impl Recorded {
     /// The acknowledged payloads that the log does not hold as they are.
     #[must_use]
     pub fn lost<'a>(&self, acks: &'a [Vec<u8>]) -> Vec<&'a Vec<u8>> {
-        let held = |ack: &Vec<u8>| self.payloads.get(&place(ack)).is_some_and(|payloads| payloads.contains(ack));
+        let held =
+            |ack: &Vec<u8>| self.payloads.get(&place(ack)).is_some_and(|payloads| payloads.contains(ack));
         acks.iter().filter(|ack| !held(ack)).collect()
     }
 

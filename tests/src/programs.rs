@@ -132,7 +132,10 @@ impl Programs {
         let mut cargo = cargo()
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--message-format=json-render-diagnostics", "--profile", profile.name()])
-            .args(["-p", "keysvc", "-p", "fobctl", "-p", "fobaudit", "-p", "softhsm-setup", "--bins"])
+            // The whole workspace is selected, as in the aliases, so that both build each dependency with the same
+            // features, and so once.
+            .args(["--workspace", "--bin", "keysvc", "--bin", "fobctl", "--bin", "fobaudit"])
+            .args(["--bin", "softhsm-setup"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -4,9 +4,14 @@
 //! Apart from the client crate because that one refuses to send most of what is tried here. It blocks, so that a test
 //! reads from top to bottom; it judges no reply.
 
-use crate::ground::Ground;
+mod log;
+mod tokens;
+
+pub use log::{Leaf, leaves, of_kind, refused};
+pub use tokens::with_tokens;
+
 use keysvc_client::{
-    Auditor, ClientConfig, ClientError,
+    ClientConfig, Terminal,
     signer::{FileSigner, StatementSigner},
     token_signer::{self, TokenSigner},
 };
@@ -14,10 +19,8 @@ use keysvc_protocol::{
     bytes::{Blob, Digest},
     cbor::{self, REPLY_LEN_MAX},
     cose::{Kind, Unsigned},
-    leaf::{LeafEntry, LeafKind, RefusedLeaf},
-    receipt::LEAF_PAYLOAD_LEN_MAX,
     refusal::{Refusal, RefusalReply},
-    request::{ENTRIES_MAX, Envelope, Operation},
+    request::{Envelope, Operation, UpdateValue, ValueOperation},
     schema::Schema,
     trust::Trust,
 };
@@ -32,10 +35,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use softhsm_setup::{Home, Site, softhsm::CONFIGURATION_VARIABLE};
 use std::{
     env, fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -68,7 +70,11 @@ impl Answer {
     /// # Panics
     /// When it is neither.
     pub fn read<R: Serialize + DeserializeOwned>(&self) -> Result<R, Refusal> {
-        if self.status == 200 { Ok(cbor::decode(&self.body, REPLY_LEN_MAX).unwrap()) } else { Err(self.refusal()) }
+        if self.status == 200 {
+            Ok(cbor::decode(&self.body, REPLY_LEN_MAX).unwrap())
+        } else {
+            Err(self.refusal())
+        }
     }
 
     /// The refusal. Its other fields must agree with it.
@@ -132,7 +138,9 @@ impl Line {
         let config = match home {
             Some(home) => {
                 let key = PrivateKeyDer::from_pem_slice(&fs::read(home.tls_key()).unwrap()).unwrap();
-                builder.with_client_auth_cert(chain(&home.tls_certificate()), key).map_err(io::Error::other)?
+                builder
+                    .with_client_auth_cert(chain(&home.tls_certificate()), key)
+                    .map_err(io::Error::other)?
             }
             None => builder.with_no_client_auth(),
         };
@@ -172,33 +180,9 @@ impl Line {
     /// # Panics
     /// When it is not HTTP with a length.
     pub fn answer(&mut self) -> io::Result<Answer> {
-        let body = loop {
-            match self.unread.windows(4).position(|part| part == b"\r\n\r\n") {
-                Some(end) => break end + 4,
-                None => self.more()?,
-            }
-        };
-        let head = String::from_utf8(self.unread[..body].to_vec()).unwrap().to_lowercase();
-        let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        let end = body + len.parse::<usize>().unwrap();
-        while self.unread.len() < end {
-            self.more()?;
-        }
-        let rest = self.unread.split_off(end);
-        let message = std::mem::replace(&mut self.unread, rest);
+        let (head, body) = message(&mut self.stream, &mut self.unread)?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Ok(Answer { status, body: message[body..].to_vec() })
-    }
-
-    fn more(&mut self) -> io::Result<()> {
-        let mut chunk = [0; 16 * 1024];
-        match self.stream.read(&mut chunk)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            len => {
-                self.unread.extend_from_slice(&chunk[..len]);
-                Ok(())
-            }
-        }
+        Ok(Answer { status, body })
     }
 
     /// Puts a body to `/v1/<operation>`.
@@ -223,6 +207,42 @@ impl Line {
         request: Vec<u8>,
     ) -> Result<R, Refusal> {
         self.post(operation.name(), &envelope(request)).read()
+    }
+}
+
+/// The next HTTP message of a stream, as its head in lower case and its body; keeps in `unread` what came after it.
+///
+/// # Errors
+/// Of the stream, [`io::ErrorKind::UnexpectedEof`] for its end.
+///
+/// # Panics
+/// When it is not HTTP with a length.
+pub fn message(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<(String, Vec<u8>)> {
+    let body = loop {
+        match unread.windows(4).position(|part| part == b"\r\n\r\n") {
+            Some(end) => break end + 4,
+            None => more(stream, unread)?,
+        }
+    };
+    let head = String::from_utf8(unread[..body].to_vec()).unwrap().to_lowercase();
+    let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let end = body + len.parse::<usize>().unwrap();
+    while unread.len() < end {
+        more(stream, unread)?;
+    }
+    let rest = unread.split_off(end);
+    let message = std::mem::replace(unread, rest);
+    Ok((head, message[body..].to_vec()))
+}
+
+fn more(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; 16 * 1024];
+    match stream.read(&mut chunk)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        len => {
+            unread.extend_from_slice(&chunk[..len]);
+            Ok(())
+        }
     }
 }
 
@@ -330,93 +350,22 @@ impl Caller {
     }
 }
 
-/// Names the test whose body a child is to run.
-const TEST: &str = "KEYSVC_PERSONA_TEST";
-/// Names the persona that the child is.
-const PERSONA: &str = "KEYSVC_PERSONA";
-/// Names the folder of the site.
-const SITE: &str = "KEYSVC_PERSONA_SITE";
-
-/// Runs `body` once for each persona, in a child of this test's own that sees that persona's token: `SoftHSM` takes its
-/// folder from the environment, which a process may set only for its children. `test` is the test's whole name as the
-/// runner prints it. In the parent gives the ground it stood on; in the child nothing.
+/// A good update of the development site's one purse, on the card of NXP's example, under a fresh transaction number.
 ///
 /// # Panics
-/// When a body fails, or no test has that name.
-pub fn with_tokens(
-    test: &str,
-    personas: &[&str],
-    make: impl FnOnce() -> Ground,
-    body: impl FnOnce(&Site, &str),
-) -> Option<Ground> {
-    if env::var(TEST).as_deref() == Ok(test) {
-        let site = Site::open(Path::new(&env::var_os(SITE).unwrap())).unwrap();
-        let persona = env::var(PERSONA).unwrap();
-        body(&site, &persona);
-        // Proof that the body ran to its end, whatever name the runner matched.
-        fs::write(done(&site, &persona), b"").unwrap();
-        return None;
+/// When the system gives no randomness.
+#[must_use]
+pub fn update(operation: ValueOperation, seq: u64, amount: u64, before: u64) -> UpdateValue {
+    UpdateValue {
+        schema: Schema,
+        programme: "coffee".parse().unwrap(),
+        card: "04782e21801d80".parse().unwrap(),
+        purse: 1,
+        operation,
+        expected_seq: seq,
+        amount,
+        currency: 978,
+        balance_before: before,
+        txn: Terminal::new_txn().unwrap(),
     }
-    let ground = make();
-    for persona in personas {
-        let output = Command::new(env::current_exe().unwrap())
-            .args([test, "--exact", "--nocapture", "--test-threads=1"])
-            .env(CONFIGURATION_VARIABLE, ground.site().home(persona).softhsm_conf())
-            .env(TEST, test)
-            .env(PERSONA, persona)
-            .env(SITE, ground.site().folder())
-            .output()
-            .unwrap();
-        let ran = output.status.success() && done(ground.site(), persona).exists();
-        assert!(ran, "{persona}: {}", crate::ground::text(&output));
-    }
-    Some(ground)
-}
-
-fn done(site: &Site, persona: &str) -> PathBuf {
-    site.home(persona).folder().join("done")
-}
-
-/// A leaf as the auditor reads it: its entry and its payload.
-pub type Leaf = (LeafEntry, Vec<u8>);
-
-/// All leaves of the log, as the auditor reads them. The read itself becomes a leaf after them.
-///
-/// # Panics
-/// When they cannot be read.
-#[must_use]
-pub fn leaves(ground: &Ground) -> Vec<Leaf> {
-    let read = async {
-        let auditor: Auditor = ground.auditor().await?;
-        let size = auditor.reader().checkpoint().await?.checkpoint().head.size;
-        let mut leaves = Vec::new();
-        while (leaves.len() as u64) < size {
-            let from = leaves.len() as u64;
-            leaves.extend(auditor.entries(from, size.min(from + ENTRIES_MAX as u64)).await?);
-        }
-        Ok::<_, ClientError>(leaves)
-    };
-    let leaves = ground.block_on(read).unwrap();
-    let open = |leaf: keysvc_protocol::receipt::LeafEvidence| {
-        let entry = leaf.check().unwrap();
-        (entry, leaf.payload.unwrap().into_bytes())
-    };
-    leaves.into_iter().map(open).collect()
-}
-
-/// The payloads of all leaves of one kind.
-///
-/// # Panics
-/// When one is not of its kind.
-#[must_use]
-pub fn of_kind<T: Serialize + DeserializeOwned>(leaves: &[Leaf], kind: LeafKind) -> Vec<T> {
-    let of_kind = leaves.iter().filter(|(entry, _)| entry.kind == kind);
-    of_kind.map(|(_, payload)| cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).unwrap()).collect()
-}
-
-/// What was refused to one persona, as the log has it.
-#[must_use]
-pub fn refused(ground: &Ground, persona: &str) -> Vec<RefusedLeaf> {
-    let all: Vec<RefusedLeaf> = of_kind(&leaves(ground), LeafKind::Refused);
-    all.into_iter().filter(|leaf| leaf.principal.as_str() == persona).collect()
 }

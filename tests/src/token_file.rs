@@ -25,6 +25,8 @@ pub const KEY_TYPE: u64 = 0x100;
 pub const ID: u64 = 0x102;
 /// `CKA_DERIVE`.
 pub const DERIVE: u64 = 0x10c;
+/// `CKA_EXTRACTABLE`.
+pub const EXTRACTABLE: u64 = 0x162;
 /// `CKA_LOCAL`.
 pub const LOCAL: u64 = 0x163;
 /// `CKA_EC_POINT`.
@@ -48,7 +50,7 @@ pub const FLAGS: [(u64, &str); 20] = [
     (0x10a, "CKA_VERIFY"),
     (0x10b, "CKA_VERIFY_RECOVER"),
     (DERIVE, "CKA_DERIVE"),
-    (0x162, "CKA_EXTRACTABLE"),
+    (EXTRACTABLE, "CKA_EXTRACTABLE"),
     (LOCAL, "CKA_LOCAL"),
     (0x164, "CKA_NEVER_EXTRACTABLE"),
     (0x165, "CKA_ALWAYS_SENSITIVE"),

@@ -1,12 +1,13 @@
 //! An auditor takes the log away and proves it without the service.
 
-use keysvc_client::Terminal;
 use keysvc_protocol::{
     merkle::{self, Inclusion},
-    request::{UpdateValue, ValueOperation},
-    schema::Schema,
+    request::ValueOperation,
 };
-use keysvc_tests::ground::{Ground, text};
+use keysvc_tests::{
+    ground::{Ground, text},
+    raw,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -16,21 +17,12 @@ use std::{
 
 /// A load and a payment; the records, in files.
 fn records(ground: &Ground) -> [PathBuf; 2] {
-    let update = |operation, seq, amount, before| UpdateValue {
-        schema: Schema,
-        programme: "coffee".parse().unwrap(),
-        card: "04782e21801d80".parse().unwrap(),
-        purse: 1,
-        operation,
-        expected_seq: seq,
-        amount,
-        currency: 978,
-        balance_before: before,
-        txn: Terminal::new_txn().unwrap(),
-    };
     ground.block_on(async {
         let terminal = ground.terminal("terminal-1").await.unwrap();
-        let updates = [update(ValueOperation::Load, 1, 2_000, 0), update(ValueOperation::Debit, 2, 350, 2_000)];
+        let updates = [
+            raw::update(ValueOperation::Load, 1, 2_000, 0),
+            raw::update(ValueOperation::Debit, 2, 350, 2_000),
+        ];
         let mut files = Vec::new();
         for update in updates {
             let file = ground.site().folder().join(format!("record-{}", update.expected_seq));
@@ -92,12 +84,18 @@ fn a_changed_byte_of_a_record_is_refused_offline() {
     let good = fs::read(&record).unwrap();
     let altered = ground.site().folder().join("altered");
     // In the payload's amount, in the signature, and in the key identifier.
-    for (place, refusal) in [(good.len() / 2, "bad-signature"), (good.len() - 1, "bad-signature"), (9, "unknown-key")] {
+    for (place, refusal) in
+        [(good.len() / 2, "bad-signature"), (good.len() - 1, "bad-signature"), (9, "unknown-key")]
+    {
         let mut bytes = good.clone();
         bytes[place] ^= 1;
         fs::write(&altered, bytes).unwrap();
         let output = value(&ground, &altered, &log, None);
-        assert_eq!((output.status.code(), report(&output)["refusal"].as_str()), (Some(6), Some(refusal)), "{place}");
+        assert_eq!(
+            (output.status.code(), report(&output)["refusal"].as_str()),
+            (Some(6), Some(refusal)),
+            "{place}"
+        );
     }
 }
 

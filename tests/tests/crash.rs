@@ -7,7 +7,7 @@ use keysvc::{
         ledger::{Change, Outcome},
         manifest::{self, Order},
         serve::now_ms,
-        start::open_store,
+        start::{install_seals, open_store},
     },
 };
 use keysvc_client::{ClientConfig, ClientError, Terminal, terminal::SignedUpdate};
@@ -42,6 +42,11 @@ use std::{
 
 const CARDS: [&str; 4] = ["04782e21801d80", "04a1b2c3d4e5f6", "0411223344556677aabb", "04ffeeddccbbaa"];
 const KILLS: usize = 5;
+/// The keys whose making was broken off, by the byte that fills their identifiers.
+const BROKEN_OFF: [(u8, &str); 2] =
+    [(0xc4, "storage.operational.2031-01"), (0xc5, "storage.operational.2031-02")];
+/// The one whose object is there.
+const MADE: ObjectIdentifier = ObjectIdentifier::new([0xc4; 16]);
 /// The restart's own limit is half a second, measured elsewhere; this is for machines that are busy with other tests.
 const RESTART_LIMIT: Duration = Duration::from_secs(5);
 
@@ -131,6 +136,8 @@ impl Witness {
     /// Asks without end until another keeper answers than the one started at `before`; the time that took.
     fn restarted(&mut self, before: u64, killed: Instant) -> Duration {
         loop {
+            // As often as a busy shop asks, so that the clients do not take the machine from what is measured.
+            thread::park_timeout(Duration::from_millis(2));
             if self.started().is_some_and(|now| now > before) {
                 return killed.elapsed();
             }
@@ -189,7 +196,12 @@ fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket(
 
     let acks = Acks::read(&load.acks);
     let recorded = Recorded::of(&leaves(&ground));
-    println!("{} acknowledged, {} recorded, {} answers 'unavailable' on one socket", acks.len(), recorded.len(), witness.unavailable);
+    println!(
+        "{} acknowledged, {} recorded, {} answers 'unavailable' on one socket",
+        acks.len(),
+        recorded.len(),
+        witness.unavailable
+    );
     assert!(acks.len() >= KILLS * 20);
     assert!(recorded.lost(&acks).is_empty(), "{} lost", recorded.lost(&acks).len());
     assert!(recorded.double().is_empty(), "{:?}", recorded.double());
@@ -226,20 +238,24 @@ fn a_killed_front_is_started_again_and_the_keeper_is_not() {
 }
 
 /// The child that sees the service's token leaves what a keeper leaves that is killed between intent and outcome: the
-/// leaf, the object, and no second leaf.
-fn break_off_a_key(site: &Site) {
+/// leaf and the object, or the leaf alone where the object was not made yet; and no second leaf.
+fn break_off_keys(site: &Site) {
     let config = Config::read(&site.service_config()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let token = open_token(&config).unwrap();
-        let (sequencer, _reader) = open_store(&config, &token).unwrap();
-        let (id, name) = (ObjectIdentifier::new([0xc4; 16]), "storage.operational.2031-01".parse().unwrap());
-        let kind = KeyKind::Storage;
-        let order = Order { name, kind, id, known: None };
-        let intent = KeyIntentLeaf { schema: Schema, id, kind, name: order.name.clone(), version: 1 };
-        let settled = sequencer.submit(Change::KeyIntent(intent)).await.unwrap();
-        assert!(matches!(settled.outcome, Outcome::Recorded(_)));
-        manifest::make(&token, &order, now_ms()).unwrap();
+        let (sequencer, _reader) = open_store(&config).unwrap();
+        install_seals(&config, &token, &sequencer).unwrap();
+        for (id, name) in BROKEN_OFF {
+            let (id, name, kind) = (ObjectIdentifier::new([id; 16]), name.parse().unwrap(), KeyKind::Storage);
+            let order = Order { name, kind, id, known: None };
+            let intent = KeyIntentLeaf { schema: Schema, id, kind, name: order.name.clone(), version: 1 };
+            let settled = sequencer.submit(Change::KeyIntent(intent)).await.unwrap();
+            assert!(matches!(settled.outcome, Outcome::Recorded(_)));
+            if id == MADE {
+                manifest::make(&token, &order, now_ms()).unwrap();
+            }
+        }
         sequencer.close();
     });
 }
@@ -247,17 +263,27 @@ fn break_off_a_key(site: &Site) {
 #[test]
 fn a_key_broken_off_between_intent_and_outcome_is_listed_never_used_and_the_service_serves() {
     let test = "a_key_broken_off_between_intent_and_outcome_is_listed_never_used_and_the_service_serves";
-    let Some(mut ground) = with_tokens(test, &["service"], Ground::founded, |site, _| break_off_a_key(site)) else {
+    let Some(mut ground) = with_tokens(test, &["service"], Ground::founded, |site, _| break_off_keys(site))
+    else {
         return;
     };
     ground.start().unwrap();
     let log = fs::read_to_string(ground.log()).unwrap();
-    assert!(log.contains("an intent without outcome: its object is not used"), "{log}");
-    assert!(log.contains(&"c4".repeat(16)) && log.contains("storage.operational.2031-01"), "{log}");
+    for (id, name) in BROKEN_OFF {
+        let listed = |line: &str| {
+            line.contains("an intent without outcome: its object is not used")
+                && line.contains(name)
+                && line.contains(&format!("{id:02x}").repeat(16))
+        };
+        assert!(log.lines().any(listed), "{log}");
+    }
     ground.block_on(async {
         let auditor = ground.auditor().await.unwrap();
         let keys = auditor.reader().keys().await.unwrap();
-        assert!(keys.iter().all(|key| key.id != ObjectIdentifier::new([0xc4; 16])));
+        assert!(
+            keys.iter()
+                .all(|key| BROKEN_OFF.iter().all(|(id, _)| key.id != ObjectIdentifier::new([*id; 16])))
+        );
         let terminal = ground.terminal("terminal-1").await.unwrap();
         terminal.update(&request(CARDS[0], None)).await.unwrap();
     });

@@ -118,7 +118,8 @@ fn keeper(site: &Site) -> Pid {
         let words: Vec<_> = line.split(|byte| *byte == 0).collect();
         words.contains(&b"keeper".as_slice()) && words.contains(&config.as_os_str().as_encoded_bytes())
     };
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     processes.filter(is_keeper).find_map(Pid::from_raw).unwrap()
 }
 

@@ -1,13 +1,12 @@
 //! A terminal's day: a load, a payment, a repetition after a lost answer, a wrong sequence number.
 
-use keysvc_client::{ClientError, Terminal, protocol, terminal::SignedUpdate};
+use keysvc_client::{ClientError, protocol, terminal::SignedUpdate};
 use keysvc_protocol::{
     bytes::Idem,
     cose::{Kind, Signed},
     refusal::Refusal,
     reply::ValueUpdateReply,
-    request::{Operation, UpdateValue, ValueOperation},
-    schema::Schema,
+    request::{Operation, ValueOperation},
     value::ValueUpdate,
 };
 use keysvc_tests::{
@@ -16,21 +15,6 @@ use keysvc_tests::{
 };
 
 const CARD: &str = "04782e21801d80";
-
-fn update(operation: ValueOperation, seq: u64, amount: u64, before: u64) -> UpdateValue {
-    UpdateValue {
-        schema: Schema,
-        programme: "coffee".parse().unwrap(),
-        card: CARD.parse().unwrap(),
-        purse: 1,
-        operation,
-        expected_seq: seq,
-        amount,
-        currency: 978,
-        balance_before: before,
-        txn: Terminal::new_txn().unwrap(),
-    }
-}
 
 fn payload(record: &[u8], ground: &Ground, signed: &SignedUpdate) -> Vec<u8> {
     // The key of the first record, as the client took it from the founding.
@@ -41,21 +25,23 @@ fn payload(record: &[u8], ground: &Ground, signed: &SignedUpdate) -> Vec<u8> {
         let key = terminal.reader().founded().value_key(&signed.update.programme, identifier);
         Ok::<_, ClientError>(key.unwrap())
     });
-    let payload = Signed::parse(record).unwrap().open(Kind::ValueUpdate, genesis.as_bytes(), &founded.unwrap());
+    let payload =
+        Signed::parse(record).unwrap().open(Kind::ValueUpdate, genesis.as_bytes(), &founded.unwrap());
     payload.unwrap().to_vec()
 }
 
 #[test]
 fn a_terminal_loads_pays_and_repeats_and_every_update_is_signed_once_in_the_log() {
     let ground = Ground::new();
-    let (load, pay) = (update(ValueOperation::Load, 1, 2_000, 0), update(ValueOperation::Debit, 2, 350, 2_000));
+    let (load, pay) =
+        (raw::update(ValueOperation::Load, 1, 2_000, 0), raw::update(ValueOperation::Debit, 2, 350, 2_000));
     let (loaded, paid, again, wrong) = ground.block_on(async {
         let terminal = ground.terminal("terminal-1").await.unwrap();
         assert_eq!(terminal.name().as_str(), "terminal-1");
         let loaded = terminal.update(&load).await.unwrap();
         let paid = terminal.update(&pay).await.unwrap();
         let again = terminal.update(&load).await.unwrap();
-        let wrong = terminal.update(&update(ValueOperation::Debit, 2, 350, 1_650)).await.unwrap_err();
+        let wrong = terminal.update(&raw::update(ValueOperation::Debit, 2, 350, 1_650)).await.unwrap_err();
         (loaded, paid, again, wrong)
     });
     assert_eq!((loaded.update.seq, loaded.update.balance_after), (1, 2_000));
@@ -80,7 +66,7 @@ fn an_update_repeated_a_hundred_times_on_one_socket_stays_one_update() {
     let ground = Ground::new();
     let mut caller = Caller::new(ground.site(), "terminal-1");
     let socket = caller.line.socket();
-    let request = update(ValueOperation::Load, 1, 2_000, 0);
+    let request = raw::update(ValueOperation::Load, 1, 2_000, 0);
     let statement = caller.message(Operation::ValueUpdate, protocol::cbor::encode(&request));
     let mut leaf = None;
     for _ in 0..100 {
@@ -108,7 +94,10 @@ fn a_new_terminal_process_repeats_an_update_by_its_transaction_number() {
         (report, std::fs::read(out).unwrap())
     };
     let ((first, record), (second, again)) = (run("first"), run("second"));
-    assert_eq!(first["txn"], Idem::new(core::array::from_fn(|place| u8::try_from(place).unwrap())).to_string());
+    assert_eq!(
+        first["txn"],
+        Idem::new(core::array::from_fn(|place| u8::try_from(place).unwrap())).to_string()
+    );
     assert_eq!((&first["seq"], &first["leaf_index"]), (&second["seq"], &second["leaf_index"]));
     assert_ne!(record, again, "a fresh signature");
 }

@@ -10,10 +10,10 @@ mod value_update;
 
 use super::{
     gate::Permit,
-    keyring::{Keyring, NotOpen},
+    keyring::Keyring,
     ledger::{NotRecorded, Record, Recorded, Reader, Retry},
 };
-use crate::error::Fault;
+use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::{Blob, Idem},
     leaf::Statement,
@@ -71,26 +71,6 @@ pub trait Operation: Record {
     /// # Errors
     /// [`Fault`] when a part is too long for it.
     fn reply(done: Self::Done, receipt: Receipt) -> Result<Self::Reply, Fault>;
-}
-
-/// Why a recorded request was not performed.
-#[derive(Debug, thiserror::Error)]
-pub enum NotDone {
-    /// The caller's affair.
-    #[error("{0}")]
-    Refused(#[from] Refusal),
-    /// Ours.
-    #[error("{0}")]
-    Fault(#[from] Fault),
-}
-
-impl From<NotOpen> for NotDone {
-    fn from(not_open: NotOpen) -> Self {
-        match not_open {
-            NotOpen::Unknown => Self::Refused(Refusal::ExchangeUnknown),
-            NotOpen::Fault(fault) => Self::Fault(fault),
-        }
-    }
 }
 
 /// The statement of a signed request, and the key by which a repetition of it is recognised.

@@ -4,10 +4,9 @@ use super::{
     action::Action,
     gate::Permit,
     ledger::Reader,
-    operation::NotDone,
     site::Site,
 };
-use crate::error::Fault;
+use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::Digest,
     cbor::REPLY_LEN_MAX,

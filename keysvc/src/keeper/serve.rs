@@ -6,11 +6,11 @@ use super::{
     ledger::{Change, Committed, Ledger, NotRecorded, Recorded},
     limits::KeeperLimits,
     notary::Notary,
-    operation::{self, Means, NotDone, Operation},
+    operation::{self, Means, Operation},
     query::{Query, View},
     site::{Enrolled, Site},
 };
-use crate::error::Fault;
+use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::Digest,
     cbor,

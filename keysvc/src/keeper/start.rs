@@ -86,7 +86,7 @@ struct Month {
 async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
     check_private_file(&config.token.pin_file)?;
     let token = open_token(config)?;
-    let (sequencer, reader) = open_store(config, &token)?;
+    let (sequencer, reader) = open_store(config)?;
     let founding = founding_of(config, &reader)?;
     let trust = compare_trust(config, &reader)?;
     let (policies, policy) = compare_policies(config, &founding)?;
@@ -94,14 +94,17 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
     let records = reader.keys()?;
     let anchor = Arc::new(Anchor::open(&config.keeper.anchor)?);
     compare_anchor(config, &anchor, &reader, &site)?;
+    // Before the first use of a key: what a drifted one does is nobody's word.
     compare_token(&token, &records, &reader)?;
+    install_seals(config, &token, &sequencer)?;
     let (records, duties) = open_seals(config, &token, &sequencer, records).await?;
     let keyring = Keyring::open(token.clone(), Arc::clone(&site), &records, &config.keeper.limits)?;
     let keyring = Arc::new(keyring);
     let notary = Notary::start(Arc::clone(&keyring), Arc::clone(&anchor), endpoint::end)?;
     for settled in duties.into_iter().chain([start_leaf(file, &sequencer, policy).await?]) {
         settled.lead.map_or(Ok(()), |lead| notary.take(lead))?;
-        let note = settled.commit.note().await.ok_or(Fault::Invariant("a head was not signed at the start"))?;
+        let note =
+            settled.commit.note().await.ok_or(Fault::Invariant("a head was not signed at the start"))?;
         keyring.self_test(&note)?;
     }
     let halted = AtomicBool::new(reader.halted()?.is_some());
@@ -121,12 +124,19 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
     Ok(Opened { keeper, anchor, month: Month { config: config.clone(), token } })
 }
 
-/// Opens the store with the data keys that the token unwraps.
+/// Opens the store; its sealed payloads stay closed.
+///
+/// # Errors
+/// [`Fault`] of the store.
+pub fn open_store(config: &Config) -> Result<(Sequencer, Reader), Fault> {
+    Ok(Sequencer::start(&config.keeper.store, Options::from(&config.keeper.limits))?)
+}
+
+/// Has the token unwrap the data keys, so that sealed payloads open.
 ///
 /// # Errors
 /// [`Fault`] of store or token; [`Fault::Config`] when nothing was founded yet.
-pub fn open_store(config: &Config, token: &Token) -> Result<(Sequencer, Reader), Fault> {
-    let (sequencer, reader) = Sequencer::start(&config.keeper.store, Options::from(&config.keeper.limits))?;
+pub fn install_seals(config: &Config, token: &Token, sequencer: &Sequencer) -> Result<(), Fault> {
     let seals = storage(config, token).seals()?;
     if seals.is_empty() {
         return Err(not_founded(config).into());
@@ -134,7 +144,7 @@ pub fn open_store(config: &Config, token: &Token) -> Result<(Sequencer, Reader),
     for seal in seals {
         sequencer.install_seal(seal);
     }
-    Ok((sequencer, reader))
+    Ok(())
 }
 
 fn not_founded(config: &Config) -> ConfigError {

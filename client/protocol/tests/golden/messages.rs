@@ -1,20 +1,22 @@
 //! One message of each kind, always the same: fixed keys, deterministic signatures (RFC 6979), fixed times.
 
 use keysvc_protocol::{
-    bytes::{Blob, Digest, Exchange, Idem, ObjectIdentifier, PreviousUpdate, Salt, ShortCheck, WrappedCardKey},
+    bytes::{
+        Blob, Digest, Exchange, Idem, ObjectIdentifier, PreviousUpdate, Salt, ShortCheck, WrappedCardKey,
+    },
     card::CardUid,
     cbor,
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cose::{Kind, Unsigned},
-    delivery::{Delivery, DeliveredKey, ExchangeOpening},
+    delivery::{DeliveredKey, Delivery, ExchangeOpening},
     export::LeafFile,
     founding::FoundingAgreement,
     hash::sha256,
     key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{
         CardKeysDerivedLeaf, DerivedItem, EntriesReadLeaf, FoundingLeaf, FoundingSignature, KeyIntentLeaf,
-        KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf, Statement,
-        StationOpenedLeaf, ValueUpdatedLeaf,
+        KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf,
+        Statement, StationOpenedLeaf, ValueUpdatedLeaf,
     },
     list::List,
     merkle::{Proof, TreeHead},
@@ -27,8 +29,8 @@ use keysvc_protocol::{
         StationOpenReply, StatusReply, ValueUpdateReply,
     },
     request::{
-        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey, ReadProof,
-        ReadStatus, UpdateValue, ValueOperation,
+        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
+        ReadProof, ReadStatus, UpdateValue, ValueOperation,
     },
     schema::Schema,
     trust::TrustDomain,
@@ -38,14 +40,14 @@ use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use serde::Serialize;
 
 /// The trust domain of every golden message.
-pub const DOMAIN: &str = "golden.keysvc.test";
+pub(super) const DOMAIN: &str = "golden.keysvc.test";
 const TIME_MS: u64 = 1_795_300_000_000;
 
 /// A message, its name, and the rule of wire.cddl that describes it.
-pub struct Golden {
-    pub name: String,
-    pub rule: String,
-    pub bytes: Vec<u8>,
+pub(super) struct Golden {
+    pub(super) name: String,
+    pub(super) rule: String,
+    pub(super) bytes: Vec<u8>,
 }
 
 fn name(text: &str) -> Name {
@@ -65,7 +67,7 @@ fn uid() -> CardUid {
 }
 
 /// The genesis digest of every golden message.
-pub fn genesis() -> Digest {
+pub(super) fn genesis() -> Digest {
     Digest::new([0xa0; 32])
 }
 
@@ -74,7 +76,7 @@ fn signing_key() -> SigningKey {
 }
 
 /// The key that signed every golden message.
-pub fn public_key() -> PublicKey {
+pub(super) fn public_key() -> PublicKey {
     // The head of a P-256 SubjectPublicKeyInfo (RFC 5480).
     let head = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
     let mut spki = keysvc_protocol::bytes::from_hex(head).unwrap();
@@ -94,7 +96,7 @@ fn signed(kind: Kind, scope: &[u8], payload: Vec<u8>) -> Vec<u8> {
 }
 
 /// A signed checkpoint of four leaves.
-pub fn checkpoint() -> SignedCheckpoint {
+pub(super) fn checkpoint() -> SignedCheckpoint {
     let origin = Origin::of(&DOMAIN.parse().unwrap(), 1);
     let checkpoint = Checkpoint { origin, head: TreeHead { size: 4, root: Digest::new([0xb0; 32]) } };
     SignedCheckpoint::assemble(&checkpoint, &sign(checkpoint.text().as_bytes()), public_key().spki())
@@ -320,7 +322,10 @@ fn statements() -> Vec<Golden> {
         raw("signed-value-update", of_service(Kind::ValueUpdate, cbor::encode(&update()))),
         raw("signed-exchange-opening", of_service(Kind::ExchangeOpening, cbor::encode(&opening()))),
         raw("signed-delivery", of_service(Kind::Delivery, cbor::encode(&delivery()))),
-        raw("signed-founding-agreement", signed(Kind::Founding, DOMAIN.as_bytes(), cbor::encode(&agreement()))),
+        raw(
+            "signed-founding-agreement",
+            signed(Kind::Founding, DOMAIN.as_bytes(), cbor::encode(&agreement())),
+        ),
     ]
 }
 
@@ -350,7 +355,11 @@ fn replies() -> Vec<Golden> {
         of("reply", Operation::KeyGet, &KeyReply { schema, key: pair_record() }),
         of("reply", Operation::StationOpen, &StationOpenReply { schema, opening, receipt: receipt(None) }),
         of("reply", Operation::CardDerive, &CardDeriveReply { schema, delivery, receipt: receipt(None) }),
-        of("reply", Operation::ValueUpdate, &ValueUpdateReply { schema, record, receipt: receipt(Some(evidence())) }),
+        of(
+            "reply",
+            Operation::ValueUpdate,
+            &ValueUpdateReply { schema, record, receipt: receipt(Some(evidence())) },
+        ),
         of(
             "reply",
             Operation::LogCheckpoint,
@@ -364,7 +373,11 @@ fn replies() -> Vec<Golden> {
         of(
             "reply",
             Operation::LogProof,
-            &ProofReply { schema, inclusion: Some(consistency.clone()), consistency: Some(consistency.clone()) },
+            &ProofReply {
+                schema,
+                inclusion: Some(consistency.clone()),
+                consistency: Some(consistency.clone()),
+            },
         ),
         golden(
             "reply-log.proof-without-leaf",
@@ -375,7 +388,8 @@ fn replies() -> Vec<Golden> {
     ]
 }
 
-fn leaves() -> Vec<Golden> {
+/// Leaves about the service itself.
+fn leaves_of_the_service() -> Vec<Golden> {
     let (schema, policy) = (Schema, Digest::new([0xa1; 32]));
     let agreed = signed(Kind::Founding, DOMAIN.as_bytes(), cbor::encode(&agreement()));
     let signature = FoundingSignature { schema, officer: name("officer-1"), signed: blob(agreed) };
@@ -400,6 +414,19 @@ fn leaves() -> Vec<Golden> {
         name: name("storage.operational.2026-11"),
         version: 1,
     };
+    let outcome = KeyOutcomeLeaf { schema, intent: 2, key: storage_record() };
+    vec![
+        golden("leaf-entry", "leaf-entry", &entry()),
+        golden("leaf-founding", "leaf-founding", &founding),
+        golden("leaf-start", "leaf-start", &start),
+        golden("leaf-key-intent", "leaf-key-intent", &intent),
+        golden("leaf-key-outcome", "leaf-key-outcome", &outcome),
+    ]
+}
+
+/// Leaves about what callers did.
+fn leaves_of_callers() -> Vec<Golden> {
+    let schema = Schema;
     let opened = StationOpenedLeaf {
         schema,
         station: name("station-1"),
@@ -429,15 +456,11 @@ fn leaves() -> Vec<Golden> {
         refusal: Refusal::CounterConflict { expected_seq: 7 },
         request: Digest::new([0xb5; 32]),
     };
-    let counted = RefusalsCountedLeaf { schema, count: 12, from_ms: TIME_MS, principal: Some(name("terminal-1")) };
+    let counted =
+        RefusalsCountedLeaf { schema, count: 12, from_ms: TIME_MS, principal: Some(name("terminal-1")) };
     let read = EntriesReadLeaf { schema, reader: name("auditor-1"), from: 0, to: 4 };
     let rollback = RollbackLeaf { schema, principal: name("terminal-1"), shown: checkpoint() };
     vec![
-        golden("leaf-entry", "leaf-entry", &entry()),
-        golden("leaf-founding", "leaf-founding", &founding),
-        golden("leaf-start", "leaf-start", &start),
-        golden("leaf-key-intent", "leaf-key-intent", &intent),
-        golden("leaf-key-outcome", "leaf-key-outcome", &KeyOutcomeLeaf { schema, intent: 2, key: storage_record() }),
         golden("leaf-station-opened", "leaf-station-opened", &opened),
         golden("leaf-card-keys-derived", "leaf-card-keys-derived", &derived),
         golden("leaf-value-updated", "leaf-value-updated", &updated()),
@@ -451,10 +474,11 @@ fn leaves() -> Vec<Golden> {
 }
 
 /// All of them, in the order of docs/wire.md.
-pub fn all() -> Vec<Golden> {
+pub(super) fn all() -> Vec<Golden> {
     let mut all = requests();
     all.extend(statements());
     all.extend(replies());
-    all.extend(leaves());
+    all.extend(leaves_of_the_service());
+    all.extend(leaves_of_callers());
     all
 }

@@ -2,8 +2,8 @@
 //!
 //! They live in memory alone: a transport key dies with the keeper, and the station opens again.
 
-use crate::error::Fault;
-use keysvc_protocol::{bytes::Exchange, leaf::StationOpenedLeaf, name::Name};
+use crate::error::{Fault, NotDone};
+use keysvc_protocol::{bytes::Exchange, leaf::StationOpenedLeaf, name::Name, refusal::Refusal};
 use std::sync::Arc;
 
 /// Why an exchange does not serve.
@@ -15,6 +15,15 @@ pub enum NotOpen {
     /// A fault of the token.
     #[error("{0}")]
     Fault(#[from] Fault),
+}
+
+impl From<NotOpen> for NotDone {
+    fn from(not_open: NotOpen) -> Self {
+        match not_open {
+            NotOpen::Unknown => Self::Refused(Refusal::ExchangeUnknown),
+            NotOpen::Fault(fault) => Self::Fault(fault),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! `card.derive`: record whose keys, then derive them in the token in slices and sign one delivery.
 
-use super::{Means, NotDone, Operation, signed};
+use super::{Means, Operation, signed};
 use crate::{
-    error::Fault,
+    error::{Fault, NotDone},
     keeper::{
         gate::Permit,
         ledger::{Change, Facts, NotRecorded, Record, Recorded},

@@ -1,8 +1,8 @@
 //! `log.entries`: a privileged read. That it happened is recorded before the payloads are given out.
 
-use super::{Means, NotDone, Operation};
+use super::{Means, Operation};
 use crate::{
-    error::Fault,
+    error::{Fault, NotDone},
     keeper::{
         gate::Permit,
         ledger::{Change, Facts, NotRecorded, Record, Recorded},

@@ -1,8 +1,8 @@
 //! `station.open`: record an exchange, then make its transport key and wrap it to the station.
 
-use super::{Means, NotDone, Operation, signed};
+use super::{Means, Operation, signed};
 use crate::{
-    error::Fault,
+    error::{Fault, NotDone},
     keeper::{
         gate::Permit,
         ledger::{Change, Facts, NotRecorded, Record, Recorded},

@@ -1,8 +1,8 @@
 //! `value.update`: fix the sequence number and the balances, record them, then sign exactly what was recorded.
 
-use super::{Means, NotDone, Operation, signed};
+use super::{Means, Operation, signed};
 use crate::{
-    error::Fault,
+    error::{Fault, NotDone},
     keeper::{
         gate::Permit,
         ledger::{Change, Facts, NotRecorded, PurseRules, Record, Recorded},

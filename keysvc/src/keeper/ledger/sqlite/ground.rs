@@ -255,13 +255,7 @@ pub(crate) fn first_load(card: u32) -> Change {
         panic!("not an update")
     };
     let request = request(&Ask(ValueOperation::Load, 100, 1, 0), uid);
-    Change::UpdateValue {
-        retry: retry(card.into(), uid.as_bytes()),
-        request,
-        rules,
-        terminal,
-        statement,
-    }
+    Change::UpdateValue { retry: retry(card.into(), uid.as_bytes()), request, rules, terminal, statement }
 }
 
 /// The update that a leaf says is signed.

@@ -1,0 +1,55 @@
+//! The log as the auditor reads it, for what a test expects to find there.
+
+use crate::ground::Ground;
+use keysvc_client::{Auditor, ClientError};
+use keysvc_protocol::{
+    cbor,
+    leaf::{LeafEntry, LeafKind, RefusedLeaf},
+    receipt::{LEAF_PAYLOAD_LEN_MAX, LeafEvidence},
+    request::ENTRIES_MAX,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A leaf as the auditor reads it: its entry and its payload.
+pub type Leaf = (LeafEntry, Vec<u8>);
+
+/// All leaves of the log, as the auditor reads them. The read itself becomes a leaf after them.
+///
+/// # Panics
+/// When they cannot be read.
+#[must_use]
+pub fn leaves(ground: &Ground) -> Vec<Leaf> {
+    let read = async {
+        let auditor: Auditor = ground.auditor().await?;
+        let size = auditor.reader().checkpoint().await?.checkpoint().head.size;
+        let mut leaves = Vec::new();
+        while (leaves.len() as u64) < size {
+            let from = leaves.len() as u64;
+            leaves.extend(auditor.entries(from, size.min(from + ENTRIES_MAX as u64)).await?);
+        }
+        Ok::<_, ClientError>(leaves)
+    };
+    let leaves = ground.block_on(read).unwrap();
+    let open = |leaf: LeafEvidence| {
+        let entry = leaf.check().unwrap();
+        (entry, leaf.payload.unwrap().into_bytes())
+    };
+    leaves.into_iter().map(open).collect()
+}
+
+/// The payloads of all leaves of one kind.
+///
+/// # Panics
+/// When one is not of its kind.
+#[must_use]
+pub fn of_kind<T: Serialize + DeserializeOwned>(leaves: &[Leaf], kind: LeafKind) -> Vec<T> {
+    let of_kind = leaves.iter().filter(|(entry, _)| entry.kind == kind);
+    of_kind.map(|(_, payload)| cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).unwrap()).collect()
+}
+
+/// What was refused to one persona, as the log has it.
+#[must_use]
+pub fn refused(ground: &Ground, persona: &str) -> Vec<RefusedLeaf> {
+    let all: Vec<RefusedLeaf> = of_kind(&leaves(ground), LeafKind::Refused);
+    all.into_iter().filter(|leaf| leaf.principal.as_str() == persona).collect()
+}

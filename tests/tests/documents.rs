@@ -1,0 +1,550 @@
+//! The documents say what the code does: their tables are read and compared with it, in both directions.
+//!
+//! The golden messages of docs/wire.md and docs/wire.cddl have their own test beside the protocol.
+
+use keysvc::{
+    config::{FrontLimits, KeeperLimits},
+    error::Exit,
+    link::status_of,
+};
+use keysvc_policies::{ContextFacts, Decision, PolicySet, PrincipalFacts, Question, ResourceFacts};
+use keysvc_protocol::{
+    cbor,
+    cose::Kind,
+    founding::PrincipalKind,
+    key::{CheckValue, KeyEvent, KeyKind, KeyState},
+    leaf::{LeafKind, RetentionClass},
+    refusal::{Forbids, Invalid, Refusal, Thing},
+    request::Operation,
+};
+use keysvc_token::profile::{Flag, Half, KeyKind as TokenKind, Life, Mechanism, Shape, Wanted};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rows of the table with this heading, cell by cell.
+fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = read(document);
+    let mut lines = text.lines().skip_while(|line| *line != heading);
+    assert_eq!(lines.next(), Some(heading), "{document} has no such table");
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let row = row.strip_prefix('|').unwrap().strip_suffix('|').unwrap();
+        row.split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows: Vec<Vec<String>> = rows.map(cells).collect();
+    assert!(!rows.is_empty());
+    for row in &rows {
+        assert_eq!(row.len(), rows[0].len(), "{document}: {row:?}");
+    }
+    rows
+}
+
+/// The words in backticks.
+fn words(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn word(cell: &str) -> String {
+    let words = words(cell);
+    assert_eq!(words.len(), 1, "{cell}");
+    words.into_iter().next().unwrap()
+}
+
+/// A variant's name without its fields.
+fn variant(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    text.split([' ', '(', '{']).next().unwrap().to_owned()
+}
+
+fn yes(condition: bool) -> &'static str {
+    if condition { "yes" } else { "no" }
+}
+
+/// What an enum's variant is on the wire: its number.
+fn number<T: serde::Serialize>(value: &T) -> String {
+    let bytes = cbor::encode(value);
+    let byte = if bytes[0] == 0xa1 { bytes[1] } else { bytes[0] };
+    byte.to_string()
+}
+
+#[test]
+fn the_key_table_is_the_one_in_the_code() {
+    let heading = "| kind | shape | lives | true usage flags | true flags of the public half | allowed mechanisms | also, where the token offers it | check value |";
+    let rows = table("docs/keys.md", heading);
+    assert_eq!(rows.len(), TokenKind::ALL.len());
+    let names = |flags: &[Flag]| flags.iter().map(|flag| flag.name().to_owned()).collect::<BTreeSet<_>>();
+    let mechanisms = |all: &[Mechanism]| all.iter().map(|one| one.name().to_owned()).collect::<BTreeSet<_>>();
+    for (kind, row) in TokenKind::ALL.into_iter().zip(rows) {
+        let profile = kind.profile();
+        let shape = match profile.shape {
+            Shape::Aes128 => "AES-128",
+            Shape::Aes256 => "AES-256",
+            Shape::EcP256 => "EC P-256",
+            Shape::Rsa3072 => "RSA-3072",
+        };
+        let life = match profile.life {
+            Life::Token => "token",
+            Life::Session => "session",
+        };
+        // The method follows from what the key can do: docs/keys.md says how.
+        let method = match kind {
+            TokenKind::CardMaster | TokenKind::CardKey => "cmac",
+            TokenKind::Storage | TokenKind::Transport => "kw",
+            _ => "spki",
+        };
+        assert_eq!(profile.shape.is_pair(), method == "spki");
+        assert_eq!(row[..3], [kind.name(), shape, life]);
+        assert_eq!(words(&row[3]), names(profile.uses), "{kind}");
+        assert_eq!(words(&row[4]), names(profile.public_uses), "{kind}");
+        assert_eq!(words(&row[5]), mechanisms(profile.mechanisms), "{kind}");
+        assert_eq!(words(&row[6]), mechanisms(profile.mechanisms_if_offered), "{kind}");
+        assert_eq!(word(&row[7]), method, "{kind}");
+    }
+    let users = table("docs/keys.md", "| kind | whose token | what it does | made by |");
+    let kinds: Vec<_> = users.into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(kinds, TokenKind::ALL.map(TokenKind::name));
+}
+
+#[test]
+fn the_attributes_beside_usage_are_those_in_the_code() {
+    let rows = table("docs/keys.md", "| object | true | false |");
+    let [secret, session, public] = rows.as_slice() else { panic!("{rows:?}") };
+    for kind in TokenKind::ALL {
+        let profile = kind.profile();
+        for half in profile.halves() {
+            let row = match (half, profile.life) {
+                (Half::Public, _) => public,
+                (Half::Secret, Life::Token) => secret,
+                (Half::Secret, Life::Session) => session,
+            };
+            let flags = profile.flags(*half);
+            let is_use = |flag: &str| {
+                [
+                    "CKA_ENCRYPT",
+                    "CKA_DECRYPT",
+                    "CKA_SIGN",
+                    "CKA_VERIFY",
+                    "CKA_WRAP",
+                    "CKA_UNWRAP",
+                    "CKA_DERIVE",
+                ]
+                .iter()
+                .any(|usage| flag.starts_with(usage))
+                    || flag == "CKA_ALWAYS_AUTHENTICATE"
+            };
+            let beside = |value: bool| -> BTreeSet<String> {
+                let named =
+                    flags.iter().filter(|Wanted(_, wanted)| *wanted == value).map(|wanted| wanted.0.name());
+                named.filter(|flag| !is_use(flag)).map(str::to_owned).collect()
+            };
+            assert_eq!(words(&row[1]), beside(true), "{kind} {half:?}");
+            assert_eq!(words(&row[2]), beside(false), "{kind} {half:?}");
+        }
+    }
+}
+
+const KINDS: [KeyKind; 5] = [
+    KeyKind::CardMaster,
+    KeyKind::ValueSigning,
+    KeyKind::ServiceStatement,
+    KeyKind::Checkpoint,
+    KeyKind::Storage,
+];
+const STATES: [KeyState; 6] = [
+    KeyState::PreActivation,
+    KeyState::Active,
+    KeyState::Suspended,
+    KeyState::Deactivated,
+    KeyState::Compromised,
+    KeyState::Destroyed,
+];
+const EVENTS: [KeyEvent; 5] =
+    [KeyEvent::Activate, KeyEvent::Suspend, KeyEvent::Deactivate, KeyEvent::Compromise, KeyEvent::Destroy];
+
+#[test]
+fn the_kinds_in_the_log_are_those_in_the_code() {
+    let rows = table("docs/keys.md", "| number | kind | name in the founding file and on screen |");
+    let kinds: Vec<_> = KINDS
+        .iter()
+        .map(|kind| vec![number(kind), format!("`{}`", variant(kind)), format!("`{kind}`")])
+        .collect();
+    assert_eq!(rows, kinds);
+    assert!(cbor::decode::<KeyKind>(&[5], 1).is_err(), "a kind is missing here");
+}
+
+#[test]
+fn the_check_value_methods_are_those_in_the_code() {
+    let rows = table("docs/keys.md", "| method | what it is |");
+    let short = keysvc_protocol::bytes::ShortCheck::new([0; 5]);
+    let digest = keysvc_protocol::bytes::Digest::new([0; 32]);
+    let methods = [
+        CheckValue::Cmac { value: short },
+        CheckValue::Kw { value: short },
+        CheckValue::Spki { value: digest },
+    ];
+    let named: Vec<_> = rows.iter().map(|row| word(&row[0])).collect();
+    assert_eq!(named, methods.map(|method| method.method()));
+}
+
+#[test]
+fn the_states_and_their_steps_are_those_in_the_code() {
+    let heading =
+        "| number | state | Activate | Suspend | Deactivate | Compromise | Destroy | protects | processes |";
+    let rows = table("docs/keys.md", heading);
+    assert_eq!(rows.len(), STATES.len());
+    for (state, row) in STATES.into_iter().zip(rows) {
+        assert_eq!(row[..2], [number(&state), variant(&state)]);
+        for (event, cell) in EVENTS.into_iter().zip(&row[2..7]) {
+            let after = state.after(event).map_or_else(|_| "-".to_owned(), |after| variant(&after));
+            assert_eq!(*cell, after, "{state:?} {event:?}");
+        }
+        assert_eq!(row[7..], [yes(state.protects()), yes(state.processes())]);
+    }
+    assert!(cbor::decode::<KeyState>(&[6], 1).is_err(), "a state is missing here");
+}
+
+#[test]
+fn the_operations_of_the_wire_are_those_in_the_code() {
+    let rows = table("docs/wire.md", "| number | operation | signed | leaf | who, by the shipped policies |");
+    assert_eq!(rows.len(), Operation::ALL.len());
+    for (operation, row) in Operation::ALL.into_iter().zip(rows) {
+        assert_eq!(row[..2], [number(&operation), format!("`{operation}`")]);
+        assert_eq!(row[2], yes(operation.is_signed()), "{operation}");
+        assert!(row[3] == "none" || LEAVES.iter().any(|kind| variant(kind) == word(&row[3])), "{operation}");
+    }
+}
+
+/// Whether the shipped policies let a principal of this kind ask for it, of its own organisation's things.
+fn is_allowed(policies: &PolicySet, kind: PrincipalKind, operation: Operation) -> bool {
+    let (resource, context) = match operation {
+        Operation::CardDerive => (
+            ResourceFacts::Profile { name: "generated" },
+            ContextFacts::CardDerive { cards: 1, slots: 1, development: false },
+        ),
+        Operation::ValueUpdate => (
+            ResourceFacts::Programme { name: "coffee", organisation: "own", currency: 978 },
+            ContextFacts::ValueUpdate {
+                operation: "load",
+                amount: 1,
+                no_card_session: true,
+                passive_tag: true,
+                development: false,
+            },
+        ),
+        Operation::LogCheckpoint | Operation::LogEntries | Operation::LogProof => {
+            (ResourceFacts::Log, ContextFacts::None)
+        }
+        _ => (ResourceFacts::Service, ContextFacts::None),
+    };
+    let principal = PrincipalFacts {
+        id: "someone",
+        kind: kind.name(),
+        organisation: "own",
+        department: "",
+        capabilities: &[],
+    };
+    let question = Question { principal, action: operation.name(), resource, context };
+    policies.decide(&question).unwrap() == Decision::Allow
+}
+
+#[test]
+fn the_callers_of_each_operation_are_those_of_the_shipped_policies() {
+    use PrincipalKind::{Auditor, Office, Officer, Operator, Platform, Station, Terminal};
+    let policies = PolicySet::shipped().unwrap();
+    let rows = table("docs/wire.md", "| number | operation | signed | leaf | who, by the shipped policies |");
+    for (operation, row) in Operation::ALL.into_iter().zip(rows) {
+        let (said, _) = row[4].split_once(", in ").unwrap_or((&row[4], ""));
+        for kind in [Station, Terminal, Officer, Operator, Office, Auditor, Platform] {
+            let named = said == "everyone enrolled" || said.split(", ").any(|name| name == kind.name());
+            assert_eq!(named, is_allowed(&policies, kind, operation), "{kind} {operation}");
+        }
+    }
+}
+
+#[test]
+fn the_exit_codes_of_operations_are_those_in_the_code() {
+    let rows = table("docs/operations.md", "| code | `keysvc` | `fobctl`, `fobaudit` |");
+    let of_the_service: Vec<_> = rows
+        .iter()
+        .filter(|row| row[1].contains("restarted"))
+        .map(|row| row[0].parse::<u8>().unwrap())
+        .collect();
+    assert_eq!(
+        of_the_service,
+        [Exit::Refusing, Exit::Token, Exit::Store, Exit::Invariant].map(|exit| exit as u8)
+    );
+    assert_eq!(keysvc::supervisor::REFUSES_TO_SERVE, Exit::Refusing as u8);
+}
+
+#[test]
+fn the_checks_of_doctor_are_those_in_the_code() {
+    let text = read("docs/operations.md");
+    let said = text.lines().find(|line| line.starts_with("`keysvc --config FILE doctor`")).unwrap();
+    let source = read("keysvc/src/doctor.rs");
+    let names: BTreeSet<_> =
+        source.split("report.line(\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(said.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn the_variables_that_documents_name_are_read_by_the_code() {
+    let documents = ["README.md", "docs/operations.md"].map(read).concat();
+    let sources = ["keysvc/src/telemetry.rs", "softhsm-setup/src/softhsm.rs"].map(read).concat();
+    for name in documents.split('`').skip(1).step_by(2).filter(|piece| piece.starts_with("KEYSVC_")) {
+        let (name, _) = name.split_once('=').unwrap_or((name, ""));
+        assert!(sources.contains(name), "{name}");
+    }
+}
+
+fn refusals() -> Vec<Refusal> {
+    let all = vec![
+        Refusal::Unauthenticated,
+        Refusal::Forbidden,
+        Refusal::NotFound { what: Thing::Key },
+        Refusal::Invalid { reason: Invalid::Encoding },
+        Refusal::ProfileForbids { reason: Forbids::ShortUid },
+        Refusal::IdemConflict,
+        Refusal::ExchangeUnknown,
+        Refusal::CounterConflict { expected_seq: 7 },
+        Refusal::BalanceMismatch { balance: 1 },
+        Refusal::LimitExceeded { limit: 1 },
+        Refusal::HistoryRolledBack,
+        Refusal::Busy,
+        Refusal::TokenUnavailable,
+        Refusal::StoreUnavailable,
+        Refusal::Internal,
+    ];
+    assert!(cbor::decode::<Refusal>(&[15], 1).is_err(), "a refusal is missing here");
+    all
+}
+
+#[test]
+fn the_refusals_of_the_wire_are_those_in_the_code() {
+    let heading = "| number | refusal | retryable | status | example | when it is given |";
+    let rows = table("docs/wire.md", heading);
+    assert_eq!(rows.len(), refusals().len());
+    for (refusal, row) in refusals().into_iter().zip(rows) {
+        let example: String = cbor::encode(&refusal).iter().map(|byte| format!("{byte:02x}")).collect();
+        let said = [
+            refusal.number().to_string(),
+            format!("`{}`", variant(&refusal)),
+            yes(refusal.retryable()).to_owned(),
+            status_of(&refusal).to_string(),
+            format!("`{example}`"),
+        ];
+        assert_eq!(row[..5], said);
+    }
+}
+
+#[test]
+fn the_reasons_of_the_wire_are_those_in_the_code() {
+    let invalid = [
+        Invalid::Http,
+        Invalid::TooLong,
+        Invalid::Encoding,
+        Invalid::NotSigned,
+        Invalid::Signature,
+        Invalid::Seen,
+        Invalid::ZeroAmount,
+        Invalid::Items,
+        Invalid::Range,
+    ];
+    let said: Vec<_> =
+        invalid.iter().map(|reason| [number(reason), format!("`{}`", variant(reason))]).collect();
+    let rows = table("docs/wire.md", "| number | reason of `Invalid` | when it is given |");
+    assert_eq!(rows.iter().map(|row| [row[0].clone(), row[1].clone()]).collect::<Vec<_>>(), said);
+    assert!(cbor::decode::<Invalid>(&[9], 1).is_err(), "a reason is missing here");
+    let forbids = [
+        Forbids::ShortUid,
+        Forbids::InputLength { found: 40 },
+        Forbids::Currency { expected: 978 },
+        Forbids::Purse,
+        Forbids::Profile { expected: "generated".parse().unwrap() },
+    ];
+    let said: Vec<_> =
+        forbids.iter().map(|reason| [number(reason), format!("`{}`", variant(reason))]).collect();
+    let rows = table("docs/wire.md", "| number | reason of `ProfileForbids` | when it is given |");
+    assert_eq!(rows.iter().map(|row| [row[0].clone(), row[1].clone()]).collect::<Vec<_>>(), said);
+    assert!(cbor::decode::<Forbids>(&[5], 1).is_err(), "a reason is missing here");
+}
+
+#[test]
+fn the_kinds_of_signed_statements_are_those_in_the_code() {
+    let rows = table("docs/wire.md", "| kind | typ | domain | scope | signed by | payload |");
+    let kinds = [
+        Kind::Founding,
+        Kind::Request(Operation::CardDerive),
+        Kind::ValueUpdate,
+        Kind::ExchangeOpening,
+        Kind::Delivery,
+    ];
+    assert_eq!(rows.len(), kinds.len());
+    for (kind, row) in kinds.into_iter().zip(rows) {
+        assert_eq!(row[0], format!("`{}`", variant(&kind)));
+        assert_eq!(word(&row[1]), kind.typ());
+        let domain = word(&row[2]).replace("<operation>", Operation::CardDerive.name());
+        assert_eq!(kind.external_aad(b"scope"), [domain.as_bytes(), b"\0scope"].concat());
+        assert_eq!(row[3], if kind == Kind::Founding { "trust domain" } else { "genesis digest" });
+    }
+}
+
+const LEAVES: [LeafKind; 11] = [
+    LeafKind::Founding,
+    LeafKind::Start,
+    LeafKind::KeyIntent,
+    LeafKind::KeyOutcome,
+    LeafKind::StationOpened,
+    LeafKind::CardKeysDerived,
+    LeafKind::ValueUpdated,
+    LeafKind::EntriesRead,
+    LeafKind::Refused,
+    LeafKind::RefusalsCounted,
+    LeafKind::RollbackShown,
+];
+
+#[test]
+fn the_kinds_of_leaves_are_those_in_the_code() {
+    let rows = table("docs/wire.md", "| number | kind | retention | payload |");
+    assert_eq!(rows.len(), LEAVES.len());
+    for (kind, row) in LEAVES.into_iter().zip(rows) {
+        let retention = match kind.class() {
+            RetentionClass::Permanent => "permanent",
+            RetentionClass::Operational => "operational",
+        };
+        assert_eq!(row[..3], [number(&kind), format!("`{}`", variant(&kind)), retention.to_owned()]);
+    }
+    assert!(cbor::decode::<LeafKind>(&[11], 1).is_err(), "a kind is missing here");
+}
+
+/// A structure's fields and values, from its Debug form, named as in the configuration.
+fn limits(section: &str, value: &impl Debug) -> Vec<(String, String)> {
+    let text = format!("{value:?}");
+    let (_, fields) = text.split_once(" { ").unwrap();
+    let fields = fields.trim_end_matches(" }").split(", ");
+    let named = |field: &str| {
+        let (name, value) = field.split_once(": ").unwrap();
+        (format!("{section}.{}", name.replace('_', "-")), value.to_owned())
+    };
+    fields.map(named).collect()
+}
+
+#[test]
+fn the_limits_of_operations_are_the_defaults_in_the_code() {
+    let rows = table("docs/operations.md", "| limit | default | what it bounds |");
+    let said: Vec<_> = rows.iter().map(|row| (word(&row[0]), row[1].clone())).collect();
+    let mut coded = limits("front.limits", &FrontLimits::default());
+    coded.extend(limits("keeper.limits", &KeeperLimits::default()));
+    assert_eq!(said, coded);
+}
+
+#[test]
+fn the_configuration_of_operations_is_one_that_is_read() {
+    let text = read("docs/operations.md");
+    let example: String = text
+        .lines()
+        .skip_while(|line| !line.starts_with("    trust-domain = "))
+        .take_while(|line| line.starts_with("    ") || line.is_empty())
+        .map(|line| format!("{}\n", line.trim_start()))
+        .collect();
+    let config: keysvc::config::Config =
+        keysvc::config::parse_toml(Path::new("docs/operations.md"), &example).unwrap();
+    assert_eq!(config.trust_domain.as_str(), "example.keysvc.test");
+}
+
+/// The tests that SECURITY.md names, as `path::name`.
+fn named_tests() -> Vec<(String, String)> {
+    let text = read("SECURITY.md");
+    let pieces = text.split('`').skip(1).step_by(2).filter_map(|piece| piece.split_once(".rs::"));
+    pieces.map(|(file, name)| (format!("{file}.rs"), name.to_owned())).collect()
+}
+
+#[test]
+fn every_test_that_the_security_document_names_is_in_the_tree() {
+    let tests = named_tests();
+    assert!(tests.len() > 20, "{tests:?}");
+    let mut files = BTreeMap::new();
+    for (file, name) in tests {
+        let text = files.entry(file.clone()).or_insert_with(|| read(&file));
+        let place = text.find(&format!("fn {name}(")).unwrap_or_else(|| panic!("{file} has no {name}"));
+        let before: Vec<_> = text[..place].lines().rev().take(4).collect();
+        let has = |attribute: &str| before.iter().any(|line| line.contains(attribute));
+        assert!(has("#[test]") || has("tokio::test"), "{file}::{name} is no test");
+        assert!(!has("#[ignore"), "{file}::{name} is never run");
+    }
+}
+
+#[test]
+fn every_promise_of_the_security_document_names_a_test() {
+    for row in table("SECURITY.md", "| promise | test |") {
+        assert!(row[1].contains(".rs::"), "{}", row[0]);
+    }
+}
+
+#[test]
+fn every_file_that_a_document_links_to_is_there() {
+    let mut documents = vec!["README.md".to_owned(), "SECURITY.md".into(), "CONTRIBUTING.md".into()];
+    documents.push("CHANGELOG.md".to_owned());
+    for folder in ["docs", "docs/decisions"] {
+        let files = fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().file_name());
+        let files = files.map(|file| format!("{folder}/{}", file.to_str().unwrap()));
+        documents.extend(files.filter(|file| file.ends_with(".md")));
+    }
+    for document in documents {
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        let text = read(&document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let path = if file.is_empty() { root().join(&document) } else { folder.join(file) };
+            assert!(path.exists(), "{document} links to {link}");
+            let heading = |line: &str| {
+                let title = line.trim_start_matches('#').trim().to_lowercase();
+                let kept = title.chars().filter(|char| char.is_alphanumeric() || " -".contains(*char));
+                kept.collect::<String>().replace(' ', "-") == anchor && line.starts_with('#')
+            };
+            let found = anchor.is_empty() || fs::read_to_string(&path).unwrap().lines().any(heading);
+            assert!(found, "{document} links to {link}");
+        }
+    }
+}
+
+#[test]
+fn every_file_and_folder_in_backticks_is_there() {
+    for document in ["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/keys.md", "docs/wire.md"] {
+        let text = read(document);
+        for piece in text.split('`').skip(1).step_by(2) {
+            let rooted = [
+                "keysvc/src",
+                "keysvc/token",
+                "keysvc/tests",
+                "client/",
+                "tests/",
+                "policies/",
+                "docs/",
+                "softhsm-setup/",
+                ".ci/",
+            ];
+            let plain = !piece.contains([' ', '<', '*', ':', '{']);
+            if plain && rooted.iter().any(|folder| piece.starts_with(folder)) {
+                assert!(root().join(piece).exists(), "{document} names {piece}");
+            }
+        }
+    }
+}
