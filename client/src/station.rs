@@ -170,7 +170,16 @@ impl Station {
         Ok(exchange)
     }
 
+    /// A keeper that died between recording an opening and answering it has forgotten the transport key, and says so
+    /// when the opening is asked for again: then a fresh one is asked for, once.
     async fn open_exchange(&self) -> Result<Arc<OpenExchange>, ClientError> {
+        match self.open_once().await {
+            Err(error) if error.refusal() == Some(&Refusal::ExchangeUnknown) => self.open_once().await,
+            result => result,
+        }
+    }
+
+    async fn open_once(&self) -> Result<Arc<OpenExchange>, ClientError> {
         let idem = fresh_idem()?;
         let request = OpenStation { schema: Schema, idem };
         let statement = Statement { operation: Operation::StationOpen, idem, request: &request };

@@ -130,8 +130,8 @@ fn trust_domain<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tru
 /// # Errors
 /// [`ConfigError`] with the key and the parser's words.
 pub fn parse_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
-    let deserializer =
-        toml::Deserializer::parse(text).map_err(|error| ConfigError::file(file, error.message().to_owned()))?;
+    let deserializer = toml::Deserializer::parse(text)
+        .map_err(|error| ConfigError::file(file, error.message().to_owned()))?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let key = error.path().to_string();
         let key = if key == "." { String::new() } else { key };
@@ -155,7 +155,11 @@ impl Config {
     fn check(&self, file: &Path) -> Result<(), ConfigError> {
         // sun_path holds 108 bytes with its end.
         if self.keeper.socket.as_os_str().len() > 100 {
-            return Err(ConfigError::key(file, "keeper.socket", "a Unix socket's path has at most 100 bytes; shorten it"));
+            return Err(ConfigError::key(
+                file,
+                "keeper.socket",
+                "a Unix socket's path has at most 100 bytes; shorten it",
+            ));
         }
         check_private_file(&self.front.key)?;
         check_private_file(&self.token.pin_file)?;

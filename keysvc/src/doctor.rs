@@ -25,16 +25,17 @@ use std::{path::Path, process::ExitCode};
 #[must_use]
 pub fn run(file: &Path, output: &Output) -> ExitCode {
     let mut report = Report { output, failed: 0 };
-    if let Some(config) = report.line("configuration", Config::read(file).map_err(Fault::from), |_| {
-        file.display().to_string()
-    }) {
+    if let Some(config) =
+        report.line("configuration", Config::read(file).map_err(Fault::from), |_| file.display().to_string())
+    {
         check_all(&config, &mut report);
     }
     if report.failed == 0 {
         output.line("all checks passed");
         return ExitCode::SUCCESS;
     }
-    output.error("keysvc doctor", &format!("{} of the checks failed; each line says the mend", report.failed));
+    output
+        .error("keysvc doctor", &format!("{} of the checks failed; each line says the mend", report.failed));
     Exit::Refusing.into()
 }
 
@@ -64,9 +65,7 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
     report.line("clock", clock(), |text: &String| text.clone());
     report.line("certificates", certificates(config), |text: &String| text.clone());
     let policies = PolicySet::load(&config.keeper.policies).map_err(Fault::from);
-    report.line("policies", policies, |set| {
-        keysvc_protocol::bytes::Digest::new(set.digest()).to_string()
-    });
+    report.line("policies", policies, |set| keysvc_protocol::bytes::Digest::new(set.digest()).to_string());
     report.line("pin file", check_private_file(&config.token.pin_file).map_err(Fault::from), |()| {
         config.token.pin_file.display().to_string()
     });
@@ -87,7 +86,7 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
             "{} clients, {} officers, {} in flight, {} changes a commit",
             limits.clients_max,
             limits.officers_max,
-            config.keeper.limits.in_flight_max,
+            crate::link::CALLS_MAX,
             config.keeper.limits.commit_batch_max
         )
     });
@@ -96,7 +95,9 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
 fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
     let opened = match open_store(config) {
         Err(Fault::Ledger(LedgerFault::InUse { .. })) => {
-            report.line("store", Ok(()), |()| "in use: the keeper runs; stop it to check the history too".to_owned());
+            report.line("store", Ok(()), |()| {
+                "in use: the keeper runs; stop it to check the history too".to_owned()
+            });
             return;
         }
         other => other,
@@ -106,7 +107,8 @@ fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
     });
     if let Some((sequencer, reader)) = opened {
         check_history(config, &reader, token, report);
-        report.line("seals", install_seals(config, token, &sequencer), |()| "every data key opens".to_owned());
+        report
+            .line("seals", install_seals(config, token, &sequencer), |()| "every data key opens".to_owned());
         sequencer.close();
     }
 }
@@ -132,7 +134,9 @@ fn check_history(config: &Config, reader: &Reader, token: &Token, report: &mut R
         let anchor = anchor.and_then(|anchor| compare_anchor(config, &anchor, reader, &site));
         report.line("anchor", anchor, |()| format!("{} agrees with the log", config.keeper.anchor.display()));
     }
-    report.line("attributes", compare_token(token, &records, reader), |()| "token and manifest agree".to_owned());
+    report.line("attributes", compare_token(token, &records, reader), |()| {
+        "token and manifest agree".to_owned()
+    });
 }
 
 /// 2026-01-01 in milliseconds: this program did not exist before.
@@ -143,7 +147,9 @@ fn clock() -> Result<String, Fault> {
     let time = i64::try_from(now).ok().and_then(|now| jiff::Timestamp::from_millisecond(now).ok());
     match time {
         Some(time) if now > EARLIEST_MS => Ok(time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()),
-        _ => Err(Fault::Refusing("the clock is before 2026; set it, or let it be set (timedatectl set-ntp true)".to_owned())),
+        _ => Err(Fault::Refusing(
+            "the clock is before 2026; set it, or let it be set (timedatectl set-ntp true)".to_owned(),
+        )),
     }
 }
 

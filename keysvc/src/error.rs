@@ -1,7 +1,11 @@
 //! Faults: what is the service's affair, never the caller's. Outside they are one of three refusals, written in
 //! `keeper::endpoint` alone; inside, the whole chain goes to the log.
 
-use crate::{config::ConfigError, front::FrontFault, keeper::ledger::{AnchorFault, LedgerFault}};
+use crate::{
+    config::ConfigError,
+    front::FrontFault,
+    keeper::ledger::{AnchorFault, LedgerFault},
+};
 use keysvc_policies::PolicyError;
 use keysvc_protocol::refusal::Refusal;
 use keysvc_token::TokenError;

@@ -17,9 +17,9 @@ mod request_ids;
 mod server;
 mod tls;
 
+pub use crate::config::FrontLimits;
 pub use counters::Counters;
 pub use fault::FrontFault;
-pub use crate::config::FrontLimits;
 pub use server::Front;
 
 use keysvc_protocol::trust::TrustDomain;

@@ -2,8 +2,9 @@
 
 use crate::{
     config::Config,
+    doctor,
     error::{Exit, Fault},
-    doctor, front::{self, FrontSettings},
+    front::{self, FrontSettings},
     keeper::{endpoint, founding, start},
     output::Output,
     supervisor, telemetry,
@@ -81,7 +82,9 @@ fn init(arguments: &Arguments, output: &Output) -> Result<(), Fault> {
         output.line(&key_line(key));
     }
     output.line(&format!("genesis       {}", founded.trust.genesis));
-    output.line("              Every officer compares this digest with the others: all trust in the log starts here.");
+    output.line(
+        "              Every officer compares this digest with the others: all trust in the log starts here.",
+    );
     output.line(&format!("next          keysvc --config {} serve", arguments.config.display()));
     Ok(())
 }
@@ -90,14 +93,20 @@ fn key_line(key: &KeyRecord) -> String {
     let test = if key.test_key { "  TEST KEY" } else { "" };
     let check = key.check.to_string();
     let short = check.get(..16).unwrap_or(&check);
-    format!("key           {:<28} {:<18} {:<5} {short}{test}", key.name.as_str(), key.kind.name(), key.check.method())
+    format!(
+        "key           {:<28} {:<18} {:<5} {short}{test}",
+        key.name.as_str(),
+        key.kind.name(),
+        key.check.method()
+    )
 }
 
 fn serve(arguments: &Arguments, output: &Output) -> ExitCode {
     telemetry::start();
     let run = || -> Result<ExitCode, Fault> {
         Config::read(&arguments.config)?;
-        let program = std::env::current_exe().map_err(|source| Fault::Io { what: "finding this program", source })?;
+        let program =
+            std::env::current_exe().map_err(|source| Fault::Io { what: "finding this program", source })?;
         let code = runtime(1)?.block_on(supervisor::run(&program, &arguments.config));
         Ok(code.map_err(|source| Fault::Io { what: "running front and keeper", source })?.into())
     };

@@ -95,10 +95,18 @@ impl Worker for Floor {
             let stopped = watch.and_then(|watch| {
                 watch.stop(|| {
                     barrier.wait();
-                    threads.into_iter().filter_map(|thread| thread.join().ok()).filter_map(Result::ok).collect()
+                    threads
+                        .into_iter()
+                        .filter_map(|thread| thread.join().ok())
+                        .filter_map(Result::ok)
+                        .collect()
                 })
             })?;
-            if stopped.operations == 0 { Err(Failed(format!("{order}: the token failed"))) } else { Ok(stopped) }
+            if stopped.operations == 0 {
+                Err(Failed(format!("{order}: the token failed")))
+            } else {
+                Ok(stopped)
+            }
         })
     }
 }

@@ -69,7 +69,8 @@ impl Persona {
         let scope = self.founded().genesis().as_bytes();
         let kid = self.signer.public_key().identifier();
         let unsigned = Unsigned::new(Kind::Request(operation), scope, kid, cbor::encode(request));
-        let signature = self.signer.sign(&unsigned.to_be_signed()).map_err(while_doing("signing a request"))?;
+        let signature =
+            self.signer.sign(&unsigned.to_be_signed()).map_err(while_doing("signing a request"))?;
         Ok(unsigned.with_signature(&signature))
     }
 
@@ -89,7 +90,9 @@ impl Persona {
     /// [`Failed`] when it is not the service's.
     pub fn verify(&self, checkpoint: &SignedCheckpoint) -> Result<(), Failed> {
         let origin = Origin::of(&self.founded().trust().domain, FIRST_EPOCH);
-        checkpoint.verify(&origin, self.founded().checkpoint_key()).map_err(while_doing("a reply's checkpoint"))
+        checkpoint
+            .verify(&origin, self.founded().checkpoint_key())
+            .map_err(while_doing("a reply's checkpoint"))
     }
 }
 

@@ -100,10 +100,8 @@ fn each(measured: &Measured, total_ns: u64) -> f64 {
 impl Row {
     fn new(series: &Series, cpus: f64) -> Self {
         let rates: Vec<f64> = series.measured.iter().map(rate).collect();
-        let (most, least) = (
-            rates.iter().copied().fold(0.0, f64::max),
-            rates.iter().copied().fold(f64::INFINITY, f64::min),
-        );
+        let (most, least) =
+            (rates.iter().copied().fold(0.0, f64::max), rates.iter().copied().fold(f64::INFINITY, f64::min));
         let middle = median(series, rate);
         let of_service = |figure: fn(&Measured) -> f64| series.order.service.map(|_| median(series, figure));
         Self {
@@ -166,7 +164,8 @@ impl Report {
             "", "per s", "spread", "p50", "p99", "front", "keeper", "load", "leaves/commit", "others"
         )?;
         for row in &self.measurements {
-            let optional = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.1}"));
+            let optional =
+                |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.1}"));
             writeln!(
                 text,
                 "{:<16}{:>10.0}{:>7.0}%{:>10.1}{:>10.1}{:>8}{:>8}{:>8.1}{:>14}{:>7.0}%",
@@ -198,7 +197,10 @@ impl Report {
             "every reply decoded, {verified} verified with all signatures and proofs; {late} requests signed while measuring"
         )?;
         if self.measurements.iter().any(|row| row.others > QUIET) {
-            writeln!(text, "others used the machine meanwhile: trust the CPU figures and ratios, not the rates")?;
+            writeln!(
+                text,
+                "others used the machine meanwhile: trust the CPU figures and ratios, not the rates"
+            )?;
         }
         Ok(text)
     }
@@ -206,7 +208,8 @@ impl Report {
 
 /// The ratios of the goals, as far as their figures were measured.
 fn ratios(rows: &[Row]) -> Vec<Ratio> {
-    let row = |work: Work, parallel: usize| rows.iter().find(|row| row.work == work && row.parallel == parallel);
+    let row =
+        |work: Work, parallel: usize| rows.iter().find(|row| row.work == work && row.parallel == parallel);
     let cpu = |work, parallel| row(work, parallel).map(Row::cpu_us);
     let rate = |work, parallel| row(work, parallel).map(|row| row.operations_per_second);
     let wanted = [

@@ -80,7 +80,8 @@ async fn open(persona: &Persona) -> Result<Exchange, Failed> {
     let reply: StationOpenReply =
         cbor::decode(&reply, REPLY_LEN_MAX).map_err(while_doing("a reply to station.open"))?;
     let founded = persona.founded();
-    let opening = ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key());
+    let opening =
+        ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key());
     Ok(opening.map_err(while_doing("an opening"))?.exchange)
 }
 
@@ -118,7 +119,8 @@ impl Desk {
             let reply: CardDeriveReply =
                 cbor::decode(&reply, REPLY_LEN_MAX).map_err(while_doing("a reply to card.derive"))?;
             tally.sizes.insert(reply.receipt.checkpoint.checkpoint().head.size);
-            if tally.verified.saturating_mul(VERIFIED) < u64::try_from(tally.latencies_ns.len()).unwrap_or(0) {
+            if tally.verified.saturating_mul(VERIFIED) < u64::try_from(tally.latencies_ns.len()).unwrap_or(0)
+            {
                 self.verify(&request, &reply)?;
                 tally.verified = tally.verified.saturating_add(1);
             }
@@ -149,10 +151,13 @@ impl Desk {
 
     fn verify(&self, request: &DeriveCardKeys, reply: &CardDeriveReply) -> Result<(), Failed> {
         let founded = self.persona.founded();
-        let delivery = Delivery::verify(reply.delivery.as_bytes(), founded.genesis(), founded.statement_key())
-            .map_err(while_doing("a delivery"))?;
+        let delivery =
+            Delivery::verify(reply.delivery.as_bytes(), founded.genesis(), founded.statement_key())
+                .map_err(while_doing("a delivery"))?;
         self.persona.verify(&reply.receipt.checkpoint)?;
-        if delivery.idem == request.idem && delivery.keys.iter().map(|key| key.card).eq(request.cards.iter().copied()) {
+        if delivery.idem == request.idem
+            && delivery.keys.iter().map(|key| key.card).eq(request.cards.iter().copied())
+        {
             Ok(())
         } else {
             Err(Failed("a delivery of other keys than were asked for".to_owned()))

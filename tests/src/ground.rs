@@ -101,7 +101,8 @@ impl Ground {
             policy_digest: Digest::new(policies.digest()),
             site_cedar: DEFAULT_SITE.to_owned(),
         };
-        let site = softhsm_setup::lay_out(folder, &plan).map_err(|error| failed("laying out the site")(&error))?;
+        let site =
+            softhsm_setup::lay_out(folder, &plan).map_err(|error| failed("laying out the site")(&error))?;
         Ok(Self { site, programs, daemon: None, _scratch: None })
     }
 

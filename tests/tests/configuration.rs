@@ -113,8 +113,10 @@ fn values_of_the_wrong_type_or_outside_their_limits_are_refused_with_their_key()
     );
     let limits = |line: &str| format!("{}\n[keeper.limits]\n{line}\n", configured.text);
     configured.refuses_text(&limits("workers = 0"), &["keeper.limits.workers: give 1 to 64"]);
-    configured
-        .refuses_text(&limits("in-flight-max = 70000"), &["keeper.limits.in-flight-max: give 1 to 65536"]);
+    configured.refuses_text(
+        &limits("ledger-queue-len = 70000"),
+        &["keeper.limits.ledger-queue-len: give 1 to 65536"],
+    );
     configured
         .refuses_text(&limits("workers = \"two\""), &["keeper.limits.workers: ", "invalid type: string"]);
 }

@@ -157,7 +157,9 @@ impl Founding {
         unique("keys", self.keys.iter().map(|key| key.name.to_string()))?;
         for key in &self.keys {
             let place = format!("keys.{}", key.name);
-            if ["statement", "checkpoint"].contains(&key.name.as_str()) || key.name.as_str().starts_with("storage") {
+            if ["statement", "checkpoint"].contains(&key.name.as_str())
+                || key.name.as_str().starts_with("storage")
+            {
                 return Err(fault(place, "this name is the service's own; choose another"));
             }
             let Some(value) = &key.value else { continue };
@@ -168,7 +170,10 @@ impl Founding {
                 ));
             }
             if key.kind != FoundedKind::CardMaster || from_hex(value).is_none_or(|bytes| bytes.len() != 16) {
-                return Err(fault(format!("{place}.value"), "only a card-master may have one, of 32 hexadecimal digits"));
+                return Err(fault(
+                    format!("{place}.value"),
+                    "only a card-master may have one, of 32 hexadecimal digits",
+                ));
             }
         }
         Ok(())
@@ -196,7 +201,8 @@ impl Founding {
     /// The payload an officer signs for the file's `bytes`.
     #[must_use]
     pub fn agreement(bytes: &[u8], officer: &Name) -> Vec<u8> {
-        let agreement = FoundingAgreement { schema: Schema, file: sha256(&[bytes]), officer: officer.clone() };
+        let agreement =
+            FoundingAgreement { schema: Schema, file: sha256(&[bytes]), officer: officer.clone() };
         cbor::encode(&agreement)
     }
 
@@ -204,7 +210,12 @@ impl Founding {
     ///
     /// # Errors
     /// [`AgreementError`] when it does not count.
-    pub fn verify_agreement(&self, bytes: &[u8], officer: &Officer, signed: &[u8]) -> Result<(), AgreementError> {
+    pub fn verify_agreement(
+        &self,
+        bytes: &[u8],
+        officer: &Officer,
+        signed: &[u8],
+    ) -> Result<(), AgreementError> {
         let scope = self.trust_domain.as_str().as_bytes();
         let payload = Signed::parse(signed)?.open(Kind::Founding, scope, &officer.approval_key.p256())?;
         if payload == Self::agreement(bytes, &officer.name) { Ok(()) } else { Err(AgreementError::OtherFile) }

@@ -102,7 +102,9 @@ impl KeyState {
                 State::PreActivation | State::Active | State::Suspended | State::Deactivated,
                 Event::Compromise,
             ) => State::Compromised,
-            (State::PreActivation | State::Deactivated | State::Compromised, Event::Destroy) => State::Destroyed,
+            (State::PreActivation | State::Deactivated | State::Compromised, Event::Destroy) => {
+                State::Destroyed
+            }
             (state, event) => return Err(ForbiddenTransition { state, event }),
         })
     }
@@ -213,8 +215,13 @@ mod tests {
         KeyState::Compromised,
         KeyState::Destroyed,
     ];
-    const EVENTS: [KeyEvent; 5] =
-        [KeyEvent::Activate, KeyEvent::Suspend, KeyEvent::Deactivate, KeyEvent::Compromise, KeyEvent::Destroy];
+    const EVENTS: [KeyEvent; 5] = [
+        KeyEvent::Activate,
+        KeyEvent::Suspend,
+        KeyEvent::Deactivate,
+        KeyEvent::Compromise,
+        KeyEvent::Destroy,
+    ];
 
     #[test]
     fn exactly_the_steps_of_sp_800_57_are_allowed() {

@@ -119,7 +119,11 @@ impl LeafEntry {
     /// # Errors
     /// [`LeafError::OtherPayload`] when they are not.
     pub fn check_payload(&self, salt: &Salt, payload: &[u8]) -> Result<(), LeafError> {
-        if Self::digest_of(salt, payload) == self.payload_digest { Ok(()) } else { Err(LeafError::OtherPayload) }
+        if Self::digest_of(salt, payload) == self.payload_digest {
+            Ok(())
+        } else {
+            Err(LeafError::OtherPayload)
+        }
     }
 }
 
@@ -268,7 +272,7 @@ payload!(
         operation: Operation,
         /// The answer.
         refusal: Refusal,
-        /// SHA-256 of the request as received.
+        /// SHA-256 of the request inside its envelope as received; of the whole body where no envelope can be read.
         request: Digest,
     }
 );
@@ -301,12 +305,21 @@ mod tests {
     #[test]
     fn leaf_kinds_keep_their_numbers() {
         use LeafKind::{
-            CardKeysDerived, EntriesRead, Founding, KeyIntent, KeyOutcome, Refused, RefusalsCounted, RollbackShown,
-            Start, StationOpened, ValueUpdated,
+            CardKeysDerived, EntriesRead, Founding, KeyIntent, KeyOutcome, RefusalsCounted, Refused,
+            RollbackShown, Start, StationOpened, ValueUpdated,
         };
         let all = [
-            Founding, Start, KeyIntent, KeyOutcome, StationOpened, CardKeysDerived, ValueUpdated, EntriesRead,
-            Refused, RefusalsCounted, RollbackShown,
+            Founding,
+            Start,
+            KeyIntent,
+            KeyOutcome,
+            StationOpened,
+            CardKeysDerived,
+            ValueUpdated,
+            EntriesRead,
+            Refused,
+            RefusalsCounted,
+            RollbackShown,
         ];
         for (number, kind) in (0_u8..).zip(all) {
             assert_eq!(cbor::encode(&kind), [number]);

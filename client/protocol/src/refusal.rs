@@ -3,7 +3,7 @@
 //! Faults of the service itself reach a caller only as [`Refusal::TokenUnavailable`],
 //! [`Refusal::StoreUnavailable`] or [`Refusal::Internal`]; their causes stay in the service's own log.
 
-use crate::{bytes::WrongLength, name::Name, schema::Schema};
+use crate::{bytes::WrongLength, schema::Schema};
 use alloc::string::{String, ToString as _};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -168,11 +168,6 @@ pub enum Forbids {
     },
     /// A purse the profile does not have.
     Purse,
-    /// The programme's cards have another profile.
-    Profile {
-        /// The programme's profile.
-        expected: Name,
-    },
 }
 
 impl fmt::Display for Forbids {
@@ -184,7 +179,6 @@ impl fmt::Display for Forbids {
             }
             Self::Currency { expected } => write!(f, "the programme's currency is {expected:03}"),
             Self::Purse => f.write_str("the profile has no such purse"),
-            Self::Profile { expected } => write!(f, "the programme's profile is {expected}"),
         }
     }
 }
@@ -255,7 +249,13 @@ impl RefusalReply {
     /// The reply for `refusal` to request `request_id`.
     #[must_use]
     pub fn new(refusal: Refusal, request_id: RequestId) -> Self {
-        Self { schema: Schema, retryable: refusal.retryable(), text: refusal.to_string(), refusal, request_id }
+        Self {
+            schema: Schema,
+            retryable: refusal.retryable(),
+            text: refusal.to_string(),
+            refusal,
+            request_id,
+        }
     }
 }
 
@@ -298,6 +298,9 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_a_counter_conflict() {
-        assert_eq!(cbor::encode(&Refusal::CounterConflict { expected_seq: 7 }), [0xa1, 0x07, 0xa1, 0x00, 0x07]);
+        assert_eq!(
+            cbor::encode(&Refusal::CounterConflict { expected_seq: 7 }),
+            [0xa1, 0x07, 0xa1, 0x00, 0x07]
+        );
     }
 }

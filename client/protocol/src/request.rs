@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 pub const CARDS_MAX: usize = 1_000;
 /// Most slots of one card in one derivation request.
 pub const SLOTS_MAX: usize = 8;
-/// Most leaves in one reply of `log.entries`: 64 of at most 14 KiB fit a reply of 1 MiB; the reply also ends early
-/// when it is full.
+/// Most leaves in one reply of `log.entries`: 512 of the usual 0.8 KiB are 410 KiB; a reply that is full at 1 MiB ends
+/// early.
 pub const ENTRIES_MAX: usize = 512;
 
 /// What may be asked.

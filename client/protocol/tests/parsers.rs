@@ -6,17 +6,17 @@ use keysvc_protocol::{
     cose::{Kind, Signed, Unsigned},
     delivery::{Delivery, ExchangeOpening},
     leaf::{
-        CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, RefusedLeaf,
-        RefusalsCountedLeaf, RollbackLeaf, StartLeaf, StationOpenedLeaf, ValueUpdatedLeaf,
+        CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry,
+        RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf, StationOpenedLeaf, ValueUpdatedLeaf,
     },
     refusal::RefusalReply,
     reply::{
-        CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, ProofReply, StationOpenReply, StatusReply,
-        ValueUpdateReply,
+        CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, ProofReply, StationOpenReply,
+        StatusReply, ValueUpdateReply,
     },
     request::{
-        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey, ReadProof,
-        ReadStatus, UpdateValue,
+        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
+        ReadProof, ReadStatus, UpdateValue,
     },
     value::ValueUpdate,
 };

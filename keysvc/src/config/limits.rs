@@ -8,10 +8,8 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct KeeperLimits {
-    /// Requests inside the keeper at a time; more are answered `busy`. 4,096 of 64 KiB at worst are 256 MiB, of the
-    /// usual 0.5 KiB they are 2 MiB.
-    pub in_flight_max: usize,
-    /// Changes waiting for the ledger: as many as may be in flight.
+    /// Changes waiting for the ledger; one more is answered `busy`. As many as the link lets in flight
+    /// ([`crate::link::CALLS_MAX`]): 4,096 of 64 KiB at worst are 256 MiB, of the usual 0.5 KiB they are 2 MiB.
     pub ledger_queue_len: usize,
     /// Changes in one commit: 256 at 12 us each are 3 ms.
     pub commit_batch_max: usize,
@@ -33,7 +31,6 @@ pub struct KeeperLimits {
 impl Default for KeeperLimits {
     fn default() -> Self {
         Self {
-            in_flight_max: 4_096,
             ledger_queue_len: 4_096,
             commit_batch_max: 256,
             commit_gather_us: 200,
@@ -49,7 +46,6 @@ impl Default for KeeperLimits {
 impl KeeperLimits {
     pub(super) fn check(&self, file: &Path) -> Result<(), ConfigError> {
         let sizes = [
-            ("in-flight-max", self.in_flight_max, 65_536),
             ("ledger-queue-len", self.ledger_queue_len, 65_536),
             ("commit-batch-max", self.commit_batch_max, 4_096),
             ("exchanges-per-station-max", self.exchanges_per_station_max, 64),
@@ -57,7 +53,11 @@ impl KeeperLimits {
         ];
         for (name, value, max) in sizes {
             if value == 0 || value > max {
-                return Err(ConfigError::key(file, format!("keeper.limits.{name}"), format!("give 1 to {max}")));
+                return Err(ConfigError::key(
+                    file,
+                    format!("keeper.limits.{name}"),
+                    format!("give 1 to {max}"),
+                ));
             }
         }
         Ok(())

@@ -1,25 +1,25 @@
 //! Reading files whose size and mode matter.
 
 use super::ConfigError;
-use std::{
-    fs::File,
-    io::Read as _,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-};
+use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
 
 /// Refuses a secret's file that others than its owner can read.
 ///
 /// # Errors
 /// [`ConfigError`] naming the file and the mend.
 pub fn check_private_file(file: &Path) -> Result<(), ConfigError> {
-    let metadata = std::fs::metadata(file)
-        .map_err(|error| ConfigError::file(file, format!("cannot be read ({error}); check path and owner")))?;
+    let metadata = std::fs::metadata(file).map_err(|error| {
+        ConfigError::file(file, format!("cannot be read ({error}); check path and owner"))
+    })?;
     if !metadata.is_file() {
         return Err(ConfigError::file(file, "not a regular file"));
     }
     if metadata.mode() & 0o077 != 0 {
-        let mend = format!("others may read it (mode {:04o}); run: chmod 600 {}", metadata.mode() & 0o7777, file.display());
+        let mend = format!(
+            "others may read it (mode {:04o}); run: chmod 600 {}",
+            metadata.mode() & 0o7777,
+            file.display()
+        );
         return Err(ConfigError::file(file, mend));
     }
     Ok(())
@@ -30,8 +30,9 @@ pub fn check_private_file(file: &Path) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError`] when it cannot be read or is longer.
 pub fn read_capped(file: &Path, max: u64) -> Result<Vec<u8>, ConfigError> {
-    let unreadable =
-        |error: std::io::Error| ConfigError::file(file, format!("cannot be read ({error}); check path and owner"));
+    let unreadable = |error: std::io::Error| {
+        ConfigError::file(file, format!("cannot be read ({error}); check path and owner"))
+    };
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(unreadable)?;
     opened.take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;

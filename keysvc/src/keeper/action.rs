@@ -129,7 +129,9 @@ impl Action for UpdateValue {
         let programme =
             site.programme(&self.programme).ok_or(Refusal::NotFound { what: Thing::Programme })?;
         if self.currency != programme.currency {
-            return Err(Refusal::ProfileForbids { reason: Forbids::Currency { expected: programme.currency } });
+            return Err(Refusal::ProfileForbids {
+                reason: Forbids::Currency { expected: programme.currency },
+            });
         }
         let rules = site.profile_of(programme).and_then(|profile| profile.value.as_ref());
         if rules.is_none_or(|rules| !rules.has_purse(self.purse)) {

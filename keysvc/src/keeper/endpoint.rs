@@ -88,7 +88,8 @@ async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Resul
         return Err(Ended::RefusedOnRecord(Refusal::HistoryRolledBack));
     }
     let envelope: Envelope = cbor::decode(&call.body, REQUEST_LEN_MAX).map_err(|error| {
-        let reason = if matches!(error, DecodeError::TooLong { .. }) { Invalid::TooLong } else { Invalid::Encoding };
+        let reason =
+            if matches!(error, DecodeError::TooLong { .. }) { Invalid::TooLong } else { Invalid::Encoding };
         Ended::Refused(Refusal::Invalid { reason })
     })?;
     let caller = Arc::clone(caller);
@@ -105,7 +106,8 @@ async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Resul
     }
 }
 
-/// No audit, no service: a refusal is told once its leaf (or its count) is durable.
+/// No audit, no service: a refusal is told once its leaf is durable. Past the first ten of a minute it is counted, and
+/// the count becomes a leaf when the minute is over.
 async fn record_refusal(
     keeper: &Keeper,
     call: &Call,

@@ -49,7 +49,8 @@ pub struct Founded {
 pub async fn found(file: &Path) -> Result<Founded, Fault> {
     let config = Config::read(file)?;
     if config.trust.exists() {
-        let mend = "the service is founded already; a second founding needs a new trust file, store and token";
+        let mend =
+            "the service is founded already; a second founding needs a new trust file, store and token";
         return Err(ConfigError::file(&config.trust, mend).into());
     }
     let bytes = read_capped(&config.founding, FILE_LEN_MAX)?;
@@ -138,16 +139,17 @@ fn signatures(config: &Config, founding: &Founding, bytes: &[u8]) -> Result<Vec<
     for officer in &founding.officers {
         let file = config.signatures.join(format!("{}.cose", officer.name));
         let missing = || {
-            let mend = format!("the officer's signature is missing; {} runs: fobctl founding sign", officer.name);
+            let mend =
+                format!("the officer's signature is missing; {} runs: fobctl founding sign", officer.name);
             ConfigError::file(&file, mend)
         };
         if !file.exists() {
             return Err(missing().into());
         }
         let signed = read_capped(&file, 1024)?;
-        founding
-            .verify_agreement(bytes, officer, &signed)
-            .map_err(|error| ConfigError::file(&file, format!("the signature does not count: {error}; sign again")))?;
+        founding.verify_agreement(bytes, officer, &signed).map_err(|error| {
+            ConfigError::file(&file, format!("the signature does not count: {error}; sign again"))
+        })?;
         let signed = Blob::try_from(signed).map_err(|_| missing())?;
         all.push(FoundingSignature { schema: Schema, officer: officer.name.clone(), signed });
     }

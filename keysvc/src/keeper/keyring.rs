@@ -39,7 +39,7 @@ use keysvc_protocol::{
     cbor::{self, REPLY_LEN_MAX},
     checkpoint::{Checkpoint, SignedCheckpoint},
     cose::{Kind, Unsigned},
-    delivery::{Delivery, DeliveredKey, ExchangeOpening},
+    delivery::{DeliveredKey, Delivery, ExchangeOpening},
     founding::Slot,
     hash::sha256,
     key::{KeyKind, KeyRecord},
@@ -53,7 +53,10 @@ use keysvc_protocol::{
 use keysvc_token::{CheckValue, DiversificationInput, MasterKey, ObjectId, SigningKey, Token, TransportKey};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A signing key of the token with its public half.
@@ -62,6 +65,7 @@ struct Signer {
     key: SigningKey,
     public: PublicKey,
     kid: KeyIdentifier,
+    proved: AtomicBool,
 }
 
 /// The keys.
@@ -85,13 +89,27 @@ struct KeyringLimits {
 
 fn signer(token: &Token, kind: keysvc_token::KeyKind, record: &KeyRecord) -> Result<Signer, Fault> {
     let key = token.signing_key(kind, ObjectId(*record.id.as_bytes()))?;
-    let public = PublicKey::from_spki(key.spki()).map_err(|_| Fault::Invariant("a signing key is not P-256"))?;
-    Ok(Signer { key, kid: public.identifier(), public })
+    let public =
+        PublicKey::from_spki(key.spki()).map_err(|_| Fault::Invariant("a signing key is not P-256"))?;
+    Ok(Signer { key, kid: public.identifier(), public, proved: AtomicBool::new(false) })
 }
 
 impl Signer {
+    /// The first signature after a start is verified before it is released: nothing else compares the private half
+    /// with the public half in the log, for no key here signs what is not recorded.
     fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, Fault> {
-        Ok(unsigned.with_signature(&self.key.sign(unsigned.digest().as_bytes())?))
+        let signature = self.key.sign(unsigned.digest().as_bytes())?;
+        if !self.proved.load(Ordering::Relaxed) {
+            let verified = self.public.verify(&[&unsigned.to_be_signed()], &signature);
+            verified.map_err(|_| {
+                Fault::Refusing(format!(
+                    "the private half of the signing key {} is not that of its public half; restore the token",
+                    self.key.id()
+                ))
+            })?;
+            self.proved.store(true, Ordering::Relaxed);
+        }
+        Ok(unsigned.with_signature(&signature))
     }
 }
 
@@ -100,7 +118,12 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Fault`] when a key is missing or the service's own keys are not there.
-    pub fn open(token: Token, site: Arc<Site>, records: &[KeyRecord], limits: &KeeperLimits) -> Result<Self, Fault> {
+    pub fn open(
+        token: Token,
+        site: Arc<Site>,
+        records: &[KeyRecord],
+        limits: &KeeperLimits,
+    ) -> Result<Self, Fault> {
         let (mut values, mut masters) = (HashMap::new(), HashMap::new());
         let (mut statement, mut checkpoint) = (None, None);
         for record in records.iter().filter(|record| record.state.protects()) {
@@ -186,12 +209,14 @@ impl Keyring {
     pub fn open_exchange(&self, recorded: &Recorded<OpenStation>) -> Result<Vec<u8>, NotOpen> {
         let leaf: StationOpenedLeaf = leaf(&recorded.recording().payload)?;
         let station = recorded.permit().caller();
-        let wrapping = station.wrapping_key.as_ref().ok_or(Fault::Invariant("a station has no wrapping key"))?;
+        let wrapping =
+            station.wrapping_key.as_ref().ok_or(Fault::Invariant("a station has no wrapping key"))?;
         if !recorded.recording().retried {
             let key = TransportKey::generate(&self.token).map_err(Fault::from)?;
             self.exchanges()?.insert(&leaf, key, self.limits.exchanges_per_station);
         }
-        let transport = self.exchanges()?.find(&leaf.exchange, &leaf.station, recorded.recording().time_ms)?;
+        let transport =
+            self.exchanges()?.find(&leaf.exchange, &leaf.station, recorded.recording().time_ms)?;
         let check = short(transport.check_value().map_err(Fault::from)?);
         let wrapped = transport.wrap_to(wrapping).map_err(Fault::from)?;
         let opening = ExchangeOpening {
@@ -199,7 +224,8 @@ impl Keyring {
             station: leaf.station,
             exchange: leaf.exchange,
             wrapping_key: sha256(&[wrapping]),
-            wrapped: Blob::try_from(wrapped).map_err(|_| Fault::Invariant("a wrapped transport key is too long"))?,
+            wrapped: Blob::try_from(wrapped)
+                .map_err(|_| Fault::Invariant("a wrapped transport key is too long"))?,
             check,
             expires_at_ms: leaf.expires_at_ms,
         };
@@ -237,7 +263,8 @@ impl Keyring {
         let mut keys = Vec::with_capacity(most.saturating_mul(action.slots.len()));
         for card in action.cards.iter().skip(first).take(most) {
             for number in action.slots.iter() {
-                let slot = profile.slot(*number).ok_or(Fault::Invariant("a recorded derivation names no slot"))?;
+                let slot =
+                    profile.slot(*number).ok_or(Fault::Invariant("a recorded derivation names no slot"))?;
                 let input = profile
                     .diversification_input(slot, card)
                     .map_err(|_| Fault::Invariant("a recorded derivation has no input"))?;
@@ -258,7 +285,8 @@ impl Keyring {
             .masters
             .get(&(slot.key.clone(), u32::from(slot.key_version)))
             .ok_or(Fault::Invariant("a profile's master key is not active"))?;
-        let input = DiversificationInput::try_from(input).map_err(|_| Fault::Invariant("a wrong input length"))?;
+        let input =
+            DiversificationInput::try_from(input).map_err(|_| Fault::Invariant("a wrong input length"))?;
         let key = master.derive(&input)?;
         Ok(DeliveredKey {
             card,

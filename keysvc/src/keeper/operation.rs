@@ -11,7 +11,7 @@ mod value_update;
 use super::{
     gate::Permit,
     keyring::Keyring,
-    ledger::{NotRecorded, Record, Recorded, Reader, Retry},
+    ledger::{NotRecorded, Reader, Record, Recorded, Retry},
 };
 use crate::error::{Fault, NotDone};
 use keysvc_protocol::{

@@ -1,11 +1,6 @@
 //! Queries: reads that change nothing and leave no leaf. They pass the gate like every request.
 
-use super::{
-    action::Action,
-    gate::Permit,
-    ledger::Reader,
-    site::Site,
-};
+use super::{action::Action, gate::Permit, ledger::Reader, site::Site};
 use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::Digest,
@@ -139,7 +134,8 @@ impl Query for ReadProof {
             return Err(Refusal::NotFound { what: Thing::Tree }.into());
         }
         let inclusion = asked.leaf.map(|leaf| view.reader.inclusion(leaf, asked.size)).transpose();
-        let consistency = asked.earlier.map(|earlier| view.reader.consistency(earlier, asked.size)).transpose();
+        let consistency =
+            asked.earlier.map(|earlier| view.reader.consistency(earlier, asked.size)).transpose();
         Ok(ProofReply {
             schema: Schema,
             inclusion: inclusion.map_err(Fault::from)?,

@@ -101,7 +101,11 @@ impl Keeper {
     ///
     /// # Errors
     /// [`Ended`].
-    pub async fn change<A: Operation>(&self, envelope: &Envelope, caller: Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
+    pub async fn change<A: Operation>(
+        &self,
+        envelope: &Envelope,
+        caller: Arc<Enrolled>,
+    ) -> Result<Vec<u8>, Ended> {
         let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
         let permit = self.gate.admit::<A>(envelope.request.as_bytes(), caller)?;
         let means = self.means();
@@ -166,7 +170,8 @@ impl Keeper {
     }
 
     async fn receipt<A: Operation>(&self, recorded: &Recorded<A>, seen: TreeHead) -> Result<Receipt, Fault> {
-        let note = recorded.commit().note().await.ok_or(Fault::Invariant("a commit's head was not signed"))?;
+        let note =
+            recorded.commit().note().await.ok_or(Fault::Invariant("a commit's head was not signed"))?;
         // A repeated request may be answered from an older commit than the client has seen.
         let checkpoint = if note.checkpoint().head.size < seen.size { self.newest()? } else { note };
         let size = checkpoint.checkpoint().head.size;

@@ -60,7 +60,8 @@ impl Site {
             };
             (officer.tls_key, Arc::new(enrolled))
         });
-        let principals = founding.principals.iter().map(|p| (p.tls_key, Arc::new(enrolled(&trust.domain, p))));
+        let principals =
+            founding.principals.iter().map(|p| (p.tls_key, Arc::new(enrolled(&trust.domain, p))));
         let by_pin = officers.chain(principals).collect();
         Self { trust, founding, by_pin }
     }

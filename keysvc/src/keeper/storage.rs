@@ -24,7 +24,8 @@ use std::path::Path;
 /// # Errors
 /// [`Fault`] when the clock shows no year that has four digits.
 pub fn name_of_month(now_ms: u64) -> Result<Name, Fault> {
-    let millisecond = i64::try_from(now_ms).map_err(|_| Fault::Invariant("the clock is past all calendars"))?;
+    let millisecond =
+        i64::try_from(now_ms).map_err(|_| Fault::Invariant("the clock is past all calendars"))?;
     let time = jiff::Timestamp::from_millisecond(millisecond)
         .map_err(|_| Fault::Invariant("the clock is past all calendars"))?;
     let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -113,8 +114,10 @@ impl Storage<'_> {
     /// [`Fault`] of the file system.
     pub fn sync(&self) -> Result<(), Fault> {
         let Some(folder) = self.token_folder else { return Ok(()) };
-        keysvc_token::sync_folder(folder)
-            .map_err(|error| Fault::Io { what: "syncing the token's folder", source: std::io::Error::other(error) })
+        keysvc_token::sync_folder(folder).map_err(|error| Fault::Io {
+            what: "syncing the token's folder",
+            source: std::io::Error::other(error),
+        })
     }
 }
 

@@ -62,13 +62,16 @@ fn lines(file: &Path) -> Result<Vec<Line>, Failed> {
 /// # Errors
 /// [`Failed`] when a key differs.
 pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
-    narrator.chapter("Personalization: card keys derived in the token, delivered wrapped and signed to station-1");
+    narrator.chapter(
+        "Personalization: card keys derived in the token, delivered wrapped and signed to station-1",
+    );
     let folder = ground.site().home("station-1").folder().to_path_buf();
     let list = folder.join("cards.txt");
     std::fs::write(&list, uids().join("\n")).map_err(|error| Failed(error.to_string()))?;
     for profile in ["known", "generated"] {
         let out = folder.join(format!("{profile}.csv"));
-        let mut command = ground.fobctl("station-1", &["station", "derive", "--profile", profile, "--version", "1"]);
+        let mut command =
+            ground.fobctl("station-1", &["station", "derive", "--profile", profile, "--version", "1"]);
         command.args(["--slot", "0", "--cards-file"]).arg(&list).arg("--out").arg(&out);
         let (_, took) = narrator.run(&mut command)?;
         narrator.measured("card keys derived, delivered, unwrapped by the station's own token", CARDS, took);
@@ -99,7 +102,9 @@ fn compare(narrator: &Narrator, profile: &str, lines: &[Line]) -> Result<(), Fai
         narrator.say(&format!("TEST KEY demo-known: all {CARDS} equal RustCrypto's CMAC byte for byte;"));
         narrator.say(&format!("UID 04782e21801d80 gives AN10922's published key {first}"));
     } else {
-        narrator.say(&format!("demo-generated: all {CARDS} check values equal RustCrypto's; nobody knows the master"));
+        narrator.say(&format!(
+            "demo-generated: all {CARDS} check values equal RustCrypto's; nobody knows the master"
+        ));
     }
     Ok(())
 }

@@ -45,16 +45,26 @@ impl Narrator {
 
     /// Shows a command as a person would type it.
     pub fn command(&self, command: &Command) {
-        let program = command.get_program().to_string_lossy();
-        let program = program.rsplit('/').next().unwrap_or_default().to_owned();
-        let words = command.get_args().map(|word| {
-            let word = word.to_string_lossy();
-            let short = std::env::current_dir().ok().and_then(|here| {
-                word.strip_prefix(&format!("{}/", here.display())).map(str::to_owned)
-            });
-            short.unwrap_or_else(|| word.into_owned())
-        });
-        self.say(&format!("$ {program} {}", words.collect::<Vec<_>>().join(" ")));
+        self.say(&typed(command));
+    }
+
+    /// Shows a command that goes on in the background.
+    pub fn background(&self, command: &Command) {
+        self.say(&format!("{} &", typed(command)));
+    }
+
+    /// Shows and runs a command that must succeed, and all that it says.
+    ///
+    /// # Errors
+    /// [`Failed`] with what it said.
+    pub fn tell(&self, command: &mut Command) -> Result<(), Failed> {
+        let (output, _) = self.try_run(command)?;
+        if !output.status.success() {
+            return Err(Failed(format!("the command above failed: {}", crate::ground::text(&output))));
+        }
+        let both = [output.stderr, output.stdout].concat();
+        self.say(String::from_utf8_lossy(&both).trim_end());
+        Ok(())
     }
 
     /// Shows and runs a command that must succeed; gives its output and how long it took.
@@ -91,4 +101,18 @@ impl Narrator {
         let output = command.output().map_err(|error| Failed(format!("{error}")))?;
         Ok((output, began.elapsed()))
     }
+}
+
+/// `$ program arguments`, with paths below this folder shortened.
+fn typed(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    let words = command.get_args().map(|word| {
+        let word = word.to_string_lossy();
+        let short = std::env::current_dir()
+            .ok()
+            .and_then(|here| word.strip_prefix(&format!("{}/", here.display())).map(str::to_owned));
+        short.unwrap_or_else(|| word.into_owned())
+    });
+    format!("$ {program} {}", words.collect::<Vec<_>>().join(" "))
 }

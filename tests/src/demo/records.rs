@@ -2,10 +2,7 @@
 
 use super::narrator::Narrator;
 use crate::ground::{Failed, Ground};
-use std::{
-    path::PathBuf,
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 /// The fob of the demo.
 pub const FOB: &str = "04a1b2c3d4e5f6";
@@ -28,8 +25,20 @@ pub fn value(ground: &Ground, operation: &str, amount: &str, seq: &str, balance:
     ground.fobctl(
         "terminal-1",
         &[
-            "value", operation, "--programme", "coffee", "--card", FOB, "--purse", "1", "--amount", amount, "--seq",
-            seq, "--balance", balance,
+            "value",
+            operation,
+            "--programme",
+            "coffee",
+            "--card",
+            FOB,
+            "--purse",
+            "1",
+            "--amount",
+            amount,
+            "--seq",
+            seq,
+            "--balance",
+            balance,
         ],
     )
 }

@@ -61,8 +61,8 @@ fn stranger_key() -> Result<(EcdsaKeyPair, PublicKey), Failed> {
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random)
         .map_err(failed)?;
     let head = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-        0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
     ];
     let public = PublicKey::from_spki(&[&head, pair.public_key().as_ref()].concat()).map_err(failed)?;
     Ok((pair, public))
@@ -79,7 +79,8 @@ fn forged(narrator: &Narrator, ground: &Ground) -> Result<(), Failed> {
     let unsigned = Unsigned::new(Kind::ValueUpdate, trust.genesis.as_bytes(), kid, payload);
     let signature = pair.sign(&SystemRandom::new(), &unsigned.to_be_signed()).map_err(failed)?;
     let signature = signature.as_ref().try_into().map_err(failed)?;
-    std::fs::write(records::file(ground, "forged.cose"), unsigned.with_signature(&signature)).map_err(failed)?;
+    std::fs::write(records::file(ground, "forged.cose"), unsigned.with_signature(&signature))
+        .map_err(failed)?;
     narrator.refused(&mut records::check(ground, "forged.cose", "export"), 6)
 }
 
@@ -109,7 +110,8 @@ fn unsigned_delivery(narrator: &Narrator, ground: &Ground) -> Result<(), Failed>
     };
     let (trust, payload) = (trust(ground)?, cbor::encode(&delivery));
     let (pair, public) = stranger_key()?;
-    let unsigned = Unsigned::new(Kind::Delivery, trust.genesis.as_bytes(), KeyIdentifier::new([0; 8]), payload.clone());
+    let unsigned =
+        Unsigned::new(Kind::Delivery, trust.genesis.as_bytes(), KeyIdentifier::new([0; 8]), payload.clone());
     let signature = pair.sign(&SystemRandom::new(), &unsigned.to_be_signed()).map_err(failed)?;
     let by_stranger = unsigned.with_signature(&signature.as_ref().try_into().map_err(failed)?);
     for (what, message) in [("not signed", payload), ("by a stranger", by_stranger)] {

@@ -64,7 +64,8 @@ fn down(folder: &Path) -> Result<(), Failed> {
     };
     let pid = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
     let ours = pid.is_some_and(|pid| {
-        let line = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        let line =
+            std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
         line.contains("keysvc")
     });
     if let (Some(pid), true) = (pid, ours) {
@@ -76,18 +77,19 @@ fn down(folder: &Path) -> Result<(), Failed> {
 }
 
 fn tell(arguments: &Arguments) -> Result<(), Failed> {
-    let began = Instant::now();
     let folder = folder();
     down_quietly(&folder)?;
     let mut narrator = Narrator::default();
     narrator.chapter("A development site: tokens, PKI, configuration, founding file");
+    narrator.say("building the programs first; the first time this takes minutes");
     let programs = Programs::build(Profile::Release).map_err(|error| Failed(error.to_string()))?;
+    let began = Instant::now();
     let mut ground = Ground::lay_out(&folder, programs)?;
     narrator.say(&format!("{}: one private token folder and PIN each for", folder.display()));
     narrator.say("the service, station-1, officer-1, officer-2 and officer-3; a CA; certificates");
     founding(&mut narrator, &ground)?;
     let ready = ground.start()?;
-    narrator.say(&format!("$ keysvc --config {} serve &", ground.site().service_config().display()));
+    narrator.background(&ground.keysvc(&["serve"]));
     narrator.say(&format!("serving after {:.3} s", ready.as_secs_f64()));
     narrator.chapter("Keys, as the token and the log know them");
     let (said, _) = narrator.run(&mut ground.fobctl("officer-1", &["key", "list"]))?;
@@ -113,15 +115,20 @@ fn down_quietly(folder: &Path) -> Result<(), Failed> {
 
 fn founding(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     narrator.chapter("Founding: three officers sign, the token makes the keys, leaf 0 is written");
-    for (number, officer) in OFFICERS.iter().enumerate() {
-        let (said, _) = narrator.run(&mut ground.sign_command(officer))?;
-        if number == 0 {
-            narrator.say(said.trim_end());
+    narrator.say("(--yes skips the question after fobctl has said in sentences what the file founds)");
+    for officer in OFFICERS {
+        let mut command = ground.sign_command(officer);
+        // All three are shown the same sentences; once is enough here.
+        if officer == OFFICERS[0] {
+            narrator.tell(&mut command)?
+        } else {
+            narrator.run(&mut command).map(drop)?
         }
     }
     let (said, took) = narrator.run(&mut ground.keysvc(&["init"]))?;
     narrator.say(said.trim_end());
-    narrator.measured("foundings, keys made and synced", 1, took);
+    let keys = said.lines().filter(|line| line.starts_with("key ")).count();
+    narrator.measured("keys made in the token at the founding, and synced", keys, took);
     Ok(())
 }
 

@@ -114,7 +114,9 @@ impl Profile {
                 InputPart::Application => input.extend(from_hex(&slot.application).unwrap_or_default()),
                 InputPart::KeyNumber => input.push(slot.key_number),
                 InputPart::KeyVersion => input.push(slot.key_version),
-                InputPart::SystemIdentifier => input.extend(from_hex(&self.system_identifier).unwrap_or_default()),
+                InputPart::SystemIdentifier => {
+                    input.extend(from_hex(&self.system_identifier).unwrap_or_default())
+                }
             }
         }
         match input.len() {
@@ -146,7 +148,10 @@ impl Profile {
         let place = format!("profiles.{}.slots.{}", self.name, slot.slot);
         let master = keys.iter().any(|key| key.name == slot.key && key.kind == FoundedKind::CardMaster);
         if !master || slot.key_version != 1 {
-            return Err(fault(format!("{place}.key"), "name a key of kind card-master, with key-version = 1"));
+            return Err(fault(
+                format!("{place}.key"),
+                "name a key of kind card-master, with key-version = 1",
+            ));
         }
         if from_hex(&slot.application).is_none_or(|bytes| bytes.len() != 3) {
             return Err(fault(format!("{place}.application"), "give 3 bytes in hexadecimal"));

@@ -98,9 +98,13 @@ pub(super) fn check(officers: &[Officer], principals: &[Principal]) -> Result<()
     }
     let names = officers.iter().map(|officer| officer.name.to_string());
     unique("officers", names.chain(principals.iter().map(|principal| principal.id.to_string())))?;
-    unique("officers.approval-key", officers.iter().map(|officer| signer(officer.approval_key)).chain(
-        principals.iter().filter_map(|principal| principal.statement_key).map(signer),
-    ))?;
+    unique(
+        "officers.approval-key",
+        officers
+            .iter()
+            .map(|officer| signer(officer.approval_key))
+            .chain(principals.iter().filter_map(|principal| principal.statement_key).map(signer)),
+    )?;
     let pins = officers.iter().map(|officer| officer.tls_key.to_string());
     unique("tls-key", pins.chain(principals.iter().map(|principal| principal.tls_key.to_string())))?;
     principals.iter().try_for_each(check_principal)

@@ -69,7 +69,8 @@ impl Serialize for SubjectPublicKeyInfo {
 impl<'de> Deserialize<'de> for SubjectPublicKeyInfo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let der = Base64::decode_vec(&text).map_err(|_| D::Error::custom("a public key is base64 of its DER"))?;
+        let der =
+            Base64::decode_vec(&text).map_err(|_| D::Error::custom("a public key is base64 of its DER"))?;
         Self::new(der).ok_or_else(|| D::Error::custom("a public key has at most 1024 bytes"))
     }
 }

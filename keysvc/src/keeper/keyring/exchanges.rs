@@ -63,7 +63,12 @@ impl<K> Exchanges<K> {
     }
 
     /// The transport key of a station's open exchange.
-    pub(super) fn find(&mut self, exchange: &Exchange, station: &Name, now_ms: u64) -> Result<Arc<K>, NotOpen> {
+    pub(super) fn find(
+        &mut self,
+        exchange: &Exchange,
+        station: &Name,
+        now_ms: u64,
+    ) -> Result<Arc<K>, NotOpen> {
         self.0.retain(|open| open.expires_at_ms > now_ms);
         let open = self.0.iter().find(|open| open.exchange == *exchange && open.station == *station);
         open.map(|open| Arc::clone(&open.key)).ok_or(NotOpen::Unknown)

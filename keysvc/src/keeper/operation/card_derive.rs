@@ -37,8 +37,9 @@ impl Record for DeriveCardKeys {
 
 /// The RFC 6962 root over the keys to be derived, and their number.
 fn items_root(request: &DeriveCardKeys, site: &Site) -> Result<(Digest, u32), Refusal> {
-    let profile =
-        site.profile(&request.profile, request.profile_version).ok_or(Refusal::NotFound { what: Thing::Profile })?;
+    let profile = site
+        .profile(&request.profile, request.profile_version)
+        .ok_or(Refusal::NotFound { what: Thing::Profile })?;
     let mut tree = Frontier::new();
     for card in request.cards.iter() {
         for number in request.slots.iter() {

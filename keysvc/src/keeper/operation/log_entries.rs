@@ -49,7 +49,8 @@ impl Operation for ReadEntries {
     }
 
     fn reply(leaves: Vec<LeafEvidence>, receipt: Receipt) -> Result<EntriesReply, Fault> {
-        let entries = List::try_from(leaves).map_err(|_| Fault::Invariant("more leaves than a reply holds"))?;
+        let entries =
+            List::try_from(leaves).map_err(|_| Fault::Invariant("more leaves than a reply holds"))?;
         Ok(EntriesReply { schema: Schema, entries, receipt })
     }
 }

@@ -23,10 +23,10 @@ impl Record for UpdateValue {
         let request = permit.action();
         let (statement, retry) = signed(permit, request.txn)?;
         let programme = facts.site.programme(&request.programme);
-        let programme = programme.ok_or(NotRecorded::Refused(Refusal::NotFound { what: Thing::Programme }))?;
+        let programme =
+            programme.ok_or(NotRecorded::Refused(Refusal::NotFound { what: Thing::Programme }))?;
         let rules = facts.site.profile_of(programme).and_then(|profile| profile.value.as_ref());
-        let rules =
-            rules.ok_or(NotRecorded::Refused(Refusal::ProfileForbids { reason: Forbids::Purse }))?;
+        let rules = rules.ok_or(NotRecorded::Refused(Refusal::ProfileForbids { reason: Forbids::Purse }))?;
         Ok(Change::UpdateValue {
             retry,
             request: request.clone(),
