@@ -3,9 +3,9 @@
 use crate::{
     config::Config,
     doctor,
-    error::{Exit, Fault},
+    error::Fault,
     front::{self, FrontSettings},
-    keeper::{endpoint, founding, start},
+    keeper::{founding, start},
     output::Output,
     supervisor, telemetry,
 };
@@ -129,19 +129,15 @@ fn keeper(arguments: &Arguments) -> Result<(), Fault> {
     // Set first: a panic in the process that holds the keys ends it at once, whatever thread it is on.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(%panic, "the keeper panicked");
-        std::process::exit(Exit::Invariant as i32);
+        // Not an exit: a module's own clean-up must not run beside calls in progress on other threads.
+        std::process::abort();
     }));
     telemetry::start();
     let workers = Config::read(&arguments.config)?.keeper.limits.workers;
     runtime(workers)?.block_on(async {
-        if let Err(fault) = follow_parent() {
-            endpoint::end(&fault);
-        }
-        if let Err(fault) = start::run(&arguments.config).await {
-            endpoint::end(&fault);
-        }
-    });
-    Ok(())
+        follow_parent()?;
+        start::run(&arguments.config).await
+    })
 }
 
 /// The front's settings, from the configuration.

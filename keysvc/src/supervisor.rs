@@ -8,12 +8,12 @@
 mod restarts;
 
 use restarts::Restarts;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     pin::pin,
-    process::{ExitStatus, Stdio, exit},
+    process::{ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -105,7 +105,10 @@ pub fn end_with_parent() -> io::Result<()> {
         // Nothing is ever sent: whatever comes back says that the other end is closed or broken.
         while matches!(io::stdin().read(&mut byte), Ok(1..)) {}
         tracing::warn!("the parent is gone");
-        exit(0);
+        // The way every half ends orderly. A process that may not signal itself is ended hard.
+        if kill_process(getpid(), Signal::TERM).is_err() {
+            std::process::abort();
+        }
     })?;
     Ok(())
 }

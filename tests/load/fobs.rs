@@ -48,7 +48,7 @@ pub struct Fobs {
     runtime: Runtime,
     persona: Arc<Persona>,
     programme: Name,
-    fobs: Vec<Fob>,
+    each: Vec<Fob>,
 }
 
 /// A fob with the updates signed for it.
@@ -70,23 +70,23 @@ impl Fobs {
         let runtime = builder.enable_all().build().map_err(while_doing("the runtime"))?;
         let persona = Arc::new(runtime.block_on(Persona::new(config))?);
         let programme = PROGRAMME.parse().map_err(while_doing("the programme"))?;
-        Ok(Self { runtime, persona, programme, fobs: Vec::new() })
+        Ok(Self { runtime, persona, programme, each: Vec::new() })
     }
 
     /// Has at least so many fobs, each with enough signed requests.
     fn prepare(&mut self, order: Order) -> Result<(), Failed> {
-        while self.fobs.len() < order.parallel {
+        while self.each.len() < order.parallel {
             let mut uid = [0x04, b'L', b'O', 0, 0, 0, 0];
-            let number = u32::try_from(self.fobs.len()).unwrap_or(u32::MAX);
+            let number = u32::try_from(self.each.len()).unwrap_or(u32::MAX);
             uid.iter_mut().skip(3).zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
             let card = CardUid::try_from(uid.as_slice()).map_err(while_doing("a card"))?;
-            self.fobs.push(Fob { card, seq: 1, ready: VecDeque::new(), seen: None });
+            self.each.push(Fob { card, seq: 1, ready: VecDeque::new(), seen: None });
         }
         let parallel = u64::try_from(order.parallel).unwrap_or(u64::MAX).max(1);
         let rate = RATE_OF_ONE.min(RATE_OF_ALL.checked_div(parallel).unwrap_or(RATE_OF_ONE));
         let wanted = rate.saturating_mul(order.millis).div_ceil(1_000);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        for fob in self.fobs.iter_mut().take(order.parallel) {
+        for fob in self.each.iter_mut().take(order.parallel) {
             while fob.ready.len() < wanted {
                 fob.sign_next(&self.persona, &self.programme)?;
             }
@@ -98,12 +98,12 @@ impl Fobs {
 impl Worker for Fobs {
     fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
         self.prepare(order)?;
-        let rest = self.fobs.split_off(order.parallel.min(self.fobs.len()));
-        let fobs = std::mem::replace(&mut self.fobs, rest);
+        let rest = self.each.split_off(order.parallel.min(self.each.len()));
+        let fobs = std::mem::replace(&mut self.each, rest);
         let (persona, programme) = (self.persona.clone(), self.programme.clone());
         let (measured, fobs) = self.runtime.block_on(run(order, fobs, (persona, programme)))?;
-        let rest = std::mem::replace(&mut self.fobs, fobs);
-        self.fobs.extend(rest);
+        let rest = std::mem::replace(&mut self.each, fobs);
+        self.each.extend(rest);
         Ok(measured)
     }
 }

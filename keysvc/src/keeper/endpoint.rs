@@ -3,6 +3,7 @@
 //! The one place where a fault becomes a refusal.
 
 use super::{
+    keyring::Keyring,
     ledger::{Change, LedgerFault},
     serve::{Ended, Keeper},
     site::Enrolled,
@@ -37,8 +38,8 @@ pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
                 fault = fault.chain(),
                 "a request met a fault"
             );
-            if fault.is_fatal() {
-                end(&fault);
+            if fault.is_fatal() && !keeper.closing.load(Ordering::Acquire) {
+                end(&fault, &keeper.keyring);
             }
             told(&fault)
         }
@@ -49,9 +50,13 @@ pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
 
 /// Ends the process: what it holds in memory cannot be trusted or used any more. The front answers whoever waits,
 /// and the parent starts the keeper again.
-pub fn end(fault: &Fault) -> ! {
+pub fn end(fault: &Fault, keyring: &Keyring) -> ! {
     tracing::error!(fault = fault.chain(), "the keeper ends");
-    std::process::exit(fault.exit() as i32)
+    if keyring.hold() {
+        std::process::exit(fault.exit() as i32)
+    }
+    // A call hangs in the module, and an orderly exit would run the module's own clean-up beside it.
+    std::process::abort()
 }
 
 /// What a caller is told of a fault.

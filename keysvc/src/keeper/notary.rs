@@ -59,14 +59,14 @@ impl Notary {
     ///
     /// # Errors
     /// [`Fault`] when no thread can be made.
-    pub fn start(keyring: Arc<Keyring>, anchor: Arc<Anchor>, ended: fn(&Fault) -> !) -> Result<Self, Fault> {
+    pub fn start(keyring: Arc<Keyring>, anchor: Arc<Anchor>, ended: fn(&Fault, &Keyring) -> !) -> Result<Self, Fault> {
         let (duties, queue) = mpsc::channel::<Committed>();
         let checkpoints = Arc::new(Checkpoints::default());
         let own = Arc::clone(&checkpoints);
         let work = move || {
             for committed in queue {
                 if let Err(fault) = notarise(committed, &keyring, &anchor, &own) {
-                    ended(&fault);
+                    ended(&fault, &keyring);
                 }
             }
         };

@@ -53,6 +53,8 @@ pub struct Keeper {
     pub started_at_ms: u64,
     /// Whether history was found rolled back.
     pub halted: AtomicBool,
+    /// Whether the keeper was told to end: what then finds the ledger stopped is no fault.
+    pub closing: AtomicBool,
     /// Randomness for exchanges.
     pub random: SystemRandom,
 }

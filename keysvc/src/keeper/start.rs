@@ -34,7 +34,10 @@ use keysvc_token::Token;
 use ring::rand::SystemRandom;
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,7 +50,7 @@ pub async fn run(file: &Path) -> Result<(), Fault> {
     let config = Config::read(file)?;
     let opened = open(file, &config).await?;
     let keeper = Arc::new(opened.keeper);
-    let (sequencer, anchor) = (keeper.ledger.sequencer().clone(), Arc::clone(&opened.anchor));
+    let (own, anchor) = (Arc::clone(&keeper), Arc::clone(&opened.anchor));
     let mut terminate = signal(SignalKind::terminate()).map_err(watching)?;
     tokio::spawn(upkeep(Arc::clone(&keeper), opened.anchor, opened.month));
     tracing::info!(leaves = keeper.ledger.reader().head().size, "the keeper serves");
@@ -58,8 +61,10 @@ pub async fn run(file: &Path) -> Result<(), Fault> {
             ended.map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })
         }
         _ = terminate.recv() => {
-            sequencer.close();
-            Ok(anchor.sync()?)
+            own.closing.store(true, Ordering::Release);
+            own.ledger.sequencer().close();
+            anchor.sync()?;
+            if own.keyring.hold() { Ok(()) } else { std::process::abort() }
         }
     }
 }
@@ -119,6 +124,7 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
         policy,
         started_at_ms: now_ms(),
         halted,
+        closing: AtomicBool::new(false),
         random: SystemRandom::new(),
     };
     Ok(Opened { keeper, anchor, month: Month { config: config.clone(), token } })
@@ -295,13 +301,16 @@ async fn upkeep(keeper: Arc<Keeper>, anchor: Arc<Anchor>, month: Month) {
     loop {
         second.tick().await;
         seconds = seconds.wrapping_add(1);
+        if keeper.closing.load(Ordering::Acquire) {
+            return;
+        }
         if let Err(fault) = each_second(&keeper, &anchor) {
-            endpoint::end(&fault);
+            endpoint::end(&fault, &keeper.keyring);
         }
         if seconds.is_multiple_of(60)
             && let Err(fault) = each_minute(&keeper, &month).await
         {
-            endpoint::end(&fault);
+            endpoint::end(&fault, &keeper.keyring);
         }
     }
 }

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -50,6 +51,7 @@ struct Inner {
     slot: Slot,
     identity: TokenIdentity,
     offered: Vec<Mechanism>,
+    calls: RwLock<()>,
     /// INVARIANT: open as long as the token is, so that no thread's end closes the last session.
     _anchor: Holder,
 }
@@ -76,7 +78,7 @@ impl Token {
             model: info.model().trim_end().to_owned(),
             serial: info.serial_number().trim_end().to_owned(),
         };
-        Ok(Self(Arc::new(Inner { module, slot, identity, offered, _anchor: Holder::new(anchor) })))
+        Ok(Self(Arc::new(Inner { module, slot, identity, offered, calls: RwLock::new(()), _anchor: Holder::new(anchor) })))
     }
 
     /// What the token says of itself.
@@ -137,7 +139,26 @@ impl Token {
             // The thread is ending and its session is closed: what is dropped late gets one of its own.
             Err(_) => Rc::new(self.open_session()?),
         };
+        // Shared by all calls, and taken for good by `hold_calls`. Nothing is guarded by it, so poison says nothing.
+        let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
         work(&session)
+    }
+
+    /// Lets the calls in progress end and no other begin, for good: a process that ends while a module is inside a
+    /// call pulls the module's memory from under it. Gives whether all had ended within `limit`.
+    #[must_use]
+    pub fn hold_calls(&self, limit: Duration) -> bool {
+        let began = Instant::now();
+        loop {
+            if let Ok(held) = self.0.calls.try_write() {
+                std::mem::forget(held);
+                return true;
+            }
+            if began.elapsed() >= limit {
+                return false;
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
     }
 
     /// Opens a session that is not a thread's, such as the one that keeps a transport key alive.

@@ -115,7 +115,7 @@ impl Profile {
                 InputPart::KeyNumber => input.push(slot.key_number),
                 InputPart::KeyVersion => input.push(slot.key_version),
                 InputPart::SystemIdentifier => {
-                    input.extend(from_hex(&self.system_identifier).unwrap_or_default())
+                    input.extend(from_hex(&self.system_identifier).unwrap_or_default());
                 }
             }
         }
