@@ -4,13 +4,16 @@
 
 use crate::{
     bytes::{Blob, Digest, Exchange, ObjectIdentifier, Salt},
+    card::CardUid,
     cbor::{self, DecodeError, REQUEST_LEN_MAX},
     checkpoint::SignedCheckpoint,
+    founding::{Profile, Slot},
     hash::sha256,
     key::{KeyKind, KeyRecord},
     list::List,
+    merkle::{Frontier, leaf_hash},
     name::Name,
-    refusal::Refusal,
+    refusal::{Forbids, Refusal},
     request::Operation,
     schema::Schema,
     value::VALUE_UPDATE_LEN_MAX,
@@ -232,7 +235,7 @@ payload!(
     /// One key to be derived: a leaf of the root in [`CardKeysDerivedLeaf`].
     DerivedItem {
         /// The card.
-        card: crate::card::CardUid,
+        card: CardUid,
         /// The slot of the profile.
         slot: u8,
         /// The master key's name.
@@ -297,6 +300,32 @@ payload!(
         shown: SignedCheckpoint,
     }
 );
+
+impl DerivedItem {
+    /// The RFC 6962 root over the items of `cards` in `slots`, card by card: the keeper records it, the auditor computes
+    /// it again.
+    ///
+    /// # Errors
+    /// [`Forbids`] for the first card that has no diversification input.
+    pub fn root(profile: &Profile, slots: &[&Slot], cards: &[CardUid]) -> Result<Digest, Forbids> {
+        let mut tree = Frontier::new();
+        for card in cards {
+            for slot in slots {
+                let input = profile.diversification_input(slot, card)?;
+                let item = Self {
+                    schema: Schema,
+                    card: *card,
+                    slot: slot.slot,
+                    key: slot.key.clone(),
+                    key_version: u32::from(slot.key_version),
+                    input: sha256(&[&input]),
+                };
+                tree.append(leaf_hash(&cbor::encode(&item)));
+            }
+        }
+        Ok(tree.root())
+    }
+}
 
 #[cfg(test)]
 mod tests {

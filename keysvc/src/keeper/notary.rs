@@ -59,7 +59,11 @@ impl Notary {
     ///
     /// # Errors
     /// [`Fault`] when no thread can be made.
-    pub fn start(keyring: Arc<Keyring>, anchor: Arc<Anchor>, ended: fn(&Fault, &Keyring) -> !) -> Result<Self, Fault> {
+    pub fn start(
+        keyring: Arc<Keyring>,
+        anchor: Arc<Anchor>,
+        ended: fn(&Fault, &Keyring) -> !,
+    ) -> Result<Self, Fault> {
         let (duties, queue) = mpsc::channel::<Committed>();
         let checkpoints = Arc::new(Checkpoints::default());
         let own = Arc::clone(&checkpoints);

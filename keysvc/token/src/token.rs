@@ -78,7 +78,14 @@ impl Token {
             model: info.model().trim_end().to_owned(),
             serial: info.serial_number().trim_end().to_owned(),
         };
-        Ok(Self(Arc::new(Inner { module, slot, identity, offered, calls: RwLock::new(()), _anchor: Holder::new(anchor) })))
+        Ok(Self(Arc::new(Inner {
+            module,
+            slot,
+            identity,
+            offered,
+            calls: RwLock::new(()),
+            _anchor: Holder::new(anchor),
+        })))
     }
 
     /// What the token says of itself.

@@ -5,15 +5,10 @@
 use super::key::Keys;
 use crate::{finding::StationProblem, founding_check::Founded};
 use keysvc_protocol::{
-    bytes::Digest,
-    cbor,
     founding::{Profile, Slot},
-    hash::sha256,
     key::KeyKind,
     leaf::{CardKeysDerivedLeaf, DerivedItem},
-    merkle::{Frontier, leaf_hash},
     request::DeriveCardKeys,
-    schema::Schema,
 };
 use std::collections::BTreeSet;
 
@@ -51,7 +46,8 @@ pub(super) fn check_derived(
     }
     let slots = request.slots.iter().map(|number| known_slot(site, profile, *number));
     let slots = slots.collect::<Result<Vec<_>, _>>()?;
-    if root_over(profile, &slots, request)? == leaf.root { Ok(()) } else { Err(StationProblem::Root) }
+    let root = DerivedItem::root(profile, &slots, &request.cards).map_err(StationProblem::Input)?;
+    if root == leaf.root { Ok(()) } else { Err(StationProblem::Root) }
 }
 
 /// The slot of this number, whose master key is in the log.
@@ -60,24 +56,4 @@ fn known_slot<'p>(site: &Site<'_>, profile: &'p Profile, number: u8) -> Result<&
     let key = site.keys.find(&slot.key, u32::from(slot.key_version));
     let known = key.is_some_and(|key| key.kind == KeyKind::CardMaster);
     if known { Ok(slot) } else { Err(StationProblem::NoMaster { key: slot.key.clone() }) }
-}
-
-/// RFC 6962 root over the encoded items, card by card, slots ascending.
-fn root_over(profile: &Profile, slots: &[&Slot], request: &DeriveCardKeys) -> Result<Digest, StationProblem> {
-    let mut tree = Frontier::new();
-    for card in request.cards.iter() {
-        for slot in slots {
-            let input = profile.diversification_input(slot, card).map_err(StationProblem::Input)?;
-            let item = DerivedItem {
-                schema: Schema,
-                card: *card,
-                slot: slot.slot,
-                key: slot.key.clone(),
-                key_version: u32::from(slot.key_version),
-                input: sha256(&[&input]),
-            };
-            tree.append(leaf_hash(&cbor::encode(&item)));
-        }
-    }
-    Ok(tree.root())
 }

@@ -11,11 +11,8 @@ use crate::{
 };
 use keysvc_protocol::{
     bytes::{Blob, Digest},
-    cbor::{self, REPLY_LEN_MAX},
-    founding::{Profile, Slot},
-    hash::sha256,
+    cbor::REPLY_LEN_MAX,
     leaf::{CardKeysDerivedLeaf, DerivedItem},
-    merkle::{self, Frontier},
     receipt::Receipt,
     refusal::{Refusal, Thing},
     reply::CardDeriveReply,
@@ -40,32 +37,12 @@ fn items_root(request: &DeriveCardKeys, site: &Site) -> Result<(Digest, u32), Re
     let profile = site
         .profile(&request.profile, request.profile_version)
         .ok_or(Refusal::NotFound { what: Thing::Profile })?;
-    let mut tree = Frontier::new();
-    for card in request.cards.iter() {
-        for number in request.slots.iter() {
-            let slot = profile.slot(*number).ok_or(Refusal::NotFound { what: Thing::Slot })?;
-            let item = derived_item(profile, slot, card)?;
-            tree.append(merkle::leaf_hash(&cbor::encode(&item)));
-        }
-    }
-    Ok((tree.root(), u32::try_from(tree.size()).unwrap_or(u32::MAX)))
-}
-
-fn derived_item(
-    profile: &Profile,
-    slot: &Slot,
-    card: &keysvc_protocol::card::CardUid,
-) -> Result<DerivedItem, Refusal> {
-    let input =
-        profile.diversification_input(slot, card).map_err(|reason| Refusal::ProfileForbids { reason })?;
-    Ok(DerivedItem {
-        schema: Schema,
-        card: *card,
-        slot: slot.slot,
-        key: slot.key.clone(),
-        key_version: u32::from(slot.key_version),
-        input: sha256(&[&input]),
-    })
+    let slots = request.slots.iter().map(|number| profile.slot(*number));
+    let slots = slots.collect::<Option<Vec<_>>>().ok_or(Refusal::NotFound { what: Thing::Slot })?;
+    let root = DerivedItem::root(profile, &slots, &request.cards)
+        .map_err(|reason| Refusal::ProfileForbids { reason })?;
+    let count = request.cards.len().saturating_mul(slots.len());
+    Ok((root, u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 impl Operation for DeriveCardKeys {
