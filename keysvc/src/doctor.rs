@@ -6,12 +6,12 @@ use crate::{
     config::{Config, check_private_file},
     error::{Exit, Fault},
     keeper::{
-        founding::{ca_digest, open_token},
-        ledger::{Anchor, LedgerFault, Reader},
+        founding::{ca_digest, open_token, storage},
+        ledger::{Anchor, Reader},
         serve::now_ms,
         start::{
-            compare_anchor, compare_policies, compare_token, compare_trust, founding_of, install_seals,
-            open_store, site_of,
+            compare_anchor, compare_policies, compare_token, compare_trust, founding_of, not_founded,
+            open_anchor, site_of,
         },
     },
     output::Output,
@@ -92,28 +92,35 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
     });
 }
 
+/// Looks at the history, whether the keeper runs or not.
 fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
-    let opened = match open_store(config) {
-        Err(Fault::Ledger(LedgerFault::InUse { .. })) => {
-            report.line("store", Ok(()), |()| {
-                "in use: the keeper runs; stop it to check the history too".to_owned()
-            });
-            return;
-        }
-        other => other,
+    // First, because a running keeper moves it on: the log that is read after it must reach it.
+    let anchor = open_anchor(config);
+    let empty = std::fs::read_dir(&config.keeper.store).is_ok_and(|mut files| files.next().is_none());
+    let reader = if empty {
+        Err(not_founded(config).into())
+    } else {
+        Reader::open(&config.keeper.store).map_err(Fault::from)
     };
-    let opened = report.line("store", opened, |(_, reader)| {
-        format!("{} leaves in {}", reader.head().size, config.keeper.store.display())
+    let reader = report.line("store", reader, |reader| {
+        let size = reader.head().size;
+        let leaves = if size == 1 { "leaf" } else { "leaves" };
+        format!("{size} {leaves} in {}", config.keeper.store.display())
     });
-    if let Some((sequencer, reader)) = opened {
-        check_history(config, &reader, token, report);
-        report
-            .line("seals", install_seals(config, token, &sequencer), |()| "every data key opens".to_owned());
-        sequencer.close();
+    if let Some(reader) = reader {
+        check_history(config, &reader, anchor, token, report);
+        let seals = storage(config, token).seals();
+        report.line("seals", seals, |seals| format!("data keys that open: {}", seals.len()));
     }
 }
 
-fn check_history(config: &Config, reader: &Reader, token: &Token, report: &mut Report<'_>) {
+fn check_history(
+    config: &Config,
+    reader: &Reader,
+    anchor: Result<Anchor, Fault>,
+    token: &Token,
+    report: &mut Report<'_>,
+) {
     let trust = report.line("trust", compare_trust(config, reader), |trust| trust.genesis.to_string());
     let records = report.line("manifest", reader.keys().map_err(Fault::from), |records| {
         let test = records.iter().filter(|record| record.test_key).count();
@@ -130,7 +137,6 @@ fn check_history(config: &Config, reader: &Reader, token: &Token, report: &mut R
         format!("{}, policies as in the log{development}", site.trust().domain)
     });
     if let Some(site) = site {
-        let anchor = Anchor::open(&config.keeper.anchor).map_err(Fault::from);
         let anchor = anchor.and_then(|anchor| compare_anchor(config, &anchor, reader, &site));
         report.line("anchor", anchor, |()| format!("{} agrees with the log", config.keeper.anchor.display()));
     }

@@ -64,7 +64,7 @@ pub enum NotDone {
 pub enum Exit {
     /// Something the operator must mend: configuration, manifest, anchor. Not restarted.
     Refusing = 3,
-    /// The token is gone or its handles died. Restarted.
+    /// The token is gone, is away at the start or its handles died. Restarted.
     Token = 10,
     /// A commit failed or its outcome is unknown. Restarted.
     Store = 11,
@@ -99,7 +99,7 @@ impl Fault {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Token(error) if error.is_fatal() => Exit::Token,
+            Self::Token(error) if error.is_fatal() || is_away(error) => Exit::Token,
             Self::Invariant(_) => Exit::Invariant,
             Self::Anchor(AnchorFault::File { .. }) | Self::Io { .. } => Exit::Store,
             Self::Ledger(fault) if !needs_an_operator(fault) => Exit::Store,
@@ -130,6 +130,17 @@ impl Fault {
     }
 }
 
+/// A token that is not there at the start and may come back by itself, as one on a mount or a network does. A file that
+/// is no module and a refused PIN stay as they are, however often they are tried.
+fn is_away(error: &TokenError) -> bool {
+    match error {
+        TokenError::SlotNotFound { .. } => true,
+        // A return code says that the module was loaded and found no token folder or device; else it is the loader's words.
+        TokenError::ModuleUnusable { detail, .. } => detail.starts_with("CKR"),
+        _ => false,
+    }
+}
+
 /// Faults of the store that no restart cures.
 fn needs_an_operator(fault: &LedgerFault) -> bool {
     matches!(
@@ -140,4 +151,29 @@ fn needs_an_operator(fault: &LedgerFault) -> bool {
             | LedgerFault::Broken { .. }
             | LedgerFault::BrokenTable { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_away_is_waited_for_and_one_that_needs_an_operator_is_not() {
+        let label = || "service".to_owned();
+        let unusable =
+            |detail: &str| TokenError::ModuleUnusable { path: "/m.so".into(), detail: detail.into() };
+        for away in [TokenError::SlotNotFound { label: label() }, unusable("CKR_GENERAL_ERROR")] {
+            assert_eq!(Fault::from(away).exit(), Exit::Token);
+        }
+        let operators = [
+            TokenError::WrongPin { label: label() },
+            TokenError::PinLocked { label: label() },
+            TokenError::AmbiguousLabel { label: label(), count: 2 },
+            TokenError::ModuleMissing { path: "/m.so".into() },
+            unusable("invalid ELF header"),
+        ];
+        for operators in operators {
+            assert_eq!(Fault::from(operators).exit(), Exit::Refusing);
+        }
+    }
 }

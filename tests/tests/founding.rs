@@ -190,16 +190,36 @@ fn a_founding_file_for_other_policies_another_ca_or_another_domain_is_refused() 
 }
 
 #[test]
+fn a_founding_that_could_not_write_its_trust_file_makes_nothing() {
+    let signed = Signed::new();
+    let file = signed.ground.site().service_config();
+    let trust = signed.ground.site().trust().display().to_string();
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(&trust, "/nowhere/at/all/trust")).unwrap();
+    signed.refuses(&["/nowhere/at/all/trust: cannot be made", "make its folder writable"]);
+}
+
+#[test]
 fn a_founded_site_is_not_founded_again() {
     let ground = Ground::founded();
     let before = fs::read(ground.site().trust()).unwrap();
     let said = refusal(ground.keysvc(&["init"]));
     assert!(said.contains(&ground.site().trust().display().to_string()), "{said}");
     assert!(said.contains("the service is founded already"), "{said}");
-    // Nor where somebody took the trust file away: the token holds the keys.
+    // Nor where somebody took the trust file away, nor then the anchor, nor then the store: the token holds the keys.
+    let home = ground.site().service();
+    let all = Copies::of(&[home.folder().join("anchor"), home.folder().join("store")]);
     fs::remove_file(ground.site().trust()).unwrap();
     let said = refusal(ground.keysvc(&["init"]));
-    assert!(said.contains("the token is not empty"), "{said}");
+    assert!(said.contains("an anchor is there, of another site or an interrupted founding"), "{said}");
+    fs::remove_file(home.folder().join("anchor")).unwrap();
+    let said = refusal(ground.keysvc(&["init"]));
+    assert!(said.contains("the store holds a log, of another site or an interrupted founding"), "{said}");
+    fs::remove_dir_all(home.folder().join("store")).unwrap();
+    fs::create_dir(home.folder().join("store")).unwrap();
+    let said = refusal(ground.keysvc(&["init"]));
+    assert!(said.contains("the token is not empty (9 objects)"), "{said}");
+    all.put_back();
     assert!(!ground.site().trust().exists());
     fs::write(ground.site().trust(), before).unwrap();
     let doctor = ground.keysvc(&["doctor"]).output().unwrap();

@@ -49,7 +49,7 @@ pub enum Refusal {
         expected_seq: u64,
     },
     /// 8: the purse holds another balance than stated.
-    #[error("the balance is {balance}")]
+    #[error("the balance is {balance} minor units")]
     BalanceMismatch {
         /// The balance on record, in minor units.
         balance: u64,

@@ -52,8 +52,13 @@ pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
 /// and the parent starts the keeper again.
 pub fn end(fault: &Fault, keyring: &Keyring) -> ! {
     tracing::error!(fault = fault.chain(), "the keeper ends");
+    leave(fault.exit() as i32, keyring)
+}
+
+/// Ends the process with `code`, once the token calls in progress have ended.
+pub fn leave(code: i32, keyring: &Keyring) -> ! {
     if keyring.hold() {
-        std::process::exit(fault.exit() as i32)
+        std::process::exit(code)
     }
     // A call hangs in the module, and an orderly exit would run the module's own clean-up beside it.
     std::process::abort()

@@ -4,7 +4,7 @@
 //! empty, and an interrupted founding names what it left.
 
 use super::{
-    ledger::{Anchor, Change, Options, Sequencer},
+    ledger::{Anchor, Change, Options, Reader, Sequencer},
     manifest::{self, Order},
     serve::now_ms,
     storage::{Storage, name_of_month},
@@ -27,7 +27,10 @@ use keysvc_protocol::{
     trust::Trust,
 };
 use keysvc_token::{ObjectId, Pin, Token, TokenConfig};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Most keys a founding file asks for: leaf 0 names 64, three of them the service's own.
+const FOUNDED_KEYS_MAX: usize = 61;
 
 /// What a founding made.
 #[derive(Debug)]
@@ -57,6 +60,10 @@ pub async fn found(file: &Path) -> Result<Founded, Fault> {
     let founding = read_founding(&config.founding, &bytes)?;
     agrees(&config, &founding)?;
     let signatures = signatures(&config, &founding, &bytes)?;
+    if founding.keys.len() > FOUNDED_KEYS_MAX {
+        return Err(too_many_keys(&config).into());
+    }
+    must_be_fresh(&config)?;
     let token = open_token(&config)?;
     must_be_empty(&token)?;
     let keys = make_keys(&token, &founding)?;
@@ -156,6 +163,33 @@ fn signatures(config: &Config, founding: &Founding, bytes: &[u8]) -> Result<Vec<
     Ok(all)
 }
 
+/// Store, anchor and trust file are made by the founding: what is there already is another's, or an interrupted
+/// founding's.
+fn must_be_fresh(config: &Config) -> Result<(), ConfigError> {
+    if std::fs::metadata(&config.keeper.anchor).is_ok_and(|anchor| anchor.len() > 0) {
+        let mend = "an anchor is there, of another site or an interrupted founding; use a fresh token, an empty store \
+                    folder and no anchor file";
+        return Err(ConfigError::file(&config.keeper.anchor, mend));
+    }
+    if Reader::open(&config.keeper.store).is_ok_and(|reader| reader.head().size > 0) {
+        let mend = "the store holds a log, of another site or an interrupted founding; use a fresh token, an empty \
+                    store folder and no anchor file";
+        return Err(ConfigError::file(&config.keeper.store, mend));
+    }
+    let probe = beside(&config.trust);
+    let written = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe));
+    written.map_err(|error| {
+        ConfigError::file(&config.trust, format!("cannot be made ({error}); make its folder writable"))
+    })
+}
+
+/// The name under which a file is written before it gets its own.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
 fn must_be_empty(token: &Token) -> Result<(), Fault> {
     let objects = token.inventory()?;
     if objects.is_empty() {
@@ -169,8 +203,10 @@ fn must_be_empty(token: &Token) -> Result<(), Fault> {
         })
         .collect();
     Err(Fault::Refusing(format!(
-        "the token is not empty, so an earlier founding was interrupted or it is another's: {}; use a fresh token",
-        names.join(", ")
+        "the token is not empty ({} objects), so an earlier founding was interrupted or it is another's; use a fresh \
+         token, an empty store folder and no anchor file:\n  {}",
+        names.len(),
+        names.join("\n  ")
     )))
 }
 
@@ -243,9 +279,12 @@ async fn begin_log(
 fn write_trust(file: &Path, trust: &Trust) -> Result<(), Fault> {
     use std::io::Write as _;
     let write = || -> std::io::Result<()> {
-        let mut out = std::fs::File::create_new(file)?;
+        let new = beside(file);
+        let mut out = std::fs::File::create(&new)?;
         out.write_all(trust.to_text().as_bytes())?;
-        out.sync_all()
+        out.sync_all()?;
+        std::fs::rename(&new, file)?;
+        std::fs::File::open(file.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
     };
     write().map_err(|source| Fault::Io { what: "writing the trust file", source })
 }

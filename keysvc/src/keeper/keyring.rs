@@ -218,7 +218,8 @@ impl Keyring {
             station.wrapping_key.as_ref().ok_or(Fault::Invariant("a station has no wrapping key"))?;
         if !recorded.recording().retried {
             let key = TransportKey::generate(&self.token).map_err(Fault::from)?;
-            self.exchanges()?.insert(&leaf, key, self.limits.exchanges_per_station);
+            let time_ms = recorded.recording().time_ms;
+            self.exchanges()?.insert(&leaf, key, time_ms, self.limits.exchanges_per_station);
         }
         let transport =
             self.exchanges()?.find(&leaf.exchange, &leaf.station, recorded.recording().time_ms)?;

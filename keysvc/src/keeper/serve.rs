@@ -26,7 +26,7 @@ use keysvc_protocol::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -53,6 +53,8 @@ pub struct Keeper {
     pub started_at_ms: u64,
     /// Whether history was found rolled back.
     pub halted: AtomicBool,
+    /// Evidence of a rollback that is not in the log yet.
+    pub evidence: Mutex<Option<RollbackLeaf>>,
     /// Whether the keeper was told to end: what then finds the ledger stopped is no fault.
     pub closing: AtomicBool,
     /// Randomness for exchanges.
@@ -219,6 +221,8 @@ impl Keeper {
         if self.halted.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        let leaf = RollbackLeaf { schema: Schema, principal: caller.id.clone(), shown: shown.clone() };
+        *self.evidence.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf);
         let head = shown.checkpoint().head;
         tracing::error!(
             shown_by = %caller.id,
@@ -226,8 +230,19 @@ impl Keeper {
             own_size = self.ledger.reader().head().size,
             "a checkpoint that this service signed is not in its log: history was rolled back; serving stops"
         );
-        let leaf = RollbackLeaf { schema: Schema, principal: caller.id.clone(), shown: shown.clone() };
+        self.record_rollback().await
+    }
+
+    /// Writes the evidence of a rollback that is not in the log yet. Asked again each second, for a full queue must not
+    /// let a restart forget it.
+    ///
+    /// # Errors
+    /// [`Fault`] of the store; a full queue is one that passes.
+    pub async fn record_rollback(&self) -> Result<(), Fault> {
+        let evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(leaf) = evidence else { return Ok(()) };
         let settled = self.ledger.sequencer().submit(Change::RollbackShown(leaf)).await?;
+        *self.evidence.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.notarise(settled.lead)
     }
 }

@@ -35,7 +35,7 @@ use ring::rand::SystemRandom;
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -64,7 +64,8 @@ pub async fn run(file: &Path) -> Result<(), Fault> {
             own.closing.store(true, Ordering::Release);
             own.ledger.sequencer().close();
             anchor.sync()?;
-            if own.keyring.hold() { Ok(()) } else { std::process::abort() }
+            // Not a return: the runtime would wait for workers that now wait for the token.
+            endpoint::leave(0, &own.keyring)
         }
     }
 }
@@ -97,7 +98,7 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
     let (policies, policy) = compare_policies(config, &founding)?;
     let site = Arc::new(site_of(config, &founding, &trust)?);
     let records = reader.keys()?;
-    let anchor = Arc::new(Anchor::open(&config.keeper.anchor)?);
+    let anchor = Arc::new(open_anchor(config)?);
     compare_anchor(config, &anchor, &reader, &site)?;
     // Before the first use of a key: what a drifted one does is nobody's word.
     compare_token(&token, &records, &reader)?;
@@ -124,6 +125,7 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
         policy,
         started_at_ms: now_ms(),
         halted,
+        evidence: Mutex::new(None),
         closing: AtomicBool::new(false),
         random: SystemRandom::new(),
     };
@@ -153,7 +155,9 @@ pub fn install_seals(config: &Config, token: &Token, sequencer: &Sequencer) -> R
     Ok(())
 }
 
-fn not_founded(config: &Config) -> ConfigError {
+/// What is said of a store without a log.
+#[must_use]
+pub fn not_founded(config: &Config) -> ConfigError {
     let mend = "the store holds no founding; run: keysvc init --config FILE";
     ConfigError::file(&config.keeper.store, mend)
 }
@@ -212,14 +216,29 @@ pub fn site_of(config: &Config, leaf: &FoundingLeaf, trust: &Trust) -> Result<Si
     Ok(Site::new(founding, trust.genesis))
 }
 
+/// The anchor that the founding made.
+///
+/// # Errors
+/// [`Fault`] when it is missing or damaged. None is made: an empty one would say nothing.
+pub fn open_anchor(config: &Config) -> Result<Anchor, Fault> {
+    if !config.keeper.anchor.exists() {
+        return Err(no_anchor(config).into());
+    }
+    Ok(Anchor::open(&config.keeper.anchor)?)
+}
+
+fn no_anchor(config: &Config) -> ConfigError {
+    let mend = "the anchor is missing; put it back, for without it an old copy of the store would pass";
+    ConfigError::file(&config.keeper.anchor, mend)
+}
+
 /// The anchor, compared with the log: it must be there, be this log's, and not be ahead of it.
 ///
 /// # Errors
 /// [`Fault`] when history was rolled back or replaced.
 pub fn compare_anchor(config: &Config, anchor: &Anchor, reader: &Reader, site: &Site) -> Result<(), Fault> {
     if anchor.read().is_none() {
-        let mend = "the anchor is missing; put it back, for without it an old copy of the store would pass";
-        return Err(ConfigError::file(&config.keeper.anchor, mend).into());
+        return Err(no_anchor(config).into());
     }
     Ok(anchor.compare(reader, &site.origin(), &checkpoint_key(&reader.keys()?)?)?)
 }
@@ -304,19 +323,28 @@ async fn upkeep(keeper: Arc<Keeper>, anchor: Arc<Anchor>, month: Month) {
         if keeper.closing.load(Ordering::Acquire) {
             return;
         }
-        if let Err(fault) = each_second(&keeper, &anchor) {
-            endpoint::end(&fault, &keeper.keyring);
+        if let Err(fault) = each_second(&keeper, &anchor).await {
+            unless_passing(&fault, &keeper);
         }
         if seconds.is_multiple_of(60)
             && let Err(fault) = each_minute(&keeper, &month).await
         {
-            endpoint::end(&fault, &keeper.keyring);
+            unless_passing(&fault, &keeper);
         }
     }
 }
 
-fn each_second(keeper: &Keeper, anchor: &Anchor) -> Result<(), Fault> {
+/// Ends the keeper, unless the fault passes by itself: a full queue is tried again at the next turn.
+fn unless_passing(fault: &Fault, keeper: &Keeper) {
+    if fault.is_fatal() {
+        endpoint::end(fault, &keeper.keyring);
+    }
+    tracing::warn!(fault = fault.chain(), "upkeep is tried again");
+}
+
+async fn each_second(keeper: &Keeper, anchor: &Anchor) -> Result<(), Fault> {
     anchor.sync()?;
+    keeper.record_rollback().await?;
     keeper.notary.checkpoints().newest().map_or(Ok(()), |newest| keeper.keyring.self_test(&newest))
 }
 

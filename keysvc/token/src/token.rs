@@ -170,6 +170,7 @@ impl Token {
 
     /// Opens a session that is not a thread's, such as the one that keeps a transport key alive.
     pub(crate) fn open_session(&self) -> Result<Session, TokenError> {
+        let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
         self.0.module.open_rw_session(self.0.slot).map_err(fault)
     }
 
@@ -288,6 +289,8 @@ mod tests {
     use crate::profile::KeyKind;
     use crate::provision::initialise_token;
     use crate::scratch::with_scratch_token;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::thread;
 
     #[test]
     fn a_token_is_used_from_any_thread() {
@@ -386,13 +389,50 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_held_once_those_in_progress_have_ended_and_none_begins_after() {
+        with_scratch_token(
+            "token::tests::calls_are_held_once_those_in_progress_have_ended_and_none_begins_after",
+            |scratch| {
+                let token = scratch.open();
+                let (inside, arrived) = channel();
+                let (end, ends) = channel::<()>();
+                let calling = token.clone();
+                let call = thread::spawn(move || {
+                    calling.with_session(|session| {
+                        inside.send(()).unwrap();
+                        ends.recv().unwrap();
+                        let mut bytes = [0; 16];
+                        session.generate_random_slice(&mut bytes).map_err(fault)
+                    })
+                });
+                arrived.recv().unwrap();
+                assert!(!token.hold_calls(Duration::from_millis(20)), "held beside a call in progress");
+                // Not held after all: others may still call.
+                token.random(&mut [0; 16]).unwrap();
+
+                let holding = token.clone();
+                let hold = thread::spawn(move || holding.hold_calls(Duration::from_mins(1)));
+                assert!(!hold.is_finished());
+                end.send(()).unwrap();
+                assert!(hold.join().unwrap());
+                assert_eq!(call.join().unwrap(), Ok(()));
+
+                let (done, late) = channel();
+                // It never ends: its thread goes with this process.
+                thread::spawn(move || done.send(token.random(&mut [0; 16])).unwrap());
+                assert_eq!(late.recv_timeout(Duration::from_millis(200)), Err(RecvTimeoutError::Timeout));
+            },
+        );
+    }
+
+    #[test]
     fn the_login_survives_the_end_of_every_threads_session() {
         with_scratch_token("token::tests::the_login_survives_the_end_of_every_threads_session", |scratch| {
             let token = scratch.open();
             let id = ObjectId([1; 16]);
             token.generate(KeyKind::Checkpoint, id, "checkpoint").unwrap();
             let key = token.signing_key(KeyKind::Checkpoint, id).unwrap();
-            std::thread::scope(|scope| {
+            thread::scope(|scope| {
                 scope.spawn(|| key.sign(&[1; 32]).unwrap());
             });
             token.close_thread_session();

@@ -46,7 +46,8 @@ impl<K> Default for Exchanges<K> {
 
 impl<K> Exchanges<K> {
     /// Adds one; past `max` of one station its oldest ends, and so do all that expired.
-    pub(super) fn insert(&mut self, leaf: &StationOpenedLeaf, key: K, max: usize) {
+    pub(super) fn insert(&mut self, leaf: &StationOpenedLeaf, key: K, opened_at_ms: u64, max: usize) {
+        self.0.retain(|open| open.expires_at_ms > opened_at_ms);
         let own = self.0.iter().filter(|open| open.station == leaf.station).count();
         let mut surplus = own.saturating_add(1).saturating_sub(max);
         self.0.retain(|open| {
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn an_exchange_serves_its_own_station_until_it_expires() {
         let mut exchanges = Exchanges::default();
-        exchanges.insert(&leaf("station-1", 1, 100), 11, 4);
+        exchanges.insert(&leaf("station-1", 1, 100), 11, 0, 4);
         assert_eq!(find(&mut exchanges, "station-1", 1, 99), Some(11));
         assert_eq!(find(&mut exchanges, "station-2", 1, 99), None);
         assert_eq!(find(&mut exchanges, "station-1", 1, 100), None);
@@ -107,9 +108,9 @@ mod tests {
     #[test]
     fn one_more_than_the_limit_ends_the_stations_oldest_and_no_other() {
         let mut exchanges = Exchanges::default();
-        exchanges.insert(&leaf("station-2", 9, 100), 99, 2);
+        exchanges.insert(&leaf("station-2", 9, 100), 99, 0, 2);
         for number in 1..=3 {
-            exchanges.insert(&leaf("station-1", number, 100), number, 2);
+            exchanges.insert(&leaf("station-1", number, 100), number, 0, 2);
         }
         assert_eq!(find(&mut exchanges, "station-1", 1, 1), None);
         assert_eq!(find(&mut exchanges, "station-1", 2, 1), Some(2));

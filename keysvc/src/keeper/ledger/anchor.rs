@@ -36,7 +36,7 @@ pub enum AnchorFault {
         source: Arc<io::Error>,
     },
     /// Neither slot of the file is whole.
-    #[error("the anchor {} is damaged; compare the log with a witness, then remove the file", path.display())]
+    #[error("the anchor {} is damaged; restore it: without it an old copy of the store would pass", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -85,6 +85,21 @@ impl Commit {
 }
 
 /// The right to have one durable head signed. Made by the ledger alone, one at a time for a commit.
+///
+/// Only the sequencer makes one. Not from a commit:
+/// ```compile_fail,E0423
+/// use keysvc::keeper::ledger::{Commit, Committed};
+/// fn claim(commit: Commit) -> Committed {
+///     Committed(commit)
+/// }
+/// ```
+/// while handing one on is anybody's right:
+/// ```
+/// use keysvc::keeper::ledger::{Commit, Committed};
+/// fn pass(committed: Committed) -> Committed {
+///     committed
+/// }
+/// ```
 pub struct Committed(Commit);
 
 impl fmt::Debug for Committed {
