@@ -13,9 +13,13 @@ use clap::{Parser, Subcommand};
 use keysvc_protocol::key::KeyRecord;
 use std::{path::PathBuf, process::ExitCode};
 
+/// What `--help` says of exit codes.
+const EXIT_CODES: &str = "Exit codes: 0 done; 2 wrong command line; 3 refuses, something must be mended first; \
+10 the token is gone or away, 11 a commit failed, 12 a broken invariant: the parent starts the keeper again.";
+
 /// HSM-style key and card crypto service.
 #[derive(Debug, Parser)]
-#[command(name = "keysvc", version, about)]
+#[command(name = "keysvc", version, about, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The configuration file.
     #[arg(long, global = true, default_value = "/etc/keysvc/keysvc.toml")]
@@ -41,7 +45,8 @@ enum Command {
     CheckConfig,
 }
 
-/// Runs the command and gives the exit code: 0 done, 2 usage, 3 refused or refusing to serve, 4 unavailable.
+/// Runs the command and gives the exit code: 0 done, 2 usage, 3 refusing, and the keeper's own of
+/// [`crate::error::Exit`].
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
     let output = Output;
@@ -167,5 +172,7 @@ fn check_config(arguments: &Arguments, output: &Output) -> Result<(), Fault> {
     let digest = keysvc_protocol::bytes::Digest::new(policies.digest());
     output.line(&format!("configuration {} is good", arguments.config.display()));
     output.line(&format!("policy digest {digest}"));
+    output
+        .line(&format!("next          put it into {} as: policy = \"{digest}\"", config.founding.display()));
     Ok(())
 }

@@ -62,7 +62,11 @@ async fn supervise(program: &Path, config: &Path, stop: impl Future<Output = ()>
         ended = &mut front => First::Front(ended?),
         () = stop => First::Stop,
     };
-    tracing::info!(?first, "stopping both halves");
+    match first {
+        First::Keeper(exit) => tracing::info!(half = "keeper", exit, "ended; stopping the front"),
+        First::Front(exit) => tracing::info!(half = "front", exit, "ended; stopping the keeper"),
+        First::Stop => tracing::info!("asked to end; stopping both halves"),
+    }
     stop_front.send_replace(true);
     // The front first, so that what is in flight is still answered.
     match first {
