@@ -187,6 +187,7 @@ struct Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
     use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
     use tempfile::TempDir;
     use tokio::{sync::oneshot, task::yield_now};
@@ -313,7 +314,6 @@ mod tests {
         assert_eq!(child.try_wait().unwrap(), None);
         drop(child.stdin.take());
         // By SIGTERM, which the halves turn into an orderly end and this test leaves alone.
-        use std::os::unix::process::ExitStatusExt as _;
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
     }
 
