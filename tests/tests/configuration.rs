@@ -74,8 +74,11 @@ fn a_good_configuration_is_said_to_be_good_with_the_policies_digest() {
         said.starts_with(&format!("configuration {} is good\npolicy digest ", configured.file.display()))
     );
     let founding = fs::read_to_string(configured.ground.site().founding()).unwrap();
-    let digest = said.trim_end().rsplit(' ').next().unwrap();
-    assert!(founding.contains(&format!("policy = \"{digest}\"")));
+    let digest = said.lines().nth(1).unwrap().rsplit(' ').next().unwrap();
+    let line = format!("policy = \"{digest}\"");
+    assert!(founding.contains(&line));
+    // What to do with it, ready to be copied.
+    assert!(said.trim_end().ends_with(&line), "{said}");
 }
 
 #[test]
