@@ -67,7 +67,7 @@ pub enum Ended {
     /// Refused; the refusal's leaf is still to be written.
     #[error("{0}")]
     Refused(Refusal),
-    /// Refused inside the ledger's transaction, with its leaf.
+    /// Refused inside the ledger's transaction, with its leaf; or after the halt, when only its evidence is recorded.
     #[error("{0}")]
     RefusedOnRecord(Refusal),
     /// A fault of ours.
