@@ -7,4 +7,5 @@ pub mod ended;
 pub mod ground;
 pub mod programs;
 pub mod raw;
+pub mod tills;
 pub mod token_file;

@@ -10,7 +10,7 @@ use keysvc::{
         start::{install_seals, open_store},
     },
 };
-use keysvc_client::{ClientConfig, ClientError, Terminal, terminal::SignedUpdate};
+use keysvc_client::ClientConfig;
 use keysvc_protocol::{
     bytes::ObjectIdentifier,
     cbor,
@@ -18,13 +18,14 @@ use keysvc_protocol::{
     leaf::KeyIntentLeaf,
     refusal::Refusal,
     reply::{ServiceState, StatusReply},
-    request::{Operation, ReadStatus, UpdateValue, ValueOperation},
+    request::{Operation, ReadStatus},
     schema::Schema,
 };
 use keysvc_tests::{
     acks::{Acks, Recorded},
     ground::{Ground, text},
     raw::{Line, leaves, with_tokens},
+    tills::{Tills, next_update},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use softhsm_setup::Site;
@@ -32,10 +33,7 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -49,50 +47,6 @@ const BROKEN_OFF: [(u8, &str); 2] =
 const MADE: ObjectIdentifier = ObjectIdentifier::new([0xc4; 16]);
 /// The restart's own limit is half a second, measured elsewhere; this is for machines that are busy with other tests.
 const RESTART_LIMIT: Duration = Duration::from_secs(5);
-
-/// What the clients share.
-struct Load {
-    acks: std::path::PathBuf,
-    acknowledged: AtomicUsize,
-    stop: AtomicBool,
-}
-
-fn request(card: &str, last: Option<&SignedUpdate>) -> UpdateValue {
-    let (seq, balance) = last.map_or((1, 0), |last| (last.update.seq + 1, last.update.balance_after));
-    UpdateValue {
-        schema: Schema,
-        programme: "coffee".parse().unwrap(),
-        card: card.parse().unwrap(),
-        purse: 1,
-        operation: if seq % 2 == 1 { ValueOperation::Load } else { ValueOperation::Debit },
-        expected_seq: seq,
-        amount: 500,
-        currency: 978,
-        balance_before: balance,
-        txn: Terminal::new_txn().unwrap(),
-    }
-}
-
-/// One terminal with one card: each acknowledgement is on disk before the next request leaves.
-async fn work(config: ClientConfig, card: &str, load: &Load) {
-    let terminal = Terminal::connect(&config).await.unwrap();
-    let mut acks = Acks::create(&load.acks, card);
-    let mut last: Option<SignedUpdate> = None;
-    while !load.stop.load(Ordering::Acquire) {
-        let request = request(card, last.as_ref());
-        let update = loop {
-            match terminal.update(&request).await {
-                Ok(update) => break update,
-                Err(ClientError::Refused(reply)) if reply.retryable => {}
-                Err(ClientError::Timeout { .. } | ClientError::Unreachable { .. }) => {}
-                Err(error) => panic!("{card}: {error:?}"),
-            }
-        };
-        acks.write(&update);
-        last = Some(update);
-        load.acknowledged.fetch_add(1, Ordering::AcqRel);
-    }
-}
 
 /// Each client has a state folder of its own, as terminals in different shops have.
 fn clients(ground: &Ground) -> Vec<(ClientConfig, &'static str)> {
@@ -149,12 +103,7 @@ impl Witness {
 #[test]
 fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket() {
     let ground = Ground::new();
-    let load = Arc::new(Load {
-        acks: ground.site().folder().join("acks"),
-        acknowledged: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-    });
-    fs::create_dir(&load.acks).unwrap();
+    let load = Arc::new(Tills::new(ground.site().folder().join("acks")));
     let clients = clients(&ground);
     let own = Arc::clone(&load);
     let working = thread::spawn(move || {
@@ -162,7 +111,7 @@ fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket(
         runtime.block_on(async {
             let work = clients.into_iter().map(|(config, card)| {
                 let load = Arc::clone(&own);
-                tokio::task::spawn(async move { work(config, card, &load).await })
+                tokio::task::spawn(async move { load.work(config, card).await })
             });
             for one in work.collect::<Vec<_>>() {
                 one.await.unwrap();
@@ -285,7 +234,7 @@ fn a_key_broken_off_between_intent_and_outcome_is_listed_never_used_and_the_serv
                 .all(|key| BROKEN_OFF.iter().all(|(id, _)| key.id != ObjectIdentifier::new([*id; 16])))
         );
         let terminal = ground.terminal("terminal-1").await.unwrap();
-        terminal.update(&request(CARDS[0], None)).await.unwrap();
+        terminal.update(&next_update(CARDS[0], None)).await.unwrap();
     });
     verify(&ground, &ground.site().folder().join("export"));
     // It stays so: a start neither forgets nor finishes it.

@@ -1,28 +1,25 @@
 //! How the service ends while terminals work: asked to, one half asked to, its token gone, its parent killed. However
 //! it ends, what was acknowledged is in the log, and no half ends by a signal that it was not sent.
 
-use keysvc_client::{ClientConfig, ClientError, Terminal, terminal::SignedUpdate};
+use keysvc_client::ClientConfig;
 use keysvc_protocol::{
     cbor,
     refusal::Refusal,
     reply::StatusReply,
-    request::{Operation, ReadStatus, UpdateValue, ValueOperation},
+    request::{Operation, ReadStatus},
     schema::Schema,
 };
 use keysvc_tests::{
     acks::{Acks, Recorded},
     ground::Ground,
     raw::{Line, leaves},
+    tills::Tills,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File},
-    path::PathBuf,
     process::{Child, ExitStatus, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -40,23 +37,14 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Terminals at work, each with a card of its own.
 struct Load {
-    shared: Arc<Shared>,
+    shared: Arc<Tills>,
     working: JoinHandle<()>,
-}
-
-struct Shared {
-    acks: PathBuf,
-    acknowledged: AtomicUsize,
-    stop: AtomicBool,
 }
 
 impl Load {
     /// Each load has a number, and so folders and cards of its own.
     fn start(ground: &Ground, number: u8) -> Self {
-        let acks = ground.site().folder().join(format!("acks-{number}"));
-        fs::create_dir(&acks).unwrap();
-        let shared =
-            Arc::new(Shared { acks, acknowledged: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Tills::new(ground.site().folder().join(format!("acks-{number}"))));
         let terminals: Vec<(ClientConfig, String)> = (1..=TERMINALS)
             .map(|terminal| {
                 let mut config = ground.config("terminal-1");
@@ -71,7 +59,7 @@ impl Load {
             runtime.block_on(async {
                 let work = terminals.into_iter().map(|(config, card)| {
                     let own = Arc::clone(&own);
-                    tokio::task::spawn(async move { work(config, &card, &own).await })
+                    tokio::task::spawn(async move { own.work(config, &card).await })
                 });
                 for one in work.collect::<Vec<_>>() {
                     one.await.unwrap();
@@ -102,47 +90,6 @@ impl Load {
         self.stop();
         self.working.join().unwrap();
         Acks::read(&self.shared.acks)
-    }
-}
-
-fn request(card: &str, last: Option<&SignedUpdate>) -> UpdateValue {
-    let (seq, balance) = last.map_or((1, 0), |last| (last.update.seq + 1, last.update.balance_after));
-    UpdateValue {
-        schema: Schema,
-        programme: "coffee".parse().unwrap(),
-        card: card.parse().unwrap(),
-        purse: 1,
-        operation: if seq % 2 == 1 { ValueOperation::Load } else { ValueOperation::Debit },
-        expected_seq: seq,
-        amount: 500,
-        currency: 978,
-        balance_before: balance,
-        txn: Terminal::new_txn().unwrap(),
-    }
-}
-
-/// One terminal: each acknowledgement is on disk before the next request leaves, and a request that was not answered is
-/// sent again until it is, or until the load is to end.
-async fn work(config: ClientConfig, card: &str, load: &Shared) {
-    let terminal = Terminal::connect(&config).await.unwrap();
-    let mut acks = Acks::create(&load.acks, card);
-    let mut last: Option<SignedUpdate> = None;
-    loop {
-        let request = request(card, last.as_ref());
-        let update = loop {
-            if load.stop.load(Ordering::Acquire) {
-                return;
-            }
-            match terminal.update(&request).await {
-                Ok(update) => break update,
-                Err(ClientError::Refused(reply)) if reply.retryable => {}
-                Err(ClientError::Timeout { .. } | ClientError::Unreachable { .. }) => {}
-                Err(error) => panic!("{card}: {error:?}"),
-            }
-        };
-        acks.write(&update);
-        last = Some(update);
-        load.acknowledged.fetch_add(1, Ordering::AcqRel);
     }
 }
 
