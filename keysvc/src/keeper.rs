@@ -4,6 +4,8 @@
 //! [`ledger`], [`gate`], [`action`], [`limits`]. [`start`] puts them together; [`founding`] makes the first log.
 
 pub mod action;
+pub mod batch;
+pub mod bundle;
 pub mod endpoint;
 pub mod founding;
 pub mod gate;

@@ -126,13 +126,16 @@ mod tests {
 
     /// What the ceiling leaves to sites, apart from the programme's organisation and card sessions.
     const ALLOWED: [(&str, &[&str]); 7] = [
-        ("station", &["status", "log.checkpoint", "log.proof", "station.open", "card.derive"]),
-        ("terminal", &["status", "log.checkpoint", "log.proof", "value.update"]),
-        ("officer", &["status", "log.checkpoint", "log.proof", "key.list", "key.get"]),
-        ("operator", &["status", "log.checkpoint", "log.proof"]),
-        ("office", &["status", "log.checkpoint", "log.proof"]),
-        ("auditor", &["status", "log.checkpoint", "log.proof", "key.list", "key.get", "log.entries"]),
-        ("platform", &["status", "log.checkpoint", "log.proof", "key.list", "key.get"]),
+        ("station", &["status", "log.checkpoint", "log.proof", "bundle.get", "station.open", "card.derive"]),
+        ("terminal", &["status", "log.checkpoint", "log.proof", "bundle.get", "value.update", "value.batch"]),
+        ("officer", &["status", "log.checkpoint", "log.proof", "bundle.get", "key.list", "key.get"]),
+        ("operator", &["status", "log.checkpoint", "log.proof", "bundle.get"]),
+        ("office", &["status", "log.checkpoint", "log.proof", "bundle.get", "value.batch"]),
+        (
+            "auditor",
+            &["status", "log.checkpoint", "log.proof", "bundle.get", "key.list", "key.get", "log.entries"],
+        ),
+        ("platform", &["status", "log.checkpoint", "log.proof", "bundle.get", "key.list", "key.get"]),
     ];
 
     fn allowed(kind: &str, action: &str) -> Decision {
@@ -185,9 +188,9 @@ mod tests {
     fn the_invariants_hold_whatever_a_later_ceiling_permits() {
         let open = Source { name: "site.cedar".to_owned(), text: EVERYTHING.to_owned() };
         let widened = PolicySet::new(&[CEILING, EVERYTHING].concat(), &[open]).unwrap();
-        let changes = ["station.open", "card.derive", "value.update"].as_slice();
+        let changes = ["station.open", "card.derive", "value.update", "value.batch"].as_slice();
         for (kind, never) in [
-            ("station", ["value.update", "log.entries"].as_slice()),
+            ("station", ["value.update", "value.batch", "log.entries"].as_slice()),
             ("terminal", &["station.open", "card.derive", "log.entries"]),
             ("officer", changes),
             ("auditor", changes),

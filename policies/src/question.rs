@@ -32,9 +32,9 @@ pub struct PrincipalFacts<'a> {
 
 /// What an operation is about.
 ///
-/// `status`, `key.list`, `key.get` and `station.open` are about the service; `card.derive` about a
-/// profile; `value.update` about a programme; `log.checkpoint`, `log.entries` and `log.proof` about
-/// the log.
+/// `status`, `key.list`, `key.get`, `station.open`, `bundle.get` and `value.batch` are about the
+/// service; `card.derive` about a profile; `value.update` about a programme; `log.checkpoint`,
+/// `log.entries` and `log.proof` about the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceFacts<'a> {
     /// The service as a whole.

@@ -7,7 +7,7 @@ pub(crate) const KINDS: [&str; 7] =
     ["station", "terminal", "officer", "operator", "office", "auditor", "platform"];
 
 /// Every action of the schema.
-pub(crate) const ACTIONS: [&str; 9] = [
+pub(crate) const ACTIONS: [&str; 11] = [
     "status",
     "key.list",
     "key.get",
@@ -17,6 +17,8 @@ pub(crate) const ACTIONS: [&str; 9] = [
     "log.checkpoint",
     "log.entries",
     "log.proof",
+    "bundle.get",
+    "value.batch",
 ];
 
 /// A programme of the organisation that [`question`] asks for.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 const KINDS: [&str; 7] = ["station", "terminal", "officer", "operator", "office", "auditor", "platform"];
 
-const ACTIONS: [&str; 9] = [
+const ACTIONS: [&str; 11] = [
     "status",
     "key.list",
     "key.get",
@@ -22,6 +22,8 @@ const ACTIONS: [&str; 9] = [
     "log.checkpoint",
     "log.entries",
     "log.proof",
+    "bundle.get",
+    "value.batch",
 ];
 
 #[derive(Deserialize)]

@@ -70,13 +70,15 @@ const OFFICERS_KEYS: Keys = Keys::Token(&[PersonaKey::Approval]);
 const STATIONS_KEYS: Keys = Keys::Token(&[PersonaKey::Statement, PersonaKey::Wrapping]);
 
 /// Everyone, in the founding file's order.
-pub(crate) const PERSONAS: [Persona; 9] = [
+pub(crate) const PERSONAS: [Persona; 10] = [
     persona("officer-1", PrincipalKind::Officer, "security", OFFICERS_KEYS),
     persona("officer-2", PrincipalKind::Officer, "finance", OFFICERS_KEYS),
     persona("officer-3", PrincipalKind::Officer, "audit", OFFICERS_KEYS),
     persona("station-1", PrincipalKind::Station, "bureau", STATIONS_KEYS),
     persona("terminal-1", PrincipalKind::Terminal, "roastery", Keys::File),
     persona("terminal-2", PrincipalKind::Terminal, "bakery", Keys::File),
+    // The roastery's hub: passes on what its terminals signed, and signs nothing itself.
+    persona("office-1", PrincipalKind::Office, "roastery", Keys::None),
     persona("auditor-1", PrincipalKind::Auditor, "auditors", Keys::None),
     persona("platform-1", PrincipalKind::Platform, "platform", Keys::None),
     // Has a certificate of the site's CA and keys, but nobody enrolled it.

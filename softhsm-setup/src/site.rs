@@ -166,8 +166,8 @@ impl Site {
         self.home("service")
     }
 
-    /// A persona's folder: `officer-1` to `officer-3`, `station-1`, `terminal-1`, `terminal-2`, `auditor-1`,
-    /// `platform-1`, `stranger`, or `service`.
+    /// A persona's folder: `officer-1` to `officer-3`, `station-1`, `terminal-1`, `terminal-2`, `office-1`,
+    /// `auditor-1`, `platform-1`, `stranger`, or `service`.
     #[must_use]
     pub fn home(&self, name: &str) -> Home {
         Home { folder: self.folder.join(name) }

@@ -27,13 +27,14 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_softhsm-setup");
 const LABEL: &str = "SETUP_TEST_LABEL";
 const PIN: &str = "SETUP_TEST_PIN";
 const ANSWER: &str = "SETUP_TEST_ANSWER";
-const PERSONAS: [&str; 9] = [
+const PERSONAS: [&str; 10] = [
     "officer-1",
     "officer-2",
     "officer-3",
     "station-1",
     "terminal-1",
     "terminal-2",
+    "office-1",
     "auditor-1",
     "platform-1",
     "stranger",
@@ -140,6 +141,7 @@ fn persona(home: &Home, label: &str) -> Command {
 
 #[test]
 fn the_founding_file_is_one_that_a_service_accepts() {
+    use PrincipalKind::{Auditor, Office, Platform, Station, Terminal};
     let site = site();
     let founding = founding(&site);
     assert_eq!(founding.check(), Ok(()));
@@ -148,8 +150,7 @@ fn the_founding_file_is_one_that_a_service_accepts() {
     assert_eq!(founding.officers.len(), 3);
     assert!(founding.development);
     let kinds: Vec<_> = founding.principals.iter().map(|principal| principal.kind).collect();
-    let (station, terminal) = (PrincipalKind::Station, PrincipalKind::Terminal);
-    assert_eq!(kinds, [station, terminal, terminal, PrincipalKind::Auditor, PrincipalKind::Platform]);
+    assert_eq!(kinds, [Station, Terminal, Terminal, Office, Auditor, Platform]);
 }
 
 #[test]

@@ -391,6 +391,7 @@ fn the_kinds_of_signed_statements_are_those_in_the_code() {
         Kind::ValueUpdate,
         Kind::ExchangeOpening,
         Kind::Delivery,
+        Kind::TrustBundle,
     ];
     assert_eq!(rows.len(), kinds.len());
     for (kind, row) in kinds.into_iter().zip(rows) {
@@ -402,7 +403,7 @@ fn the_kinds_of_signed_statements_are_those_in_the_code() {
     }
 }
 
-const LEAVES: [LeafKind; 11] = [
+const LEAVES: [LeafKind; 12] = [
     LeafKind::Founding,
     LeafKind::Start,
     LeafKind::KeyIntent,
@@ -414,6 +415,7 @@ const LEAVES: [LeafKind; 11] = [
     LeafKind::Refused,
     LeafKind::RefusalsCounted,
     LeafKind::RollbackShown,
+    LeafKind::BundleMade,
 ];
 
 #[test]
@@ -427,7 +429,7 @@ fn the_kinds_of_leaves_are_those_in_the_code() {
         };
         assert_eq!(row[..3], [number(&kind), format!("`{}`", variant(&kind)), retention.to_owned()]);
     }
-    assert!(cbor::decode::<LeafKind>(&[11], 1).is_err(), "a kind is missing here");
+    assert!(cbor::decode::<LeafKind>(&[12], 1).is_err(), "a kind is missing here");
 }
 
 /// A structure's fields and values, from its Debug form, named as in the configuration.

@@ -20,22 +20,24 @@ use std::{
 };
 
 /// From top to bottom. Those at the top put the others together and may name each other.
-const KEEPER: [&[&str]; 13] = [
-    &["start", "founding", "doctor"],
+const KEEPER: [&[&str]; 15] = [
+    &["start", "founding", "doctor", "verify_store"],
     &["endpoint"],
+    &["batch"],
     &["serve"],
     &["operation", "query"],
+    &["bundle"],
     &["notary"],
     &["keyring"],
     &["storage"],
-    &["manifest"],
+    &["manifest", "own_token"],
     &["ledger"],
     &["gate"],
     &["action"],
     &["site"],
     &["limits"],
 ];
-const PROOFS: [&str; 3] = ["Permit", "Recorded", "Committed"];
+const PROOFS: [&str; 4] = ["Permit", "Recorded", "RecordedBundle", "Committed"];
 const MAKERS: [&str; 3] =
     ["keysvc/src/keeper/gate.rs", "keysvc/src/keeper/ledger.rs", "keysvc/src/keeper/ledger/sequencer"];
 const CONFINED: [Confined; 5] = [

@@ -8,7 +8,7 @@ mod station;
 
 use keysvc_client::Terminal;
 use keysvc_protocol::{
-    bytes::{Digest, Exchange, Idem},
+    bytes::{Blob, Digest, Exchange, Idem},
     cbor,
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cose::Kind,
@@ -17,8 +17,8 @@ use keysvc_protocol::{
     refusal::{Forbids, Invalid, Refusal, Thing},
     reply::{CheckpointReply, KeyReply, ProofReply, StatusReply, ValueUpdateReply},
     request::{
-        DeriveCardKeys, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey, ReadProof,
-        ReadStatus, UpdateValue,
+        DeriveCardKeys, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadKey,
+        ReadProof, ReadStatus, UpdateValue, UpdateValues,
         ValueOperation::{Debit, Load},
     },
     schema::Schema,
@@ -65,6 +65,11 @@ fn good(operation: Operation) -> Vec<u8> {
         Operation::LogCheckpoint => cbor::encode(&ReadCheckpoint { schema, genesis: false }),
         Operation::LogEntries => cbor::encode(&ReadEntries { schema, from: 0, to: 1 }),
         Operation::LogProof => cbor::encode(&ReadProof { schema, size: 1, leaf: None, earlier: None }),
+        Operation::BundleGet => cbor::encode(&ReadBundle { schema, have: None }),
+        Operation::ValueBatch => {
+            let updates = vec![Blob::try_from(vec![0]).unwrap()].try_into().unwrap();
+            cbor::encode(&UpdateValues { schema, updates })
+        }
     }
 }
 
@@ -90,13 +95,14 @@ fn now_ms() -> u64 {
 
 /// Which of the operations this persona may not have, as the ceiling says.
 fn not_for(persona: &str) -> Vec<Operation> {
-    use Operation::{CardDerive, KeyGet, KeyList, LogEntries, StationOpen, ValueUpdate};
+    use Operation::{CardDerive, KeyGet, KeyList, LogEntries, StationOpen, ValueBatch, ValueUpdate};
     match persona {
         "terminal-1" => vec![KeyList, KeyGet, StationOpen, CardDerive, LogEntries],
         "terminal-2" => vec![KeyList, KeyGet, StationOpen, CardDerive, ValueUpdate, LogEntries],
-        "station-1" => vec![KeyList, KeyGet, ValueUpdate, LogEntries],
-        "officer-1" | "platform-1" => vec![StationOpen, CardDerive, ValueUpdate, LogEntries],
-        "auditor-1" => vec![StationOpen, CardDerive, ValueUpdate],
+        "station-1" => vec![KeyList, KeyGet, ValueUpdate, LogEntries, ValueBatch],
+        "office-1" => vec![KeyList, KeyGet, StationOpen, CardDerive, ValueUpdate, LogEntries],
+        "officer-1" | "platform-1" => vec![StationOpen, CardDerive, ValueUpdate, LogEntries, ValueBatch],
+        "auditor-1" => vec![StationOpen, CardDerive, ValueUpdate, ValueBatch],
         other => panic!("{other}"),
     }
 }
@@ -120,12 +126,14 @@ fn nobody_is_let_into_another_kinds_operation_and_each_attempt_has_its_leaf() {
         return;
     };
     // A terminal of another organisation is among them.
-    for persona in ["terminal-1", "terminal-2", "auditor-1", "platform-1"] {
+    for persona in ["terminal-1", "terminal-2", "office-1", "auditor-1", "platform-1"] {
         is_kept_out(ground.site(), persona);
     }
     let leaves: Vec<RefusedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::Refused);
     assert!(leaves.iter().all(|leaf| leaf.refusal == Refusal::Forbidden));
-    for persona in ["station-1", "officer-1", "terminal-1", "terminal-2", "auditor-1", "platform-1"] {
+    for persona in
+        ["station-1", "officer-1", "terminal-1", "terminal-2", "office-1", "auditor-1", "platform-1"]
+    {
         let own = leaves.iter().filter(|leaf| leaf.principal.as_str() == persona);
         assert_eq!(own.map(|leaf| leaf.operation).collect::<Vec<_>>(), not_for(persona), "{persona}");
     }

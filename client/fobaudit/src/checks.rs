@@ -26,7 +26,7 @@ use keysvc_protocol::{
 use serde::{Serialize, de::DeserializeOwned};
 
 /// All kinds of leaves, in the order of their numbers.
-pub(crate) const KINDS: [(LeafKind, &str); 11] = [
+pub(crate) const KINDS: [(LeafKind, &str); 12] = [
     (LeafKind::Founding, "founding"),
     (LeafKind::Start, "start"),
     (LeafKind::KeyIntent, "key intent"),
@@ -38,6 +38,7 @@ pub(crate) const KINDS: [(LeafKind, &str); 11] = [
     (LeafKind::Refused, "refused"),
     (LeafKind::RefusalsCounted, "refusals counted"),
     (LeafKind::RollbackShown, "rollback shown"),
+    (LeafKind::BundleMade, "trust bundle made"),
 ];
 
 /// How many leaves there were of one kind, and how far they could be checked.
@@ -130,6 +131,7 @@ impl<'f> Checks<'f> {
             LeafKind::Refused => record::refused(payload),
             LeafKind::RefusalsCounted => record::refusals_counted(payload),
             LeafKind::RollbackShown => record::rollback_shown(founded, self.origin, payload),
+            LeafKind::BundleMade => record::bundle_made(founded, payload),
         }
     }
 

@@ -4,9 +4,9 @@
 
 use crate::founding_check::FoundingProblem;
 use keysvc_protocol::{
-    bytes::ObjectIdentifier, cbor::DecodeError, checkpoint::CheckpointError, cose::CoseError,
-    founding::PrincipalKind, leaf::LeafError, name::Name, refusal::Forbids, request::Operation,
-    value::ValueError,
+    bundle::BundleError, bytes::ObjectIdentifier, cbor::DecodeError, checkpoint::CheckpointError,
+    cose::CoseError, founding::PrincipalKind, leaf::LeafError, name::Name, refusal::Forbids,
+    request::Operation, value::ValueError,
 };
 use std::fmt;
 
@@ -160,6 +160,9 @@ pub(crate) enum Problem {
     /// What a value leaf says wrong.
     #[error("{0}")]
     Value(#[from] ValueProblem),
+    /// A trust bundle that vouches for another log, or for keys that are none.
+    #[error("{0}")]
+    Bundle(#[from] BundleError),
     /// Time or range of a leaf ends before it begins.
     #[error("a range that ends before it begins")]
     Range,

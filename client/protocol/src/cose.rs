@@ -27,6 +27,8 @@ pub enum Kind {
     ExchangeOpening,
     /// A delivery of wrapped card keys to a station, by the service statement key.
     Delivery,
+    /// A trust bundle, by the service statement key.
+    TrustBundle,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::ValueUpdate => "keysvc/vu1",
             Self::ExchangeOpening => "keysvc/xo1",
             Self::Delivery => "keysvc/de1",
+            Self::TrustBundle => "keysvc/tb1",
         }
     }
 
@@ -50,6 +53,7 @@ impl Kind {
             Self::ValueUpdate => ("keysvc:value-update:v1", ""),
             Self::ExchangeOpening => ("keysvc:exchange-opening:v1", ""),
             Self::Delivery => ("keysvc:delivery:v1", ""),
+            Self::TrustBundle => ("keysvc:trust-bundle:v1", ""),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The entry names no card and no amount; a reader who may not see the payload still checks the tree.
 
 use crate::{
+    bundle::BUNDLE_LEN_MAX,
     bytes::{Blob, Digest, Exchange, ObjectIdentifier, Salt},
     card::CardUid,
     cbor::{self, DecodeError, REQUEST_LEN_MAX},
@@ -46,6 +47,8 @@ pub enum LeafKind {
     RefusalsCounted,
     /// A signed checkpoint that this log does not contain was shown: [`RollbackLeaf`].
     RollbackShown,
+    /// A trust bundle is to be signed: [`BundleMadeLeaf`].
+    BundleMade,
 }
 
 impl LeafKind {
@@ -53,9 +56,12 @@ impl LeafKind {
     #[must_use]
     pub const fn class(self) -> RetentionClass {
         match self {
-            Self::Founding | Self::Start | Self::KeyIntent | Self::KeyOutcome | Self::RollbackShown => {
-                RetentionClass::Permanent
-            }
+            Self::Founding
+            | Self::Start
+            | Self::KeyIntent
+            | Self::KeyOutcome
+            | Self::RollbackShown
+            | Self::BundleMade => RetentionClass::Permanent,
             Self::StationOpened
             | Self::CardKeysDerived
             | Self::ValueUpdated
@@ -300,6 +306,13 @@ payload!(
         shown: SignedCheckpoint,
     }
 );
+payload!(
+    /// A trust bundle is to be signed by the service statement key.
+    BundleMadeLeaf {
+        /// The bundle's payload: exactly the bytes that are signed ([`crate::bundle::TrustBundle`]).
+        bundle: Blob<BUNDLE_LEN_MAX>,
+    }
+);
 
 impl DerivedItem {
     /// The RFC 6962 root over the items of `cards` in `slots`, card by card: the keeper records it, the auditor computes
@@ -334,8 +347,8 @@ mod tests {
     #[test]
     fn leaf_kinds_keep_their_numbers() {
         use LeafKind::{
-            CardKeysDerived, EntriesRead, Founding, KeyIntent, KeyOutcome, RefusalsCounted, Refused,
-            RollbackShown, Start, StationOpened, ValueUpdated,
+            BundleMade, CardKeysDerived, EntriesRead, Founding, KeyIntent, KeyOutcome, RefusalsCounted,
+            Refused, RollbackShown, Start, StationOpened, ValueUpdated,
         };
         let all = [
             Founding,
@@ -349,6 +362,7 @@ mod tests {
             Refused,
             RefusalsCounted,
             RollbackShown,
+            BundleMade,
         ];
         for (number, kind) in (0_u8..).zip(all) {
             assert_eq!(cbor::encode(&kind), [number]);

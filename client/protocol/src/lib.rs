@@ -13,6 +13,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod bundle;
 pub mod bytes;
 pub mod card;
 pub mod cbor;

@@ -1,6 +1,7 @@
 //! Replies, one type for each operation.
 
 use crate::{
+    bundle::BUNDLE_MESSAGE_LEN_MAX,
     bytes::{Blob, Digest},
     cbor::REPLY_LEN_MAX,
     checkpoint::SignedCheckpoint,
@@ -8,7 +9,8 @@ use crate::{
     list::List,
     merkle::Proof,
     receipt::{LeafEvidence, Receipt},
-    request::ENTRIES_MAX,
+    refusal::Refusal,
+    request::{BATCH_MAX, ENTRIES_MAX},
     schema::Schema,
     trust::TrustDomain,
     value::VALUE_UPDATE_LEN_MAX,
@@ -134,3 +136,44 @@ reply!(
         consistency: Option<Proof>,
     }
 );
+reply!(
+    /// Reply to `bundle.get`.
+    BundleReply {
+        /// The receipt of the bundle in force: its leaf, recorded when it was made, and the proof that the log holds it.
+        receipt: Receipt,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// COSE_Sign1 of a [`crate::bundle::TrustBundle`]; left out where the caller holds it.
+        bundle: Option<Blob<BUNDLE_MESSAGE_LEN_MAX>>,
+    }
+);
+reply!(
+    /// Reply to `value.batch`.
+    ValueBatchReply {
+        /// A signed checkpoint of a tree that contains every leaf below.
+        checkpoint: SignedCheckpoint,
+        /// Consistency from the `seen` of the request, or from leaf 0.
+        consistency: Proof,
+        /// What became of each item, in the order of the request.
+        outcomes: List<UpdateOutcome, BATCH_MAX>,
+    }
+);
+
+/// What became of one item of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum UpdateOutcome {
+    /// It is recorded and signed.
+    Signed {
+        /// COSE_Sign1 of a [`crate::value::ValueUpdate`].
+        record: Blob<VALUE_UPDATE_LEN_MAX>,
+        /// Its leaf.
+        leaf: LeafEvidence,
+        /// Inclusion of the leaf in the batch's checkpoint.
+        inclusion: Proof,
+    },
+    /// It is refused; the others are not touched by that.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+    },
+}

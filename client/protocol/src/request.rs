@@ -5,7 +5,7 @@
 //! [`Envelope`].
 
 use crate::{
-    bytes::{Blob, Exchange, Idem},
+    bytes::{Blob, Digest, Exchange, Idem},
     card::CardUid,
     cbor::REQUEST_LEN_MAX,
     checkpoint::SignedCheckpoint,
@@ -23,6 +23,12 @@ pub const SLOTS_MAX: usize = 8;
 /// Most leaves in one reply of `log.entries`: 512 of the usual 0.8 KiB are 410 KiB; a reply that is full at 1 MiB ends
 /// early.
 pub const ENTRIES_MAX: usize = 512;
+/// Most updates in one batch: 64 signed requests of 1 KiB at most fill the 64 KiB of a request's body only if all of
+/// them are of the longest kind; the usual 0.3 KiB take 19 KiB.
+pub const BATCH_MAX: usize = 64;
+/// Longest signed `value.update` request in a batch, in bytes: one name of 64, 64 for the other fields, 160 for the
+/// COSE frame around them.
+pub const BATCH_ITEM_LEN_MAX: usize = 512;
 
 /// What may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,11 +51,15 @@ pub enum Operation {
     LogEntries,
     /// Inclusion and consistency proofs. Read; everyone enrolled.
     LogProof,
+    /// The trust bundle: all that verifies value offline. Read; everyone enrolled.
+    BundleGet,
+    /// Up to 64 value updates, each signed by its own terminal. Changes; each item is a `value.update` of its own.
+    ValueBatch,
 }
 
 impl Operation {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Status,
         Self::KeyList,
         Self::KeyGet,
@@ -59,6 +69,8 @@ impl Operation {
         Self::LogCheckpoint,
         Self::LogEntries,
         Self::LogProof,
+        Self::BundleGet,
+        Self::ValueBatch,
     ];
 
     /// Its name: the last part of the path `/v1/<operation>`, and the policies' action.
@@ -74,6 +86,8 @@ impl Operation {
             Self::LogCheckpoint => "log.checkpoint",
             Self::LogEntries => "log.entries",
             Self::LogProof => "log.proof",
+            Self::BundleGet => "bundle.get",
+            Self::ValueBatch => "value.batch",
         }
     }
 
@@ -83,7 +97,8 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
-    /// Whether the request must be signed by the caller's statement key.
+    /// Whether the request must be signed by the caller's statement key. A batch is not: each of its items is, by its
+    /// own terminal.
     #[must_use]
     pub const fn is_signed(self) -> bool {
         matches!(self, Self::StationOpen | Self::CardDerive | Self::ValueUpdate)
@@ -214,6 +229,22 @@ request!(
         #[serde(default, skip_serializing_if = "Option::is_none")]
         /// The earlier size consistency is asked from, at least 1.
         earlier: Option<u64>,
+    }
+);
+request!(
+    /// `bundle.get`: the trust bundle in force.
+    ReadBundle {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// SHA-256 of the payload of the bundle the caller holds; it is sent again only when another is in force.
+        have: Option<Digest>,
+    }
+);
+request!(
+    /// `value.batch`: up to [`BATCH_MAX`] value updates in one commit, applied in their order. Each item is, byte for
+    /// byte, what its terminal would send alone to `value.update`, so a batch and a lone repetition are one request.
+    UpdateValues {
+        /// The signed requests (COSE_Sign1, [`crate::cose::Kind::Request`] of `value.update`); at least one, none twice.
+        updates: List<Blob<BATCH_ITEM_LEN_MAX>, BATCH_MAX>,
     }
 );
 

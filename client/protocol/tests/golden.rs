@@ -4,11 +4,15 @@
 //! `KEYSVC_WRITE_GOLDEN=1` writes the files and the section of docs/wire.md anew; that is right for a new message and
 //! wrong for a released one, whose bytes never change.
 
+#[path = "golden/grammar.rs"]
+mod grammar;
 #[path = "golden/messages.rs"]
 mod messages;
 
 use cddl_cat::validate_cbor_bytes;
+use grammar::grammar;
 use keysvc_protocol::{
+    bundle::TrustBundle,
     checkpoint::{Origin, SignedCheckpoint},
     cose::{Kind, Signed},
     delivery::{Delivery, ExchangeOpening},
@@ -124,6 +128,7 @@ fn golden_statements_verify_under_their_own_kind_alone() {
             golden.name == "signed-exchange-opening"
         );
         assert_eq!(opened(Kind::Delivery, genesis.as_bytes()), golden.name == "signed-delivery");
+        assert_eq!(opened(Kind::TrustBundle, genesis.as_bytes()), golden.name == "signed-trust-bundle");
         for operation in Operation::ALL {
             let own = golden.name == format!("signed-{operation}");
             assert_eq!(
@@ -138,6 +143,7 @@ fn golden_statements_verify_under_their_own_kind_alone() {
     assert!(ValueUpdate::verify(&of("signed-value-update"), &genesis, &key).is_ok());
     assert!(ExchangeOpening::verify(&of("signed-exchange-opening"), &genesis, &key).is_ok());
     assert!(Delivery::verify(&of("signed-delivery"), &genesis, &key).is_ok());
+    assert!(TrustBundle::verify(&of("signed-trust-bundle"), &genesis, &key).is_ok());
 }
 
 #[test]
@@ -149,20 +155,6 @@ fn the_wire_document_quotes_the_golden_checkpoint() {
     let quoted: Vec<_> =
         text.lines().skip_while(|line| *line != origin).take(5).map(str::trim_start).collect();
     assert_eq!(SignedCheckpoint::parse((quoted.join("\n") + "\n").as_bytes()), Ok(note));
-}
-
-/// The grammar as cddl-cat reads it: without the rules that put tag 18 before an array, and with any byte string where
-/// such a message lies inside another. Each kind of them has a golden message of its own.
-fn grammar() -> String {
-    let text = fs::read_to_string(document("wire.cddl")).unwrap();
-    let rules: Vec<_> = text.lines().filter(|line| !line.contains("#6.18(")).collect();
-    let rules = rules.join("\n") + "\n";
-    let mut parts = rules.split("bstr .cbor signed-");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        let rest = part.trim_start_matches(|char: char| char.is_ascii_lowercase() || "-.".contains(char));
-        text + "bstr" + rest
-    })
 }
 
 /// The rule and the bytes without tag 18, where the grammar puts that tag before the rule's array.

@@ -22,6 +22,9 @@ pub struct KeeperLimits {
     pub exchanges_per_station_max: usize,
     /// Until when a terminal may write an update to the card, in milliseconds from its issue: 24 hours.
     pub value_valid_ms: u64,
+    /// Life of a trust bundle, in milliseconds: 7 days, so that a till that is offline over a long weekend still
+    /// verifies. It is renewed when half of its life is over.
+    pub bundle_life_ms: u64,
     /// Longest time a batch holds a worker, in milliseconds.
     pub slice_ms: u64,
     /// Threads that do the work; each has its own session with the token.
@@ -37,6 +40,7 @@ impl Default for KeeperLimits {
             exchange_life_ms: 8 * 3_600_000,
             exchanges_per_station_max: 4,
             value_valid_ms: 24 * 3_600_000,
+            bundle_life_ms: 7 * 24 * 3_600_000,
             slice_ms: 2,
             workers: 2,
         }

@@ -6,8 +6,8 @@ use keysvc_policies::{ContextFacts, ResourceFacts};
 use keysvc_protocol::{
     refusal::{Forbids, Invalid, Refusal, Thing},
     request::{
-        DeriveCardKeys, ENTRIES_MAX, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
-        ReadProof, ReadStatus, UpdateValue,
+        DeriveCardKeys, ENTRIES_MAX, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint,
+        ReadEntries, ReadKey, ReadProof, ReadStatus, UpdateValue, UpdateValues,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -50,6 +50,7 @@ plain_read!(ReadKey, KeyGet, Service);
 plain_read!(OpenStation, StationOpen, Service);
 plain_read!(ReadCheckpoint, LogCheckpoint, Log);
 plain_read!(ReadProof, LogProof, Log);
+plain_read!(ReadBundle, BundleGet, Service);
 
 impl Action for ReadEntries {
     const OPERATION: Operation = Operation::LogEntries;
@@ -139,6 +140,23 @@ impl Action for UpdateValue {
         }
         if self.amount == 0 {
             return Err(Refusal::Invalid { reason: Invalid::ZeroAmount });
+        }
+        Ok(())
+    }
+}
+
+/// The right to pass a batch on. Each update in it is judged for itself, as its terminal's own request.
+impl Action for UpdateValues {
+    const OPERATION: Operation = Operation::ValueBatch;
+
+    fn question<'a>(&'a self, _: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+        Ok((ResourceFacts::Service, ContextFacts::None))
+    }
+
+    fn check(&self, _: &Site, _: &Enrolled) -> Result<(), Refusal> {
+        let mut seen = BTreeSet::new();
+        if self.updates.is_empty() || !self.updates.iter().all(|update| seen.insert(update.as_bytes())) {
+            return Err(Refusal::Invalid { reason: Invalid::Items });
         }
         Ok(())
     }

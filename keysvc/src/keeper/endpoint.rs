@@ -19,8 +19,8 @@ use keysvc_protocol::{
     leaf::RefusedLeaf,
     refusal::{Invalid, Refusal},
     request::{
-        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
-        ReadProof, ReadStatus, UpdateValue,
+        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries,
+        ReadKey, ReadProof, ReadStatus, UpdateValue,
     },
     schema::Schema,
 };
@@ -113,6 +113,8 @@ async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Resul
         Operation::LogCheckpoint => keeper.read::<ReadCheckpoint>(&envelope, caller).await,
         Operation::LogEntries => keeper.change::<ReadEntries>(&envelope, caller).await,
         Operation::LogProof => keeper.read::<ReadProof>(&envelope, caller).await,
+        Operation::BundleGet => keeper.read::<ReadBundle>(&envelope, caller).await,
+        Operation::ValueBatch => keeper.batch(&envelope, caller).await,
     }
 }
 

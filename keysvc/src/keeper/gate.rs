@@ -8,6 +8,7 @@ use super::{
     site::{Enrolled, Site},
 };
 use crate::{error::Fault, link::Peer};
+use arc_swap::ArcSwap;
 use keysvc_policies::{Decision, PolicySet, PrincipalFacts, Question};
 use keysvc_protocol::{
     bytes::{Blob, Digest},
@@ -91,14 +92,38 @@ pub enum NotAdmitted {
 #[derive(Debug)]
 pub struct Gate {
     site: Arc<Site>,
-    policies: PolicySet,
+    policies: ArcSwap<PolicySet>,
 }
 
 impl Gate {
     /// A gate for `site` under `policies`.
     #[must_use]
     pub fn new(site: Arc<Site>, policies: PolicySet) -> Self {
-        Self { site, policies }
+        Self { site, policies: ArcSwap::from_pointee(policies) }
+    }
+
+    /// Judges by these policies from the next request on. The caller has compared their digest with the log's.
+    pub fn replace_policies(&self, policies: PolicySet) {
+        self.policies.store(Arc::new(policies));
+    }
+
+    /// Who signed a `value.update` that `caller` passes on: an enrolled principal of the caller's own organisation. A
+    /// claim until [`Gate::admit`] has verified the signature.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] when it is no statement by anyone enrolled, [`Refusal::Forbidden`] when the signer is of
+    /// another organisation.
+    pub fn signer(&self, statement: &[u8], caller: &Enrolled) -> Result<Arc<Enrolled>, Refusal> {
+        let parsed = Signed::parse(statement).map_err(|_| Refusal::Invalid { reason: Invalid::NotSigned })?;
+        let signer = self
+            .site
+            .by_statement_key(parsed.key_identifier())
+            .ok_or(Refusal::Invalid { reason: Invalid::Signature })?;
+        if signer.organisation == caller.organisation {
+            Ok(Arc::clone(signer))
+        } else {
+            Err(Refusal::Forbidden)
+        }
     }
 
     /// Who calls: the principal that pinned the connection's key, if its certificate carries the name enrolled.
@@ -156,7 +181,7 @@ impl Gate {
             capabilities: &caller.capabilities,
         };
         let question = Question { principal, action: A::OPERATION.name(), resource, context };
-        match self.policies.decide(&question).map_err(Fault::from)? {
+        match self.policies.load().decide(&question).map_err(Fault::from)? {
             Decision::Allow => Ok(()),
             Decision::Deny => Err(Refusal::Forbidden.into()),
         }

@@ -1,7 +1,7 @@
 //! The keyring: the token's keys, each behind the one thing it may do.
 //!
 //! Every method that acts for a caller takes a [`Recorded`] and takes what is signed or derived from it, never
-//! beside it. The named exceptions are [`Keyring::sign_checkpoint`], which takes a [`Committed`] (only the ledger
+//! beside it; [`Keyring::sign_bundle`], which nobody asks for, takes a [`RecordedBundle`]. The named exceptions are [`Keyring::sign_checkpoint`], which takes a [`Committed`] (only the ledger
 //! makes one), and [`Keyring::self_test`], which signs the last checkpoint again and derives nothing for anyone.
 //!
 //! A value signing key does not sign what is merely permitted:
@@ -27,7 +27,7 @@ pub use exchanges::NotOpen;
 
 use super::{
     gate::Permit,
-    ledger::{Committed, Recorded},
+    ledger::{Committed, Recorded, RecordedBundle},
     limits::KeeperLimits,
     site::Site,
 };
@@ -43,7 +43,7 @@ use keysvc_protocol::{
     founding::Slot,
     hash::sha256,
     key::{KeyKind, KeyRecord},
-    leaf::{StationOpenedLeaf, ValueUpdatedLeaf},
+    leaf::{BundleMadeLeaf, StationOpenedLeaf, ValueUpdatedLeaf},
     list::List,
     name::Name,
     public_key::PublicKey,
@@ -325,6 +325,15 @@ impl Keyring {
         let unsigned = self.unsigned(Kind::Delivery, self.statement.kid, cbor::encode(&delivery));
         let signed = self.statement.sign(&unsigned)?;
         Blob::try_from(signed).map_err(|_| Fault::Invariant("a delivery is too long"))
+    }
+
+    /// Signs a recorded trust bundle: exactly the bytes its leaf holds.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token, or when the leaf is not what was recorded.
+    pub fn sign_bundle(&self, recorded: &RecordedBundle) -> Result<Vec<u8>, Fault> {
+        let leaf: BundleMadeLeaf = leaf(&recorded.recording().payload)?;
+        self.statement.sign(&self.unsigned(Kind::TrustBundle, self.statement.kid, leaf.bundle.into_bytes()))
     }
 
     /// Lets the token calls in progress end and no other begin: the process is about to end. Gives whether they did.

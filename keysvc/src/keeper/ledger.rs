@@ -27,7 +27,10 @@ pub use sequencer::{Commit, Committed, Options, Sequencer, Settled};
 pub use sqlite::DataKeys;
 
 use super::{action::Action, gate::Permit, limits::KeeperLimits, site::Site};
-use keysvc_protocol::refusal::Refusal;
+use keysvc_protocol::{
+    leaf::{BundleMadeLeaf, RefusedLeaf},
+    refusal::Refusal,
+};
 use std::sync::Arc;
 
 /// A request that the ledger records before it is performed.
@@ -97,6 +100,44 @@ impl<A> Recorded<A> {
     }
 }
 
+/// Proof that the leaf of a trust bundle is durable: the service's own act, recorded before it is signed.
+///
+/// Only the ledger makes one. Not from a recording:
+/// ```compile_fail,E0451
+/// # use keysvc::keeper::ledger::{Recording, RecordedBundle};
+/// fn skip(recording: Recording) -> RecordedBundle {
+///     RecordedBundle { recording }
+/// }
+/// ```
+/// while handing one on is anybody's right:
+/// ```
+/// # use keysvc::keeper::ledger::{Recording, RecordedBundle};
+/// fn pass(recorded: RecordedBundle) -> RecordedBundle {
+///     recorded
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RecordedBundle {
+    recording: Recording,
+}
+
+impl RecordedBundle {
+    /// The leaf: index, time, payload.
+    #[must_use]
+    pub const fn recording(&self) -> &Recording {
+        &self.recording
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct RecordedAll<A> {
+    /// Each request's record, or why it has none, in their order.
+    pub each: Vec<Result<Recorded<A>, NotRecorded>>,
+    /// The duty to have the commit's head signed, where there is one.
+    pub lead: Option<Committed>,
+}
+
 /// Why a request was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRecorded {
@@ -151,13 +192,78 @@ impl Ledger {
     ) -> Result<(Recorded<A>, Option<Committed>), NotRecorded> {
         let facts = Facts { site: &self.site, limits: &self.limits, random };
         let change = A::change(&permit, &facts)?;
-        let settled = self.sequencer.submit(change).await?;
-        match settled.outcome {
-            Outcome::Recorded(recording) => {
-                Ok((Recorded { permit, recording, commit: settled.commit }, settled.lead))
-            }
-            Outcome::Refused(refusal) => Err(NotRecorded::RefusedOnRecord(refusal, settled.lead)),
-            Outcome::Counted => Err(NotRecorded::Fault(LedgerFault::Stopped)),
+        let Settled { outcome, commit, lead } = self.sequencer.submit(change).await?;
+        match recorded(permit, outcome, commit) {
+            Ok(recorded) => Ok((recorded, lead)),
+            Err(NotRecorded::RefusedOnRecord(refusal, _)) => Err(NotRecorded::RefusedOnRecord(refusal, lead)),
+            Err(not) => Err(not),
         }
+    }
+
+    /// Records permitted requests in their order, in one commit with the refusals of those that were not permitted.
+    /// What is refused leaves the others whole.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] when none of them was taken.
+    pub async fn record_all<A: Record>(
+        &self,
+        permits: Vec<Permit<A>>,
+        refusals: Vec<RefusedLeaf>,
+        random: [u8; 16],
+    ) -> Result<RecordedAll<A>, LedgerFault> {
+        let facts = Facts { site: &self.site, limits: &self.limits, random };
+        let (mut queued, mut not_queued) = (Vec::new(), Vec::with_capacity(permits.len()));
+        for permit in &permits {
+            match A::change(permit, &facts) {
+                Ok(change) => {
+                    queued.push(change);
+                    not_queued.push(None);
+                }
+                Err(not) => not_queued.push(Some(not)),
+            }
+        }
+        queued.extend(refusals.into_iter().map(Change::Refused));
+        let mut settled = self.sequencer.submit_all(queued).await?;
+        let lead = settled.iter_mut().flatten().find_map(|settled| settled.lead.take());
+        let mut settled = settled.into_iter();
+        let each = permits.into_iter().zip(not_queued).map(|(permit, not)| {
+            if let Some(not) = not {
+                return Err(not);
+            }
+            let Settled { outcome, commit, .. } = settled.next().unwrap_or(Err(LedgerFault::Stopped))?;
+            recorded(permit, outcome, commit)
+        });
+        Ok(RecordedAll { each: each.collect(), lead })
+    }
+
+    /// Records a trust bundle, before it is signed.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] of the store.
+    pub async fn record_bundle(
+        &self,
+        leaf: BundleMadeLeaf,
+    ) -> Result<(RecordedBundle, Option<Committed>), LedgerFault> {
+        let settled = self.sequencer.submit(Change::BundleMade(leaf)).await?;
+        match settled.outcome {
+            Outcome::Recorded(recording) => Ok((RecordedBundle { recording }, settled.lead)),
+            Outcome::Refused(_) | Outcome::Counted => Err(LedgerFault::Stopped),
+        }
+    }
+
+    /// The newest trust bundle on record, if one was made.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] of the store.
+    pub fn bundle_on_record(&self) -> Result<Option<RecordedBundle>, LedgerFault> {
+        Ok(self.reader.bundle()?.map(|recording| RecordedBundle { recording }))
+    }
+}
+
+fn recorded<A>(permit: Permit<A>, outcome: Outcome, commit: Commit) -> Result<Recorded<A>, NotRecorded> {
+    match outcome {
+        Outcome::Recorded(recording) => Ok(Recorded { permit, recording, commit }),
+        Outcome::Refused(refusal) => Err(NotRecorded::RefusedOnRecord(refusal, None)),
+        Outcome::Counted => Err(NotRecorded::Fault(LedgerFault::Stopped)),
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
-    bytes::{Blob, Idem},
+    bytes::Idem,
     leaf::Statement,
     receipt::{LeafEvidence, Receipt},
     refusal::{Invalid, Refusal},
@@ -86,11 +86,6 @@ fn signed<A>(permit: &Permit<A>, idem: Idem) -> Result<(Statement, Retry), NotRe
 /// # Errors
 /// [`Fault`] when it is longer than evidence may be.
 pub fn evidence<A>(recorded: &Recorded<A>) -> Result<LeafEvidence, Fault> {
-    let recording = recorded.recording();
-    let too_long = |_| Fault::Invariant("a leaf is longer than evidence may be");
-    Ok(LeafEvidence {
-        entry: Blob::try_from(recording.entry.clone()).map_err(too_long)?,
-        salt: Some(recording.salt),
-        payload: Some(Blob::try_from(recording.payload.clone()).map_err(too_long)?),
-    })
+    let evidence = recorded.recording().evidence();
+    evidence.map_err(|_| Fault::Invariant("a leaf is longer than evidence may be"))
 }

@@ -1,6 +1,6 @@
 //! Queries: reads that change nothing and leave no leaf. They pass the gate like every request.
 
-use super::{action::Action, gate::Permit, ledger::Reader, site::Site};
+use super::{action::Action, bundle::InForce, gate::Permit, ledger::Reader, site::Site};
 use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::Digest,
@@ -9,12 +9,14 @@ use keysvc_protocol::{
     key::KeyRecord,
     list::List,
     merkle::TreeHead,
+    receipt::Receipt,
     refusal::{Refusal, Thing},
-    reply::{CheckpointReply, KeyListReply, KeyReply, ProofReply, ServiceState, StatusReply},
-    request::{ListKeys, ReadCheckpoint, ReadKey, ReadProof, ReadStatus},
+    reply::{BundleReply, CheckpointReply, KeyListReply, KeyReply, ProofReply, ServiceState, StatusReply},
+    request::{ListKeys, ReadBundle, ReadCheckpoint, ReadKey, ReadProof, ReadStatus},
     schema::Schema,
 };
 use serde::Serialize;
+use std::sync::Arc;
 
 /// What a query may look at.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct View<'a> {
     pub started_at_ms: u64,
     /// Digest of the policies in force.
     pub policy: Digest,
+    /// The trust bundle in force.
+    pub bundle: Option<Arc<InForce>>,
 }
 
 impl View<'_> {
@@ -141,5 +145,26 @@ impl Query for ReadProof {
             inclusion: inclusion.map_err(Fault::from)?,
             consistency: consistency.map_err(Fault::from)?,
         })
+    }
+}
+
+impl Query for ReadBundle {
+    type Reply = BundleReply;
+
+    fn answer(permit: &Permit<Self>, view: &View<'_>) -> Result<BundleReply, NotDone> {
+        let in_force =
+            view.bundle.as_ref().ok_or(Fault::Invariant("no trust bundle was made at the start"))?;
+        let size = view.newest.checkpoint().head.size;
+        let receipt = Receipt {
+            schema: Schema,
+            leaf_index: in_force.leaf_index,
+            checkpoint: view.newest.clone(),
+            consistency: view.consistency()?,
+            leaf: Some(in_force.leaf.clone()),
+            inclusion: Some(view.reader.inclusion(in_force.leaf_index, size).map_err(Fault::from)?),
+        };
+        let held = permit.action().have == Some(in_force.digest);
+        let bundle = if held { None } else { Some(in_force.message.clone()) };
+        Ok(BundleReply { schema: Schema, receipt, bundle })
     }
 }

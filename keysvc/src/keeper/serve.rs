@@ -1,6 +1,7 @@
 //! The way of a request inside the keeper: seen, gate, ledger, keyring, receipt. Written once, for all operations.
 
 use super::{
+    bundle::{self, InForce},
     gate::{Gate, NotAdmitted},
     keyring::Keyring,
     ledger::{Change, Committed, Ledger, NotRecorded, Recorded},
@@ -11,6 +12,7 @@ use super::{
     site::{Enrolled, Site},
 };
 use crate::error::{Fault, NotDone};
+use arc_swap::ArcSwapOption;
 use keysvc_protocol::{
     bytes::Digest,
     cbor,
@@ -49,6 +51,8 @@ pub struct Keeper {
     pub limits: KeeperLimits,
     /// Digest of the policies in force.
     pub policy: Digest,
+    /// The trust bundle in force; there since the start.
+    pub bundle: ArcSwapOption<InForce>,
     /// When the keeper started, milliseconds since 1970-01-01 UTC.
     pub started_at_ms: u64,
     /// Whether history was found rolled back.
@@ -146,22 +150,43 @@ impl Keeper {
             state: if halted { ServiceState::RolledBack } else { ServiceState::Serving },
             started_at_ms: self.started_at_ms,
             policy: self.policy,
+            bundle: self.bundle.load_full(),
         };
         Ok(cbor::encode(&A::answer(&permit, &view)?))
     }
 
-    fn means(&self) -> Means<'_> {
+    /// Makes the trust bundle anew where what it says has changed or its renewal is due. Asked at the start and each
+    /// minute.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token.
+    pub async fn renew_bundle(&self) -> Result<(), Fault> {
+        let maker = bundle::Maker {
+            site: &self.site,
+            ledger: &self.ledger,
+            keyring: &self.keyring,
+            life_ms: self.limits.bundle_life_ms,
+        };
+        let current = self.bundle.load_full();
+        if let Some((made, lead)) = maker.renewed(current.as_deref(), self.newest()?, now_ms()).await? {
+            self.notarise(lead)?;
+            self.bundle.store(Some(Arc::new(made)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn means(&self) -> Means<'_> {
         let slice = Duration::from_millis(self.limits.slice_ms);
         Means { keyring: &self.keyring, reader: self.ledger.reader(), slice }
     }
 
-    fn draw(&self) -> Result<[u8; 16], Fault> {
+    pub(super) fn draw(&self) -> Result<[u8; 16], Fault> {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes).map_err(|_| Fault::Invariant("the system gives no randomness"))?;
         Ok(bytes)
     }
 
-    fn newest(&self) -> Result<SignedCheckpoint, Fault> {
+    pub(super) fn newest(&self) -> Result<SignedCheckpoint, Fault> {
         self.notary.checkpoints().newest().ok_or(Fault::Invariant("no checkpoint was made at the start"))
     }
 
@@ -197,7 +222,11 @@ impl Keeper {
 
     /// The head a client has seen. One that this service signed and its log does not contain means that history was
     /// rolled back: it is recorded, and nothing is served any more.
-    async fn seen(&self, seen: Option<&SignedCheckpoint>, caller: &Enrolled) -> Result<TreeHead, Ended> {
+    pub(super) async fn seen(
+        &self,
+        seen: Option<&SignedCheckpoint>,
+        caller: &Enrolled,
+    ) -> Result<TreeHead, Ended> {
         let Some(shown) = seen else { return Ok(self.site.trust().head()) };
         let head = shown.checkpoint().head;
         if self.notary.checkpoints().made(shown) {

@@ -1,7 +1,7 @@
 //! The site: what the founding says, indexed for the request's way. Read-only between starts.
 
 use keysvc_protocol::{
-    bytes::Digest,
+    bytes::{Digest, KeyIdentifier},
     checkpoint::Origin,
     founding::{CardSession, Founding, Principal, PrincipalKind, Profile, Programme},
     name::Name,
@@ -37,6 +37,7 @@ pub struct Site {
     trust: Trust,
     founding: Founding,
     by_pin: HashMap<Digest, Arc<Enrolled>>,
+    by_statement_key: HashMap<KeyIdentifier, Arc<Enrolled>>,
 }
 
 /// The epoch of the log: raised by officers after a restore from a disaster.
@@ -62,14 +63,24 @@ impl Site {
         });
         let principals =
             founding.principals.iter().map(|p| (p.tls_key, Arc::new(enrolled(&trust.domain, p))));
-        let by_pin = officers.chain(principals).collect();
-        Self { trust, founding, by_pin }
+        let by_pin: HashMap<_, _> = officers.chain(principals).collect();
+        let by_statement_key = by_pin.values().filter_map(|enrolled: &Arc<Enrolled>| {
+            enrolled.statement_key.map(|key| (key.identifier(), Arc::clone(enrolled)))
+        });
+        let by_statement_key = by_statement_key.collect();
+        Self { trust, founding, by_pin, by_statement_key }
     }
 
     /// The principal that pinned this TLS key (SHA-256 of its `SubjectPublicKeyInfo`).
     #[must_use]
     pub fn by_pin(&self, key_digest: &Digest) -> Option<&Arc<Enrolled>> {
         self.by_pin.get(key_digest)
+    }
+
+    /// The principal whose statement key has this identifier.
+    #[must_use]
+    pub fn by_statement_key(&self, key: KeyIdentifier) -> Option<&Arc<Enrolled>> {
+        self.by_statement_key.get(&key)
     }
 
     /// The genesis digest: the scope of every signature.

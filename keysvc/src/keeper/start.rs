@@ -20,6 +20,7 @@ use crate::{
     error::Fault,
     link,
 };
+use arc_swap::ArcSwapOption;
 use keysvc_policies::PolicySet;
 use keysvc_protocol::{
     bytes::Digest,
@@ -123,12 +124,14 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
         notary,
         limits,
         policy,
+        bundle: ArcSwapOption::empty(),
         started_at_ms: now_ms(),
         halted,
         evidence: Mutex::new(None),
         closing: AtomicBool::new(false),
         random: SystemRandom::new(),
     };
+    keeper.renew_bundle().await?;
     Ok(Opened { keeper, anchor, month: Month { config: config.clone(), token } })
 }
 
@@ -353,6 +356,7 @@ async fn each_minute(keeper: &Keeper, month: &Month) -> Result<(), Fault> {
     if let Some(settled) = sequencer.flush_counts().await? {
         keeper.notarise(settled.lead)?;
     }
+    keeper.renew_bundle().await?;
     let name = name_of_month(now_ms())?;
     if keeper.ledger.reader().keys()?.iter().any(|record| record.name == name) {
         return Ok(());

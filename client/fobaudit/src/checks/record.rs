@@ -3,8 +3,9 @@
 use super::decode;
 use crate::{finding::Problem, founding_check::Founded};
 use keysvc_protocol::{
+    bundle::{BundleError, TrustBundle},
     checkpoint::Origin,
-    leaf::{EntriesReadLeaf, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf},
+    leaf::{BundleMadeLeaf, EntriesReadLeaf, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf},
 };
 
 /// A start runs under the founding's policies; there is no way to change them yet.
@@ -38,4 +39,14 @@ pub(super) fn rollback_shown(founded: &Founded, origin: &Origin, payload: &[u8])
     rollback.shown.verify(origin, &founded.checkpoint_key).map_err(Problem::RollbackUnproven)?;
     let size = rollback.shown.checkpoint().head.size;
     Err(Problem::RollbackShown { shown_by: rollback.principal, size })
+}
+
+/// A trust bundle is of this log: its genesis, its checkpoint key, a checkpoint that this key signed.
+pub(super) fn bundle_made(founded: &Founded, payload: &[u8]) -> Result<(), Problem> {
+    let made: BundleMadeLeaf = decode(payload)?;
+    let bundle = TrustBundle::from_payload(made.bundle.as_bytes(), &founded.genesis)?;
+    if bundle.log_key()? != founded.checkpoint_key {
+        return Err(BundleError::OtherLog.into());
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! One message of each kind, always the same: fixed keys, deterministic signatures (RFC 6979), fixed times.
 
 use keysvc_protocol::{
+    bundle::{BundleFile, BundleKey, BundleProgramme, TrustBundle},
     bytes::{
         Blob, Digest, Exchange, Idem, ObjectIdentifier, PreviousUpdate, Salt, ShortCheck, WrappedCardKey,
     },
@@ -14,9 +15,9 @@ use keysvc_protocol::{
     hash::sha256,
     key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{
-        CardKeysDerivedLeaf, DerivedItem, EntriesReadLeaf, FoundingLeaf, FoundingSignature, KeyIntentLeaf,
-        KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf,
-        Statement, StationOpenedLeaf, ValueUpdatedLeaf,
+        BundleMadeLeaf, CardKeysDerivedLeaf, DerivedItem, EntriesReadLeaf, FoundingLeaf, FoundingSignature,
+        KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf,
+        StartLeaf, Statement, StationOpenedLeaf, ValueUpdatedLeaf,
     },
     list::List,
     merkle::{Proof, TreeHead},
@@ -25,12 +26,12 @@ use keysvc_protocol::{
     receipt::{LeafEvidence, Receipt},
     refusal::{Refusal, RefusalReply, RequestId},
     reply::{
-        CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply, ServiceState,
-        StationOpenReply, StatusReply, ValueUpdateReply,
+        BundleReply, CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply,
+        ServiceState, StationOpenReply, StatusReply, UpdateOutcome, ValueBatchReply, ValueUpdateReply,
     },
     request::{
-        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadCheckpoint, ReadEntries, ReadKey,
-        ReadProof, ReadStatus, UpdateValue, ValueOperation,
+        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries,
+        ReadKey, ReadProof, ReadStatus, UpdateValue, UpdateValues, ValueOperation,
     },
     schema::Schema,
     trust::TrustDomain,
@@ -190,6 +191,46 @@ fn delivery() -> Delivery {
     }
 }
 
+fn bundle() -> TrustBundle {
+    let public = Blob::<128>::try_from(public_key().spki().to_vec()).unwrap();
+    let key = BundleKey {
+        name: name("value-1"),
+        version: 1,
+        kid: public_key().identifier(),
+        public: public.clone(),
+        state: KeyState::Deactivated,
+        not_before_ms: TIME_MS,
+        not_after_ms: Some(TIME_MS + 1_000),
+    };
+    let programme = BundleProgramme {
+        name: name("coffee"),
+        organisation: name("acme"),
+        currency: 978,
+        value_key: name("value-1"),
+        purses: list(vec![1]),
+        ceiling: 50_000,
+        load_max: 20_000,
+        debit_max: 10_000,
+    };
+    TrustBundle {
+        schema: Schema,
+        trust_domain: DOMAIN.parse().unwrap(),
+        genesis: genesis(),
+        development: true,
+        made_at_ms: TIME_MS,
+        not_after_ms: TIME_MS + 604_800_000,
+        log_key: public,
+        checkpoint: checkpoint(),
+        value_keys: list(vec![key]),
+        programmes: list(vec![programme]),
+    }
+}
+
+fn bundle_file() -> BundleFile {
+    let signed = signed(Kind::TrustBundle, genesis().as_bytes(), cbor::encode(&bundle()));
+    BundleFile { schema: Schema, founding: evidence(), bundle: blob(signed) }
+}
+
 fn agreement() -> FoundingAgreement {
     FoundingAgreement { schema: Schema, file: sha256(&[b"founding"]), officer: name("officer-1") }
 }
@@ -293,6 +334,13 @@ fn requests() -> Vec<Golden> {
         of("request", Operation::LogCheckpoint, &ReadCheckpoint { schema, genesis: true }),
         of("request", Operation::LogEntries, &ReadEntries { schema, from: 0, to: 4 }),
         of("request", Operation::LogProof, &ReadProof { schema, size: 4, leaf: Some(3), earlier: Some(1) }),
+        of("request", Operation::BundleGet, &ReadBundle { schema, have: Some(Digest::new([0xb6; 32])) }),
+        golden("request-bundle.get-first", "request-bundle.get", &ReadBundle { schema, have: None }),
+        of(
+            "request",
+            Operation::ValueBatch,
+            &UpdateValues { schema, updates: list(vec![blob(update.clone())]) },
+        ),
         golden(
             "request-log.proof-without-leaf",
             "request-log.proof",
@@ -315,6 +363,8 @@ fn statements() -> Vec<Golden> {
         golden("value-update", "value-update", &update()),
         golden("exchange-opening", "exchange-opening", &opening()),
         golden("delivery", "delivery", &delivery()),
+        golden("trust-bundle", "trust-bundle", &bundle()),
+        golden("bundle-file", "bundle-file", &bundle_file()),
         golden("founding-agreement", "founding-agreement", &agreement()),
         raw("signed-station.open", request(Operation::StationOpen, &open_request())),
         raw("signed-card.derive", request(Operation::CardDerive, &derive_request())),
@@ -322,6 +372,7 @@ fn statements() -> Vec<Golden> {
         raw("signed-value-update", of_service(Kind::ValueUpdate, cbor::encode(&update()))),
         raw("signed-exchange-opening", of_service(Kind::ExchangeOpening, cbor::encode(&opening()))),
         raw("signed-delivery", of_service(Kind::Delivery, cbor::encode(&delivery()))),
+        raw("signed-trust-bundle", of_service(Kind::TrustBundle, cbor::encode(&bundle()))),
         raw(
             "signed-founding-agreement",
             signed(Kind::Founding, DOMAIN.as_bytes(), cbor::encode(&agreement())),
@@ -388,6 +439,23 @@ fn replies() -> Vec<Golden> {
     ]
 }
 
+/// Replies to what serves tills that are offline, and their hubs.
+fn replies_for_stores() -> Vec<Golden> {
+    let (schema, receipt) = (Schema, receipt(Some(evidence())));
+    let of_service = |kind, payload| signed(kind, genesis().as_bytes(), payload);
+    let bundle = Some(blob(of_service(Kind::TrustBundle, cbor::encode(&bundle()))));
+    let record = blob(of_service(Kind::ValueUpdate, cbor::encode(&update())));
+    let outcomes = list(vec![
+        UpdateOutcome::Signed { record, leaf: evidence(), inclusion: proof() },
+        UpdateOutcome::Refused { refusal: Refusal::CounterConflict { expected_seq: 7 } },
+    ]);
+    let (checkpoint, consistency) = (checkpoint(), proof());
+    vec![
+        of("reply", Operation::BundleGet, &BundleReply { schema, receipt, bundle }),
+        of("reply", Operation::ValueBatch, &ValueBatchReply { schema, checkpoint, consistency, outcomes }),
+    ]
+}
+
 /// Leaves about the service itself.
 fn leaves_of_the_service() -> Vec<Golden> {
     let (schema, policy) = (Schema, Digest::new([0xa1; 32]));
@@ -421,6 +489,11 @@ fn leaves_of_the_service() -> Vec<Golden> {
         golden("leaf-start", "leaf-start", &start),
         golden("leaf-key-intent", "leaf-key-intent", &intent),
         golden("leaf-key-outcome", "leaf-key-outcome", &outcome),
+        golden(
+            "leaf-bundle-made",
+            "leaf-bundle-made",
+            &BundleMadeLeaf { schema, bundle: blob(cbor::encode(&bundle())) },
+        ),
     ]
 }
 
@@ -478,6 +551,7 @@ pub(super) fn all() -> Vec<Golden> {
     let mut all = requests();
     all.extend(statements());
     all.extend(replies());
+    all.extend(replies_for_stores());
     all.extend(leaves_of_the_service());
     all.extend(leaves_of_callers());
     all

@@ -7,8 +7,8 @@
 use keysvc_protocol::{
     bytes::{Blob, Digest, Exchange, Idem, Salt, WrongLength},
     leaf::{
-        CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, RefusedLeaf,
-        RollbackLeaf, StartLeaf, Statement,
+        BundleMadeLeaf, CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf,
+        RefusedLeaf, RollbackLeaf, StartLeaf, Statement,
     },
     name::Name,
     receipt::LeafEvidence,
@@ -58,6 +58,8 @@ pub enum Change {
     KeyOutcome(KeyOutcomeLeaf),
     /// A signed checkpoint that this log does not contain was shown; halts the ledger for callers.
     RollbackShown(RollbackLeaf),
+    /// A trust bundle is to be signed.
+    BundleMade(BundleMadeLeaf),
     /// An exchange with a station is opened; it ends `life_ms` after the leaf's time.
     OpenStation {
         /// By what a retry is known.

@@ -228,6 +228,14 @@ impl Reader {
         self.0.read(|rows| rows.open_intents())
     }
 
+    /// The leaf of the newest trust bundle, if one was made.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn bundle(&self) -> Result<Option<Recording>, LedgerFault> {
+        self.0.read(|rows| rows.bundle()?.map(|leaf| rows.recording(leaf, &self.0.seals)).transpose())
+    }
+
     /// Where a purse stands; nothing before its first update.
     ///
     /// # Errors

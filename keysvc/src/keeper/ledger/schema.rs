@@ -11,7 +11,8 @@ use std::path::Path;
 const APPLICATION_ID: i32 = 0x6b65_7973;
 
 /// Step n leads from schema n to n + 1. Never changed once released; appended to.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     -- hashes: of the subtrees this leaf completes, 32 bytes each. sealed: the data key, if the payload is sealed.
     CREATE TABLE leaf (
         idx INTEGER PRIMARY KEY, entry BLOB NOT NULL, hashes BLOB NOT NULL, salt BLOB NOT NULL,
@@ -41,7 +42,12 @@ const STEPS: [&str; 1] = ["
     CREATE TABLE tags_key (
         id INTEGER PRIMARY KEY CHECK (id = 0), sealed INTEGER NOT NULL, key BLOB NOT NULL
     ) STRICT;
-"];
+",
+    // The leaf of the newest trust bundle.
+    "
+    CREATE TABLE bundle (id INTEGER PRIMARY KEY CHECK (id = 0), leaf INTEGER NOT NULL) STRICT;
+",
+];
 
 /// Brings the database to the newest schema, in one transaction.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerFault> {

@@ -109,9 +109,21 @@ impl Settled {
 
 type Reply = oneshot::Sender<Result<Settled, LedgerFault>>;
 
-struct Job {
-    change: Change,
-    reply: Reply,
+/// What is queued as one: its changes come next to each other in one commit. The longest, 64 signed updates, holds 64
+/// KiB like the longest lone one.
+#[expect(clippy::large_enum_variant, reason = "most are one change, and a box would cost each an allocation")]
+enum Job {
+    One(Change, Reply),
+    Many(Vec<(Change, Reply)>),
+}
+
+impl Job {
+    fn add_to(self, batch: &mut Vec<(Change, Reply)>) {
+        match self {
+            Self::One(change, reply) => batch.push((change, reply)),
+            Self::Many(changes) => batch.extend(changes),
+        }
+    }
 }
 
 /// The way into the ledger; clones share one thread.
@@ -194,8 +206,31 @@ impl Sequencer {
     /// keeper ([`LedgerFault::ends_the_keeper`]), such as [`LedgerFault::Commit`].
     pub async fn submit(&self, change: Change) -> Result<Settled, LedgerFault> {
         let (reply, settled) = oneshot::channel();
-        self.enqueue(Job { change, reply })?;
+        self.enqueue(Job::One(change, reply))?;
         settled.await.unwrap_or(Err(LedgerFault::Stopped))
+    }
+
+    /// Has changes applied in their order in one commit, and answers for each when that is durable. They take one place
+    /// in the queue.
+    ///
+    /// # Errors
+    /// As [`Sequencer::submit`], for all of them when they were not taken, else for each.
+    pub async fn submit_all(
+        &self,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Result<Settled, LedgerFault>>, LedgerFault> {
+        let (mut jobs, mut waiting) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
+        for change in changes {
+            let (reply, settled) = oneshot::channel();
+            jobs.push((change, reply));
+            waiting.push(settled);
+        }
+        self.enqueue(Job::Many(jobs))?;
+        let mut all = Vec::with_capacity(waiting.len());
+        for settled in waiting {
+            all.push(settled.await.unwrap_or(Err(LedgerFault::Stopped)));
+        }
+        Ok(all)
     }
 
     fn enqueue(&self, job: Job) -> Result<(), LedgerFault> {
@@ -266,8 +301,8 @@ impl Ledger {
     fn run(mut self) {
         let mut crowd = false;
         while let Ok(job) = self.jobs.recv() {
-            let batch = self.gather(job, crowd);
-            crowd = batch.len() > 1;
+            let batch;
+            (batch, crowd) = self.gather(job, crowd);
             if self.settle(batch).is_err() {
                 // What is still queued is answered by the queue's end.
                 return;
@@ -281,19 +316,26 @@ impl Ledger {
         }
     }
 
-    fn gather(&self, job: Job, crowd: bool) -> Vec<Job> {
-        let mut batch = vec![job];
+    /// The changes of the next commit, and whether more than one caller had some.
+    fn gather(&self, job: Job, crowd: bool) -> (Vec<(Change, Reply)>, bool) {
+        let mut batch = Vec::new();
+        job.add_to(&mut batch);
         if crowd && !self.options.gather.is_zero() {
             // Asleep rather than waiting on the queue: one wake-up a batch, not one a change.
             std::thread::sleep(self.options.gather);
         }
-        batch.extend(self.jobs.try_iter().take(self.options.batch_max.saturating_sub(1)));
-        batch
+        let mut jobs = 1_usize;
+        while batch.len() < self.options.batch_max
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            job.add_to(&mut batch);
+            jobs = jobs.saturating_add(1);
+        }
+        (batch, jobs > 1)
     }
 
-    fn settle(&mut self, batch: Vec<Job>) -> Result<(), LedgerFault> {
-        let (changes, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.change, job.reply)).unzip();
+    fn settle(&mut self, batch: Vec<(Change, Reply)>) -> Result<(), LedgerFault> {
+        let (changes, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let mut applied = match self.backend.apply(&changes, self.clock.now_ms()) {
             Ok(applied) => applied,
             Err(fault) => {
@@ -392,7 +434,7 @@ mod tests {
     /// Has taken its place in the queue when this returns.
     fn enqueued(sequencer: &Sequencer, change: Change) -> oneshot::Receiver<Result<Settled, LedgerFault>> {
         let (reply, settled) = oneshot::channel();
-        sequencer.enqueue(Job { change, reply }).unwrap();
+        sequencer.enqueue(Job::One(change, reply)).unwrap();
         settled
     }
 

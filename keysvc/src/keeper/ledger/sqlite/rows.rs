@@ -201,6 +201,15 @@ impl<'c> Rows<'c> {
         self.run("INSERT INTO halt (id, leaf) VALUES (0, ?1)", [leaf.cast_signed()]).map(|_| ())
     }
 
+    /// The leaf of the newest trust bundle.
+    pub(in super::super) fn bundle(self) -> Result<Option<u64>, LedgerFault> {
+        self.one("SELECT leaf FROM bundle", [], |row| unsigned(row, 0))
+    }
+
+    pub(super) fn put_bundle(self, leaf: u64) -> Result<(), LedgerFault> {
+        self.run("INSERT OR REPLACE INTO bundle (id, leaf) VALUES (0, ?1)", [leaf.cast_signed()]).map(|_| ())
+    }
+
     /// The sealed key of the tags and the data key it is sealed under.
     pub(in super::super) fn tags_key(self) -> Result<Option<(u32, Vec<u8>)>, LedgerFault> {
         self.one("SELECT sealed, key FROM tags_key", [], |row| Ok((row.get(0)?, row.get(1)?)))

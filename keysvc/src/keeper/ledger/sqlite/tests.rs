@@ -263,7 +263,7 @@ fn a_newer_programs_store_is_left_alone() {
     store.sqlite.connection.pragma_update(None, "user_version", 99).unwrap();
     drop(store);
     let opened = Sqlite::open(folder.path(), seals(), NOW_MS).map(|_| ());
-    assert!(matches!(opened, Err(LedgerFault::Newer { found: 99, known: 1 })));
+    assert!(matches!(opened, Err(LedgerFault::Newer { found: 99, known: 2 })));
 }
 
 #[test]

@@ -17,8 +17,9 @@ use keysvc_protocol::{
     cbor,
     hash::sha256,
     leaf::{
-        FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf,
-        RetentionClass, RollbackLeaf, Statement, StationOpenedLeaf, ValueUpdatedLeaf,
+        BundleMadeLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind,
+        RefusalsCountedLeaf, RefusedLeaf, RetentionClass, RollbackLeaf, Statement, StationOpenedLeaf,
+        ValueUpdatedLeaf,
     },
     merkle::{Completed, leaf_hash},
     name::Name,
@@ -32,7 +33,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// How long an idempotency key is kept: 90 days.
-const IDEM_KEPT_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+pub(in super::super) const IDEM_KEPT_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 /// Idempotency keys forgotten in one batch: more than the 256 a batch can add.
 const IDEMS_FORGOTTEN: u32 = 512;
 
@@ -73,6 +74,7 @@ impl<'a> Write<'a> {
             Change::KeyIntent(leaf) => self.open_intent(leaf).map(Outcome::Recorded),
             Change::KeyOutcome(leaf) => self.close_intent(leaf).map(Outcome::Recorded),
             Change::RollbackShown(leaf) => self.halt(leaf).map(Outcome::Recorded),
+            Change::BundleMade(leaf) => self.make_bundle(leaf).map(Outcome::Recorded),
             Change::ReadEntries(leaf) => {
                 self.flush(&leaf.reader)?;
                 self.append(LeafKind::EntriesRead, leaf).map(Outcome::Recorded)
@@ -205,6 +207,12 @@ impl<'a> Write<'a> {
             self.rows.halt(leaf.index)?;
             self.state.halted = Some(leaf.index);
         }
+        Ok(leaf)
+    }
+
+    fn make_bundle(&mut self, bundle: &BundleMadeLeaf) -> Result<Recording, LedgerFault> {
+        let leaf = self.append(LeafKind::BundleMade, bundle)?;
+        self.rows.put_bundle(leaf.index)?;
         Ok(leaf)
     }
 

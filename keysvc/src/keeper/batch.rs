@@ -1,0 +1,158 @@
+//! `value.batch`: many terminals' updates passed on by one caller, in one commit.
+//!
+//! Each item is a `value.update` of its own: admitted as the terminal that signed it, recorded, signed and proved like
+//! one sent alone, so that repeating it alone finds the same leaf. One that is refused leaves the others whole.
+
+use super::{
+    ledger::{NotRecorded, Recorded},
+    operation::{self, Operation as _},
+    serve::{Ended, Keeper},
+    site::Enrolled,
+};
+use crate::error::{Fault, NotDone};
+use keysvc_protocol::{
+    bytes::Blob,
+    cbor,
+    hash::sha256,
+    leaf::RefusedLeaf,
+    list::List,
+    refusal::Refusal,
+    reply::{UpdateOutcome, ValueBatchReply},
+    request::{Envelope, Operation, UpdateValue, UpdateValues},
+    schema::Schema,
+};
+use std::{sync::Arc, time::Instant};
+
+/// Where an item stands before the commit.
+enum Item {
+    /// Among the permits.
+    Permitted,
+    /// Refused by the gate.
+    Refused(Refusal),
+}
+
+impl Keeper {
+    /// A batch of value updates.
+    ///
+    /// # Errors
+    /// [`Ended`] for the batch as a whole; what becomes of each item is in the reply.
+    pub async fn batch(&self, envelope: &Envelope, caller: Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
+        let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
+        let permit = self.gate.admit::<UpdateValues>(envelope.request.as_bytes(), Arc::clone(&caller))?;
+        let (mut items, mut permits, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+        for update in permit.action().updates.iter() {
+            match self.admit_item(update.as_bytes(), &caller) {
+                Ok(permit) => {
+                    permits.push(permit);
+                    items.push(Item::Permitted);
+                }
+                Err(Ended::Refused(refusal)) => {
+                    refusals.push(refused(&caller, update.as_bytes(), &refusal));
+                    items.push(Item::Refused(refusal));
+                }
+                Err(ended) => return Err(ended),
+            }
+        }
+        let recorded = self.ledger.record_all(permits, refusals, self.draw()?).await.map_err(Fault::from)?;
+        // Before anything is signed, so that the head's signature is made at the same time.
+        self.notarise(recorded.lead)?;
+        let mut recorded = recorded.each.into_iter();
+        let mut done = Vec::with_capacity(items.len());
+        let mut began = Instant::now();
+        for item in items {
+            let outcome = match item {
+                Item::Refused(refusal) => Err(refusal),
+                Item::Permitted => self.perform_item(recorded.next()).await?,
+            };
+            done.push(outcome);
+            if began.elapsed().as_millis() >= u128::from(self.limits.slice_ms) {
+                // Others wait for this worker; a batch is nobody's emergency.
+                tokio::task::yield_now().await;
+                began = Instant::now();
+            }
+        }
+        Ok(cbor::encode(&self.batch_reply(done, seen.size).await?))
+    }
+
+    fn admit_item(
+        &self,
+        statement: &[u8],
+        caller: &Enrolled,
+    ) -> Result<super::gate::Permit<UpdateValue>, Ended> {
+        let signer = self.gate.signer(statement, caller).map_err(Ended::Refused)?;
+        Ok(self.gate.admit::<UpdateValue>(statement, signer)?)
+    }
+
+    /// Signs a recorded item; a refusal inside the transaction has its leaf.
+    async fn perform_item(
+        &self,
+        recorded: Option<Result<Recorded<UpdateValue>, NotRecorded>>,
+    ) -> Result<Result<Signed, Refusal>, Ended> {
+        match recorded {
+            Some(Ok(recorded)) => {
+                let record = match UpdateValue::perform(&recorded, &self.means()).await {
+                    Ok(record) => record,
+                    Err(NotDone::Refused(refusal)) => return Ok(Err(refusal)),
+                    Err(NotDone::Fault(fault)) => return Err(fault.into()),
+                };
+                Ok(Ok(Signed { record, recorded }))
+            }
+            Some(Err(NotRecorded::RefusedOnRecord(refusal, _) | NotRecorded::Refused(refusal))) => {
+                Ok(Err(refusal))
+            }
+            Some(Err(NotRecorded::Fault(fault))) => Err(Fault::from(fault).into()),
+            None => Err(Fault::Invariant("an item of a batch was not settled").into()),
+        }
+    }
+
+    /// One checkpoint for all: the newest of the items' commits, or the newest there is.
+    async fn batch_reply(
+        &self,
+        done: Vec<Result<Signed, Refusal>>,
+        seen: u64,
+    ) -> Result<ValueBatchReply, Fault> {
+        let mut checkpoint = None;
+        if let Some(signed) = done.iter().flatten().next() {
+            let note = signed.recorded.commit().note().await;
+            checkpoint = Some(note.ok_or(Fault::Invariant("a commit's head was not signed"))?);
+        }
+        let checkpoint = checkpoint.filter(|note| note.checkpoint().head.size >= seen);
+        let checkpoint = checkpoint.map_or_else(|| self.newest(), Ok)?;
+        let (reader, size) = (self.ledger.reader(), checkpoint.checkpoint().head.size);
+        let outcomes = done.into_iter().map(|outcome| {
+            Ok(match outcome {
+                Err(refusal) => UpdateOutcome::Refused { refusal },
+                Ok(Signed { record, recorded }) => UpdateOutcome::Signed {
+                    record: Blob::try_from(record)
+                        .map_err(|_| Fault::Invariant("a value record is too long"))?,
+                    leaf: operation::evidence(&recorded)?,
+                    inclusion: reader.inclusion(recorded.recording().index, size)?,
+                },
+            })
+        });
+        let outcomes = List::try_from(outcomes.collect::<Result<Vec<_>, Fault>>()?);
+        Ok(ValueBatchReply {
+            schema: Schema,
+            consistency: reader.consistency(seen, size)?,
+            checkpoint,
+            outcomes: outcomes.map_err(|_| Fault::Invariant("a batch has too many outcomes"))?,
+        })
+    }
+}
+
+/// An item that is recorded and signed.
+struct Signed {
+    record: Vec<u8>,
+    recorded: Recorded<UpdateValue>,
+}
+
+/// The leaf of an item that the gate refused: whoever passed it on asked, for nobody's signature is proved.
+fn refused(caller: &Enrolled, statement: &[u8], refusal: &Refusal) -> RefusedLeaf {
+    RefusedLeaf {
+        schema: Schema,
+        principal: caller.id.clone(),
+        operation: Operation::ValueUpdate,
+        refusal: refusal.clone(),
+        request: sha256(&[statement]),
+    }
+}
