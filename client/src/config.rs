@@ -4,9 +4,9 @@
 //! It reads the file and the trust file; keys and certificates are read where they are used.
 
 use keysvc_protocol::trust::{Trust, TrustError};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,13 +18,21 @@ const FILE_LEN_MAX: u64 = 64 * 1024;
 const DEADLINE_MS: u64 = 10_000;
 /// The longest such time: a minute's retries help no one who waits at a counter.
 const DEADLINE_MS_MAX: u64 = 60_000;
+/// Most endpoints: each may cost a call 2.5 s before the next is tried, and a deadline is 60 s at most.
+const ENDPOINTS_MAX: usize = 8;
+/// Calls under way at once where the file says nothing: two tills' worth and their proofs.
+const CONNECTIONS: usize = 4;
+/// Most of them: the service gives one certificate 64 connections, and a persona may run in four processes.
+const CONNECTIONS_MAX: usize = 16;
 
 /// The configuration of one persona.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClientConfig {
-    /// `host:port` of the service.
-    pub endpoint: String,
+    /// `host:port` of the service, or of several fronts of one service (one trust domain, one log) in the order in
+    /// which they are tried: `endpoint = "a:8443"` or `endpoints = ["a:8443", "b:8443"]`, one of the two.
+    #[serde(alias = "endpoint", deserialize_with = "one_or_more")]
+    pub endpoints: Vec<String>,
     /// The DNS name in the service's certificate.
     pub server_name: String,
     /// The site CA's certificate, PEM.
@@ -40,6 +48,9 @@ pub struct ClientConfig {
     /// The time one call may take with all its retries, milliseconds, 1 to 60,000.
     #[serde(default = "deadline_ms")]
     pub deadline_ms: u64,
+    /// How many calls may be under way at once, each on a connection of its own, 1 to 16.
+    #[serde(default = "connections")]
+    pub connections: usize,
     /// The own token; for stations and officers.
     #[serde(default)]
     pub token: Option<TokenSettings>,
@@ -133,12 +144,20 @@ impl ClientConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        let port = self
-            .endpoint
-            .rsplit_once(':')
-            .and_then(|(host, port)| port.parse::<u16>().ok().filter(|port| *port != 0 && !host.is_empty()));
-        if port.is_none() {
-            return Err("endpoint: give host:port".into());
+        let count = self.endpoints.len();
+        if !(1..=ENDPOINTS_MAX).contains(&count) {
+            return Err(format!("endpoints: {count} of them; give 1 to {ENDPOINTS_MAX}"));
+        }
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            if !is_endpoint(endpoint) {
+                return Err(format!("endpoint '{endpoint}': give host:port"));
+            }
+            if self.endpoints.iter().take(index).any(|before| before == endpoint) {
+                return Err(format!("endpoints: {endpoint} is given twice"));
+            }
+        }
+        if !(1..=CONNECTIONS_MAX).contains(&self.connections) {
+            return Err(format!("connections: give 1 to {CONNECTIONS_MAX}"));
         }
         if !(1..=DEADLINE_MS_MAX).contains(&self.deadline_ms) {
             return Err(format!("deadline-ms: give 1 to {DEADLINE_MS_MAX}"));
@@ -172,6 +191,33 @@ impl ClientConfig {
 
 const fn deadline_ms() -> u64 {
     DEADLINE_MS
+}
+
+const fn connections() -> usize {
+    CONNECTIONS
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let parts = text.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0))
+}
+
+/// One text or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMore;
+    impl<'de> de::Visitor<'de> for OneOrMore {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("host:port in quotes, or a list of them")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Vec<String>, A::Error> {
+            Vec::deserialize(de::value::SeqAccessDeserializer::new(seq))
+        }
+    }
+    deserializer.deserialize_any(OneOrMore)
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {
@@ -247,7 +293,34 @@ mod tests {
     #[test]
     fn an_endpoint_without_a_port_is_refused() {
         for endpoint in ["localhost", ":8443", "localhost:0", "localhost:https"] {
-            assert_eq!(fault(&TEXT.replace("localhost:8443", endpoint)), "endpoint: give host:port");
+            let said = format!("endpoint '{endpoint}': give host:port");
+            assert_eq!(fault(&TEXT.replace("localhost:8443", endpoint)), said);
+        }
+    }
+
+    #[test]
+    fn one_endpoint_or_a_list_of_them_is_given_and_never_both() {
+        let one = r#"endpoint = "localhost:8443""#;
+        assert_eq!(read(TEXT).unwrap().endpoints, ["localhost:8443"]);
+        let list = |list: &str| TEXT.replace(one, &format!("endpoints = {list}"));
+        let two = read(&list(r#"["a:8443", "b:8443"]"#)).unwrap();
+        assert_eq!(two.endpoints, ["a:8443", "b:8443"]);
+        let both = TEXT.replace(one, &format!("{one}\nendpoints = [\"b:8443\"]"));
+        assert!(fault(&both).contains("duplicate field"), "{}", fault(&both));
+        assert!(fault(&TEXT.replace(one, "")).contains("missing field `endpoints`"));
+        assert_eq!(fault(&list("[]")), "endpoints: 0 of them; give 1 to 8");
+        assert_eq!(fault(&list(r#"["a:1", "b:1", "a:1"]"#)), "endpoints: a:1 is given twice");
+        let nine: Vec<_> = (1..10).map(|port| format!("a:{port}")).collect();
+        assert_eq!(fault(&list(&format!("{nine:?}"))), "endpoints: 9 of them; give 1 to 8");
+        assert!(fault(&list("8443")).contains("host:port in quotes"), "{}", fault(&list("8443")));
+    }
+
+    #[test]
+    fn connections_outside_their_limits_are_refused() {
+        assert_eq!(read(TEXT).unwrap().connections, 4);
+        for connections in ["0", "17"] {
+            let text = format!("connections = {connections}\n{TEXT}");
+            assert_eq!(fault(&text), "connections: give 1 to 16");
         }
     }
 

@@ -1,100 +1,149 @@
-//! One keep-alive connection to the service: HTTP/1.1 over mutual TLS 1.3, with a deadline, retries and jitter.
+//! The way to the service: HTTP/1.1 over mutual TLS 1.3, with a deadline, retries, jitter and several endpoints.
 //!
-//! The only place, with its folder, that names hyper and rustls. Retrying is safe for every request: the same bytes
-//! go out again, and changes carry an idempotency key. It reads no message but refusals.
+//! The only place, with its folder, that names hyper and rustls. A handle keeps a few connections, so that several
+//! calls are under way at once; each is made when it is needed and made again when it breaks. Endpoints are tried in
+//! the configuration's order. Retrying is safe for every request: the same bytes go out again, and changes carry an
+//! idempotency key. It reads no message but refusals.
 
 mod attempt;
+mod pool;
 #[cfg(test)]
 pub(crate) mod stand_in;
 mod tls;
+mod trail;
 
-use crate::{backoff::Backoff, config::ClientConfig, error::ClientError};
+use crate::{backoff::Backoff, config::ClientConfig, deadline::Deadline, error::ClientError};
 use attempt::{Answer, Failure};
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
 use keysvc_protocol::request::Operation;
+use pool::Pool;
 use rustls::pki_types::ServerName;
 use std::{fmt, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
+use trail::Trail;
 
-/// A connection that is made at the first call and made again when it breaks.
-pub(crate) struct Connection {
-    endpoint: String,
+/// The endpoints of one service, and the connections to it. Shared by all handles of one persona.
+pub(crate) struct Connections {
+    endpoints: Vec<String>,
     host: String,
     server_name: ServerName<'static>,
     tls: Arc<rustls::ClientConfig>,
-    deadline: Duration,
-    /// Nothing while a call is under way: a call that is dropped half way leaves no half-read connection.
-    sender: Option<SendRequest<Full<Bytes>>>,
-    /// Whether the last connection ended before it ever brought a reply: it may have been refused.
-    suspicious: bool,
-    /// Whether the call under way was sent at least once, so that it may have been carried out.
-    asked: bool,
+    /// One for each connection that may be in use.
+    places: Semaphore,
+    pool: Pool,
 }
 
-impl Connection {
+/// One call under way.
+struct Call<'a> {
+    connections: &'a Connections,
+    operation: Operation,
+    body: Bytes,
+    deadline: Deadline,
+    trail: Trail<'a>,
+    /// Whether a connection that had served before broke already: the next one like it is nothing to retry at once.
+    renewed: bool,
+}
+
+impl Connections {
     /// Reads keys and certificates; connects to nothing yet.
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         Ok(Self {
-            endpoint: config.endpoint.clone(),
+            endpoints: config.endpoints.clone(),
             host: config.server_name.clone(),
             server_name: tls::server_name(config)?,
             tls: Arc::new(tls::client_config(config)?),
-            deadline: config.deadline(),
-            sender: None,
-            suspicious: false,
-            asked: false,
+            places: Semaphore::new(config.connections),
+            pool: Pool::new(config.endpoints.len()),
         })
     }
 
-    /// Puts `body` to `operation` and gives the reply's bytes. Retries what is retryable until the deadline.
-    pub(crate) async fn call(&mut self, operation: Operation, body: Bytes) -> Result<Bytes, ClientError> {
-        let deadline = Instant::now().checked_add(self.deadline);
-        let deadline =
-            deadline.ok_or_else(|| ClientError::Request { what: "the deadline is too far away".into() })?;
+    /// Puts `body` to `operation` and gives the reply's bytes. Retries what is retryable until the deadline, and fails
+    /// over from one endpoint to the next.
+    pub(crate) async fn call(
+        &self,
+        operation: Operation,
+        body: Bytes,
+        deadline: Deadline,
+    ) -> Result<Bytes, ClientError> {
+        let trail = Trail::new(&self.endpoints);
+        let Ok(Ok(_place)) = deadline.wait(self.places.acquire()).await else {
+            return Err(trail.unreachable("every connection was busy until the deadline"));
+        };
+        Call { connections: self, operation, body, deadline, trail, renewed: false }.run().await
+    }
+}
+
+impl Call<'_> {
+    async fn run(mut self) -> Result<Bytes, ClientError> {
         let mut backoff = Backoff::new();
-        self.asked = false;
+        let mut at = self.connections.pool.preferred(Instant::now());
+        let mut untried = self.connections.endpoints.len();
         loop {
-            let failure = match timeout_at(deadline, self.attempt(operation, body.clone())).await {
-                Err(_) if self.asked => return Err(ClientError::Timeout { after_ms: millis(self.deadline) }),
-                Err(_) => return Err(self.unreachable("no connection within the deadline")),
-                Ok(Ok(Answer::Reply(bytes))) => return Ok(bytes),
-                Ok(Ok(Answer::Refusal(reply))) if !reply.refusal.retryable() => {
+            let failure = match self.attempt_within_share(at).await {
+                Ok(Answer::Reply(bytes)) => return Ok(bytes),
+                Ok(Answer::Refusal(reply)) if !reply.refusal.retryable() => {
                     return Err(ClientError::Refused(reply));
                 }
-                Ok(Ok(Answer::Refusal(reply))) => ClientError::Refused(reply),
-                Ok(Err(Failure::Final(error))) => return Err(error),
-                Ok(Err(Failure::Broken(reason))) => {
-                    tracing::debug!(%operation, reason, "the connection broke");
-                    self.unreachable(&reason)
+                Ok(Answer::Refusal(reply)) => {
+                    self.trail.note(at, reply.refusal.to_string());
+                    ClientError::Refused(reply)
+                }
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Late) => return Err(self.trail.late(at, &self.deadline)),
+                // It had served before and was closed meanwhile: no fault of the endpoint's.
+                Err(Failure::Worn(reason)) if !self.renewed => {
+                    self.trail.note(at, reason);
+                    self.renewed = true;
+                    continue;
+                }
+                Err(Failure::Worn(reason) | Failure::Broken(reason)) => {
+                    tracing::debug!(operation = %self.operation, endpoint = self.trail.endpoint(at), reason, "the connection broke");
+                    self.trail.note(at, reason);
+                    self.trail.unreachable("")
                 }
             };
+            at = self.connections.pool.fail_over(at, Instant::now());
+            untried = untried.saturating_sub(1);
+            if untried > 0 && !self.deadline.left().is_zero() {
+                continue;
+            }
+            untried = self.connections.endpoints.len();
             let pause = backoff.next_pause();
-            if deadline.saturating_duration_since(Instant::now()) <= pause {
+            if self.deadline.left() <= pause {
                 return Err(failure);
             }
             sleep(pause).await;
         }
     }
 
-    fn unreachable(&self, reason: &str) -> ClientError {
-        let mut reason = reason.to_owned();
-        if self.asked {
-            reason.push_str("; a change may have been carried out, so repeat it with the same number");
+    /// One attempt at endpoint `at`. Where there are others, it has half of the time that is left, so that one that
+    /// took the request and fell silent does not use it up.
+    async fn attempt_within_share(&mut self, at: usize) -> Result<Answer, Failure> {
+        let whole = self.deadline.at();
+        let until = if self.connections.endpoints.len() > 1 {
+            let half = self.deadline.left().checked_div(2).unwrap_or_default();
+            Instant::now().checked_add(half).unwrap_or(whole)
+        } else {
+            whole
+        };
+        match timeout_at(until, self.attempt(at)).await {
+            Ok(result) => result,
+            Err(_) if self.deadline.left() < SHARE_MIN || until == whole => Err(Failure::Late),
+            Err(_) => Err(Failure::Broken("it did not answer in its share of the time".into())),
         }
-        ClientError::Unreachable { endpoint: self.endpoint.clone(), reason }
     }
 }
 
-impl fmt::Debug for Connection {
+/// The least time worth another endpoint: a handshake and a call take some milliseconds.
+const SHARE_MIN: Duration = Duration::from_millis(20);
+
+impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Connections").field("endpoints", &self.endpoints).finish_non_exhaustive()
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

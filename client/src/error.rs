@@ -3,8 +3,9 @@
 //! Apart because programs choose by it: a refusal is the caller's affair, an unreachable service nobody's, and what
 //! does not verify is an alarm.
 
-use crate::config::ConfigError;
+use crate::{clock::utc, config::ConfigError};
 use keysvc_protocol::{
+    bundle::BundleError,
     delivery::DeliveryError,
     refusal::{Refusal, RefusalReply},
     value::ValueError,
@@ -27,19 +28,21 @@ pub enum ClientError {
     /// No connection, or none that lived long enough, until the deadline.
     #[error("cannot reach {endpoint}: {reason}; check that the service runs and the endpoint is right")]
     Unreachable {
-        /// Host and port.
+        /// Host and port of those that were tried.
         endpoint: String,
-        /// The last fault, in the system's words.
+        /// The last fault of each, in the system's words.
         reason: String,
     },
     /// The deadline passed while the answer was awaited. A change may have been carried out; asking again with the
     /// same idempotency key tells.
     #[error(
-        "no answer within {after_ms} ms; a change may have been carried out, so repeat it with the same number"
+        "no answer within {after_ms} ms ({reached}); a change may have been carried out, so repeat it with the same number"
     )]
     Timeout {
         /// The deadline, milliseconds.
         after_ms: u64,
+        /// How far it came: each endpoint that was tried and what became of it there.
+        reached: String,
     },
     /// The answer is not what the protocol foresees.
     #[error("the answer is not the protocol's: {what}")]
@@ -61,6 +64,9 @@ pub enum ClientError {
     /// A value update is not signed by the programme's key, or contradicts itself.
     #[error("refused what the service signed: {0}")]
     NotSigned(#[from] ValueError),
+    /// A trust bundle does not verify, has expired, or does not vouch for a record.
+    #[error("{}", offline(.0))]
+    Bundle(#[from] BundleError),
     /// The own token failed.
     #[cfg(any(feature = "station", feature = "officer"))]
     #[error("token: {0}")]
@@ -88,6 +94,15 @@ fn evidence_note(evidence: Option<&PathBuf>) -> String {
     evidence.map_or_else(String::new, |folder| format!("; the evidence is in {}", folder.display()))
 }
 
+fn offline(error: &BundleError) -> String {
+    match error {
+        BundleError::Expired { not_after_ms } => {
+            format!("refused offline: {error}; it held until {}", utc(*not_after_ms))
+        }
+        _ => format!("refused offline: {error}"),
+    }
+}
+
 impl ClientError {
     /// The exit code of a program that ends with this error: 2 usage, 3 refused, 4 unavailable, 6 verification
     /// failed, 7 conflict.
@@ -105,7 +120,11 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::State { .. } => 4,
             #[cfg(any(feature = "station", feature = "officer"))]
             Self::Token(_) => 4,
-            Self::Malformed { .. } | Self::Untrusted { .. } | Self::Delivery(_) | Self::NotSigned(_) => 6,
+            Self::Malformed { .. }
+            | Self::Untrusted { .. }
+            | Self::Delivery(_)
+            | Self::NotSigned(_)
+            | Self::Bundle(_) => 6,
             Self::Request { .. } | Self::Config(_) => 2,
         }
     }
@@ -144,7 +163,10 @@ mod tests {
         assert_eq!(refused(Refusal::IdemConflict).exit_code(), 7);
         assert_eq!(refused(Refusal::CounterConflict { expected_seq: 2 }).exit_code(), 7);
         assert_eq!(refused(Refusal::BalanceMismatch { balance: 2 }).exit_code(), 7);
-        assert_eq!(ClientError::Timeout { after_ms: 10 }.exit_code(), 4);
+        assert_eq!(
+            ClientError::Timeout { after_ms: 10, reached: "a:8443: it did not answer".into() }.exit_code(),
+            4
+        );
         assert_eq!(ClientError::untrusted("forked").exit_code(), 6);
     }
 

@@ -2,11 +2,18 @@
 
 use crate::error::ClientError;
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// The longest wait for the lock: it is held for one file read and two synced writes, milliseconds on any disk.
+const LOCK_MAX: Duration = Duration::from_secs(10);
+/// The pause before the lock is tried again: half of what its holder needs.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// A folder only its owner may enter.
 #[derive(Debug, Clone)]
@@ -52,12 +59,27 @@ impl Folder {
         written.map_err(|error| fault(&path, &error))
     }
 
-    /// Takes the folder's lock, waiting for other processes; it is free again when the value is dropped.
+    /// Takes the folder's lock, waiting for other processes; it is free again when the value is dropped, and when
+    /// its process dies.
     pub(crate) fn lock(&self) -> Result<Lock, ClientError> {
         let path = self.path("lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let locked = file.and_then(|file| file.lock().map(|()| file));
-        locked.map(Lock).map_err(|error| fault(&path, &error))
+        let file = file.map_err(|error| fault(&path, &error))?;
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock(file)),
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_MAX => thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    let reason = format!(
+                        "another process has held it for {} s; end the one that hangs",
+                        LOCK_MAX.as_secs()
+                    );
+                    return Err(ClientError::State { path, reason });
+                }
+                Err(TryLockError::Error(error)) => return Err(fault(&path, &error)),
+            }
+        }
     }
 }
 
@@ -79,8 +101,16 @@ pub(crate) fn fault(path: &Path, error: &io::Error) -> ClientError {
 
 /// A file that does not hold what was put there.
 pub(crate) fn damaged(path: &Path, what: &str) -> ClientError {
-    let reason = format!("damaged ({what}); keep a copy and find out why before removing it");
-    ClientError::State { path: path.to_owned(), reason }
+    mended(
+        path,
+        what,
+        "move it aside and find out why before it is forgotten, for this program did not write it so",
+    )
+}
+
+/// The same, with what to do about this file.
+pub(crate) fn mended(path: &Path, what: &str, mend: &str) -> ClientError {
+    ClientError::State { path: path.to_owned(), reason: format!("damaged ({what}); {mend}") }
 }
 
 #[cfg(test)]
@@ -123,7 +153,7 @@ mod tests {
         let folder = Folder::open(scratch.path()).unwrap();
         let held = folder.lock().unwrap();
         let other = File::open(scratch.path().join("lock")).unwrap();
-        assert!(matches!(other.try_lock(), Err(fs::TryLockError::WouldBlock)));
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
         drop(held);
         assert!(other.try_lock().is_ok());
     }

@@ -1,6 +1,41 @@
 //! A security officer: signs with the approval key in the officer's own card.
 //!
-//! No blind signing: what is signed is read and checked first, and the officer's key must be the one it names.
+//! No blind signing: what is signed is read and checked first, and the officer's key must be the one it names. A
+//! program shows its officer what [`sign_founding`] will sign before it calls it.
+//!
+//! # Configuration
+//!
+//! For signing `[token]` with the officer's card: `module` and `label`; the PIN is typed, or stands in `pin-file` in
+//! development. The card's only P-256 key is the approval key. For reading, certificate, key, trust file and state
+//! folder.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use keysvc_client::{ClientConfig, Pin, config::ConfigError, officer::sign_founding};
+//! use std::{fs, path::Path};
+//!
+//! # fn example(typed: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = ClientConfig::read(Path::new("officer-1/client.toml"))?;
+//! let token = config.token.ok_or("no [token] in the configuration")?;
+//! let founding = fs::read("founding.toml")?;
+//! let signed = sign_founding(&token, Some(Pin::new(typed)), &founding, &"officer-1".parse()?)?;
+//! fs::write("officer-1.cose", signed)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//!
+//! - [`ClientError::Request`]: the file contradicts itself, or does not name this officer. Correct the file; a
+//!   signature holds for exactly its bytes.
+//! - [`ClientError::Config`]: the card's key is not the one the file names for this officer. Another card, or another
+//!   enrolment.
+//! - [`ClientError::Token`]: the card or its PIN. A real card locks after a few wrong PINs: do not try in a loop.
+//!
+//! # Limits
+//!
+//! A founding file has at most 64 KiB. Signing blocks on the card; in async code call it on a thread that may wait.
 
 use crate::{
     config::{ClientConfig, ConfigError, TokenSettings},
@@ -15,9 +50,10 @@ use keysvc_protocol::{
     name::Name,
 };
 use keysvc_token::{KeyKind, Pin};
+use std::time::Duration;
 
 /// An officer's connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Officer {
     reader: Reader,
 }
@@ -29,6 +65,12 @@ impl Officer {
     /// [`ClientError`] naming the file, fault or contradiction.
     pub async fn connect(config: &ClientConfig) -> Result<Self, ClientError> {
         Ok(Self { reader: Reader::connect(config).await? })
+    }
+
+    /// The same, with another time for each call.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { reader: self.reader.with_deadline(deadline) }
     }
 
     /// The reads every persona may make.

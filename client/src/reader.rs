@@ -1,14 +1,19 @@
 //! The reads that every persona may make, and the way every request goes: sent with the highest checkpoint seen,
 //! its reply judged before anyone uses it.
+//!
+//! Several calls may be under way at once. Each reply is judged against what was sent with it; heads that arrive in
+//! another order are proved with one more read ([`crate::seen`]).
 
 use crate::{
     config::ClientConfig,
-    connect::Connection,
+    connect::Connections,
+    deadline::Limit,
     error::ClientError,
     reply::Reply,
     seen::{Beside, Judged, Received, Seen},
     trust_store::Founded,
 };
+use bytes::Bytes;
 use keysvc_protocol::{
     bytes::Blob,
     cbor::{self, REPLY_LEN_MAX},
@@ -21,15 +26,21 @@ use keysvc_protocol::{
     trust::Trust,
 };
 use serde::Serialize;
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::{sync::Arc, time::Duration};
 
-/// One connection with what it may believe.
-#[derive(Debug)]
+/// The connections of one persona with what they may believe. Cheap to clone; clones share connections and memory,
+/// and several calls may be under way at once.
+#[derive(Debug, Clone)]
 pub struct Reader {
-    connection: Mutex<Connection>,
-    founded: Arc<Founded>,
-    seen: Arc<Seen>,
+    shared: Arc<Shared>,
+    limit: Limit,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connections: Connections,
+    founded: Founded,
+    seen: Seen,
 }
 
 /// A request ready to be sent.
@@ -55,36 +66,51 @@ impl Reader {
     /// # Errors
     /// [`ClientError`] naming the file, fault or contradiction.
     pub async fn connect(config: &ClientConfig) -> Result<Self, ClientError> {
+        let limit = Limit::Each(config.deadline());
         let trust = config.read_trust()?;
-        let mut connection = Connection::new(config)?;
+        let connections = Connections::new(config)?;
         let (founded, first) = if let Some(founded) = Founded::load(&config.state, &trust)? {
             (founded, None)
         } else {
-            let (founded, reply) = found(&mut connection, config, &trust).await?;
+            let (founded, reply) = found(&connections, config, &trust).await?;
             (founded, Some(reply))
         };
         let seen = Seen::open(&config.state, &trust, *founded.checkpoint_key())?;
-        let reader =
-            Self { connection: Mutex::new(connection), founded: Arc::new(founded), seen: Arc::new(seen) };
+        let reader = Self { shared: Arc::new(Shared { connections, founded, seen }), limit };
         if let Some(reply) = first {
-            let judged = reader.judge(&reply, None, "log.checkpoint").await?;
-            if let Judged::Beside(beside) = judged {
-                reader.bridge(*beside, "log.checkpoint").await?;
-            }
+            reader.begun()?.settle(&reply, None, "log.checkpoint").await?;
         }
         Ok(reader)
+    }
+
+    /// The same, with another time for each call, all its retries, failovers and proofs included. The
+    /// configuration's is the default.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { shared: self.shared.clone(), limit: Limit::Each(deadline) }
+    }
+
+    /// The same for one call that begins now: what it asks is over by one deadline.
+    pub(crate) fn begun(&self) -> Result<Self, ClientError> {
+        Ok(Self { shared: self.shared.clone(), limit: Limit::Until(self.limit.begin()?) })
+    }
+
+    /// The deadline of the call under way, or of one that begins now.
+    #[cfg(feature = "station")]
+    pub(crate) fn deadline(&self) -> Result<crate::deadline::Deadline, ClientError> {
+        self.limit.begin()
     }
 
     /// What follows from the trust file.
     #[must_use]
     pub fn founded(&self) -> &Founded {
-        &self.founded
+        &self.shared.founded
     }
 
     /// The highest checkpoint seen; nothing before the first reply.
     #[must_use]
     pub fn seen(&self) -> Option<SignedCheckpoint> {
-        self.seen.highest()
+        self.shared.seen.highest()
     }
 
     /// The service's state.
@@ -94,7 +120,7 @@ impl Reader {
     pub async fn status(&self) -> Result<StatusReply, ClientError> {
         let request = Outgoing::read(Operation::Status, &ReadStatus { schema: Schema });
         let status: StatusReply = self.ask(request).await?;
-        let trust = self.founded.trust();
+        let trust = self.founded().trust();
         if status.genesis != trust.genesis || status.trust_domain != trust.domain {
             return Err(ClientError::untrusted("its status names another trust domain or genesis"));
         }
@@ -155,86 +181,103 @@ impl Reader {
         }
     }
 
+    /// Sends a request's bytes as they are, with the highest checkpoint seen, and gives the reply's bytes as they are.
+    /// For debugging: nothing in the reply is decoded, judged, verified or kept.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn raw(&self, operation: Operation, request: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+        let body = body(request, self.seen())?;
+        let reply = self.shared.connections.call(operation, body, self.limit.begin()?).await?;
+        Ok(reply.to_vec())
+    }
+
     /// Sends a request with the highest checkpoint seen, and gives the reply once its checkpoint is judged.
     pub(crate) async fn ask<R: Reply>(&self, outgoing: Outgoing) -> Result<R, ClientError> {
         let Outgoing { operation, request, about } = outgoing;
-        let (reply, judged) = {
-            let mut connection = self.connection.lock().await;
-            // Read and judged under the connection's lock: no reply of this connection comes between.
-            let sent = self.seen.highest();
-            let reply: R = exchange(&mut connection, operation, request, sent.clone()).await?;
-            let judged = self.judge(&reply, sent, &about).await?;
-            (reply, judged)
-        };
-        if let Judged::Beside(beside) = judged {
-            self.bridge(*beside, &about).await?;
-        }
+        let reader = self.begun()?;
+        // Other calls may raise it while this one is under way: the reply is judged against what went with it.
+        let sent = self.seen();
+        let reply: R = reader.exchange(operation, request, sent.clone()).await?;
+        reader.settle(&reply, sent, &about).await?;
         reply.check_receipt()?;
         Ok(reply)
     }
 
-    async fn judge<R: Reply>(
+    /// Judges a reply's checkpoint, and has proved what is to be proved beside it.
+    async fn settle<R: Reply>(
         &self,
         reply: &R,
         sent: Option<SignedCheckpoint>,
         about: &str,
-    ) -> Result<Judged, ClientError> {
-        let Some((checkpoint, consistency)) = reply.checkpoint() else { return Ok(Judged::Follows) };
+    ) -> Result<(), ClientError> {
+        let Some((checkpoint, consistency)) = reply.checkpoint() else { return Ok(()) };
         let (checkpoint, consistency) = (checkpoint.clone(), consistency.clone());
-        let (seen, text) = (self.seen.clone(), about.to_owned());
-        blocking(move || {
+        let (shared, text) = (self.shared.clone(), about.to_owned());
+        let mut judged = blocking(move || {
             let received = Received { checkpoint: &checkpoint, consistency: &consistency, about: &text };
-            seen.judge(sent.as_ref(), received)
+            shared.seen.judge(sent.as_ref(), received)
         })
-        .await
+        .await?;
+        while let Judged::Beside(beside) = judged {
+            judged = self.bridge(*beside, about).await?;
+        }
+        Ok(())
     }
 
     /// Has the service prove that the larger of two checkpoints contains the smaller.
-    async fn bridge(&self, beside: Beside, about: &str) -> Result<(), ClientError> {
+    async fn bridge(&self, beside: Beside, about: &str) -> Result<Judged, ClientError> {
         let size = |checkpoint: &SignedCheckpoint| checkpoint.checkpoint().head.size;
         let request = ReadProof {
             schema: Schema,
-            size: size(&beside.newer),
+            size: size(beside.newer()),
             leaf: None,
-            earlier: Some(size(&beside.older)),
+            earlier: Some(size(beside.older())),
         };
-        let reply: ProofReply = {
-            let mut connection = self.connection.lock().await;
-            exchange(&mut connection, Operation::LogProof, cbor::encode(&request), self.seen.highest())
-                .await?
-        };
+        let reply: ProofReply =
+            self.exchange(Operation::LogProof, cbor::encode(&request), self.seen()).await?;
         let proof = reply.consistency.ok_or_else(|| ClientError::malformed("no consistency proof"))?;
-        let (seen, about) = (self.seen.clone(), about.to_owned());
-        blocking(move || seen.bridge(&beside, &proof, &about)).await
+        let (shared, about) = (self.shared.clone(), about.to_owned());
+        blocking(move || shared.seen.bridge(&beside, &proof, &about)).await
+    }
+
+    async fn exchange<R: Reply>(
+        &self,
+        operation: Operation,
+        request: Vec<u8>,
+        seen: Option<SignedCheckpoint>,
+    ) -> Result<R, ClientError> {
+        let body = body(request, seen)?;
+        let reply = self.shared.connections.call(operation, body, self.limit.begin()?).await?;
+        read(operation, &reply)
     }
 }
 
 /// Asks for leaf 0, checks it against the trust file and keeps it.
 async fn found(
-    connection: &mut Connection,
+    connections: &Connections,
     config: &ClientConfig,
     trust: &Trust,
 ) -> Result<(Founded, CheckpointReply), ClientError> {
     let request = cbor::encode(&ReadCheckpoint { schema: Schema, genesis: true });
-    let reply: CheckpointReply = exchange(connection, Operation::LogCheckpoint, request, None).await?;
+    let deadline = Limit::Each(config.deadline()).begin()?;
+    let reply = connections.call(Operation::LogCheckpoint, body(request, None)?, deadline).await?;
+    let reply: CheckpointReply = read(Operation::LogCheckpoint, &reply)?;
     let leaf = reply.genesis.as_ref().ok_or_else(|| ClientError::malformed("leaf 0 is missing"))?;
     let founded = Founded::check(trust, leaf)?;
     Founded::keep(&config.state, leaf)?;
     Ok((founded, reply))
 }
 
-async fn exchange<R: Reply>(
-    connection: &mut Connection,
-    operation: Operation,
-    request: Vec<u8>,
-    seen: Option<SignedCheckpoint>,
-) -> Result<R, ClientError> {
+fn body(request: Vec<u8>, seen: Option<SignedCheckpoint>) -> Result<Bytes, ClientError> {
     let request = Blob::try_from(request).map_err(|error| ClientError::Request {
         what: format!("{} bytes are more than a request may have", error.found),
     })?;
-    let envelope = Envelope { schema: Schema, request, seen };
-    let reply = connection.call(operation, cbor::encode(&envelope).into()).await?;
-    cbor::decode(&reply, REPLY_LEN_MAX)
+    Ok(cbor::encode(&Envelope { schema: Schema, request, seen }).into())
+}
+
+fn read<R: Reply>(operation: Operation, reply: &[u8]) -> Result<R, ClientError> {
+    cbor::decode(reply, REPLY_LEN_MAX)
         .map_err(|error| ClientError::malformed(format!("{operation}: {error}")))
 }
 
@@ -255,6 +298,7 @@ mod tests {
         testing::{Log, service::serve},
     };
     use keysvc_protocol::bytes::Digest;
+    use std::fs;
 
     #[tokio::test]
     async fn a_new_client_learns_the_founding_once_and_sends_what_it_saw_from_then_on() {
@@ -306,6 +350,99 @@ mod tests {
         two.status().await.unwrap();
         assert_eq!(two.seen().unwrap().checkpoint().head.size, 12);
         assert_eq!(service.lock().unwrap().seen, [0, 5, 5, 10]);
+    }
+
+    #[tokio::test]
+    async fn many_calls_under_way_at_once_are_judged_each_against_what_it_sent_and_merged() {
+        let full = Log::new(120, 0);
+        let (whole, mut count) = (full.clone(), 0_u64);
+        let (ground, service) = serve(full.clone(), move |service, operation, envelope| {
+            service.log = if operation == Operation::LogProof {
+                whole.clone()
+            } else {
+                // A tree of any size from what was sent on, so that heads come in every order.
+                count += 1;
+                let seen = envelope.seen.as_ref().map_or(1, |seen| seen.checkpoint().head.size);
+                let size = (seen + count * 7 % 11).min(121);
+                Log(whole.0[..usize::try_from(size).unwrap()].to_vec())
+            };
+            Some(service.answer(operation, envelope))
+        })
+        .await;
+        let reader = Reader::connect(&ground.config()).await.unwrap();
+        let calls: Vec<_> = (0..96)
+            .map(|_| {
+                let reader = reader.clone();
+                tokio::spawn(async move { reader.status().await.map(|status| status.checkpoint) })
+            })
+            .collect();
+        let mut highest = 0;
+        for call in calls {
+            let checkpoint = call.await.unwrap().unwrap();
+            highest = highest.max(checkpoint.checkpoint().head.size);
+        }
+        assert_eq!(reader.seen(), Some(full.checkpoint(highest)));
+        // Heads did come late: some had to be proved.
+        let asked = service.lock().unwrap().bodies.len();
+        assert!(asked > 97, "{asked}");
+        assert!(ground.accepted() <= 4, "{}", ground.accepted());
+    }
+
+    #[tokio::test]
+    async fn a_fork_shown_to_one_of_many_calls_is_found() {
+        let (full, fork) = (Log::new(60, 0), Log::new(60, 1));
+        let mut count = 0_u64;
+        let (ground, _) = serve(full.clone(), move |service, operation, envelope| {
+            count += u64::from(operation == Operation::Status);
+            // Once, to a call that sent no more than both branches have in common.
+            let common = envelope.seen.is_none();
+            service.log = if operation == Operation::Status && common && count > 2 {
+                fork.clone()
+            } else {
+                full.clone()
+            };
+            Some(service.answer(operation, envelope))
+        })
+        .await;
+        // A client that knows the founding and has seen nothing: its first calls send nothing.
+        drop(Reader::connect(&ground.config()).await.unwrap());
+        fs::remove_file(ground.config().state.join("checkpoint")).unwrap();
+        let reader = Reader::connect(&ground.config()).await.unwrap();
+        let calls: Vec<_> = (0..4)
+            .map(|_| {
+                let reader = reader.clone();
+                async move { reader.status().await.map(drop) }
+            })
+            .collect();
+        let mut found = 0;
+        let calls: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
+        for call in calls {
+            match call.await.unwrap() {
+                Ok(()) => {}
+                Err(ClientError::Untrusted { evidence: Some(_), .. }) => found += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert!(found > 0);
+    }
+
+    #[tokio::test]
+    async fn raw_bytes_go_out_as_they_are_and_what_comes_back_is_neither_judged_nor_kept() {
+        let (ground, service) = serve(Log::new(4, 0), |_, operation, envelope| {
+            let raw = operation == Operation::KeyGet && envelope.request.as_bytes() == b"no request";
+            raw.then(|| Step::Reply(b"no reply".to_vec()))
+        })
+        .await;
+        let reader = Reader::connect(&ground.config()).await.unwrap();
+        assert_eq!(reader.raw(Operation::KeyGet, b"no request".to_vec()).await.unwrap(), b"no reply");
+        // Another log's status would be refused and its evidence kept.
+        let seen = reader.seen();
+        service.lock().unwrap().log = Log::new(12, 1);
+        let status = cbor::encode(&ReadStatus { schema: Schema });
+        assert!(reader.raw(Operation::Status, status).await.is_ok());
+        assert_eq!(reader.seen(), seen);
+        let long = reader.raw(Operation::Status, vec![0; cbor::REQUEST_LEN_MAX + 1]).await;
+        assert!(matches!(long, Err(ClientError::Request { .. })), "{long:?}");
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@ use keysvc_protocol::{
     merkle::Proof,
     receipt::Receipt,
     reply::{
-        CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply, StationOpenReply,
-        StatusReply, ValueUpdateReply,
+        BundleReply, CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply,
+        StationOpenReply, StatusReply, ValueBatchReply, ValueUpdateReply,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,6 +48,12 @@ impl Reply for CheckpointReply {
     }
 }
 
+impl Reply for ValueBatchReply {
+    fn checkpoint(&self) -> Option<(&SignedCheckpoint, &Proof)> {
+        Some((&self.checkpoint, &self.consistency))
+    }
+}
+
 macro_rules! with_receipt {
     ($($reply:ty),*) => {
         $(impl Reply for $reply {
@@ -64,7 +70,7 @@ macro_rules! without_checkpoint {
     };
 }
 
-with_receipt!(StationOpenReply, CardDeriveReply, ValueUpdateReply, EntriesReply);
+with_receipt!(StationOpenReply, CardDeriveReply, ValueUpdateReply, EntriesReply, BundleReply);
 without_checkpoint!(KeyListReply, KeyReply, ProofReply);
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! The highest signed checkpoint this client has seen, and the judgement of every later one against it.
 //!
 //! Each client is a witness: it sends what it holds, takes nothing that does not contain it, and keeps the evidence
-//! where two signed checkpoints contradict each other. Several connections, and several processes with one state
-//! folder, merge what they see under one lock. It asks the service for nothing.
+//! where two signed checkpoints contradict each other. A reply is judged against the checkpoint that was sent with
+//! its request, however many calls are under way; then heads are merged under one lock, in the process and, through a
+//! file lock, among several processes that share a state folder. A smaller head that arrives late is proved to be
+//! contained, not refused. It asks the service for nothing.
 
 use crate::{
     error::ClientError,
     evidence::Contradiction,
-    folder::{Folder, damaged},
+    folder::{Folder, mended},
 };
 use keysvc_protocol::{
     checkpoint::{NOTE_LEN_MAX, Origin, SignedCheckpoint},
@@ -48,10 +50,22 @@ pub enum Judged {
 /// Two verified checkpoints of which nobody has proved yet that one contains the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
+    held: SignedCheckpoint,
+    received: SignedCheckpoint,
+}
+
+impl Beside {
     /// The smaller.
-    pub older: SignedCheckpoint,
+    #[must_use]
+    pub fn older(&self) -> &SignedCheckpoint {
+        if head(&self.held).size < head(&self.received).size { &self.held } else { &self.received }
+    }
+
     /// The larger.
-    pub newer: SignedCheckpoint,
+    #[must_use]
+    pub fn newer(&self) -> &SignedCheckpoint {
+        if head(&self.held).size < head(&self.received).size { &self.received } else { &self.held }
+    }
 }
 
 /// A checkpoint as received in a reply, with the proof that came with it.
@@ -111,47 +125,52 @@ impl Seen {
             .map_err(|error| ClientError::untrusted(format!("its checkpoint: {error}")))?;
         verify_consistency(self.head_of(sent), head(checkpoint), received.consistency)
             .map_err(|error| self.contradiction(sent, received, &error.to_string()))?;
-        let mut highest = self.lock();
-        let _lock = self.folder.lock()?;
-        let held = self.higher(highest.clone())?;
-        highest.clone_from(&held);
-        let Some(held) = held else {
-            return self.keep(&mut highest, checkpoint).map(|()| Judged::Follows);
-        };
-        if head(&held) == head(checkpoint) {
-            return Ok(Judged::Follows);
-        }
-        if head(&held).size == head(checkpoint).size {
-            let what = "two signed roots for one size";
-            return Err(self.contradiction(Some(&held), received, what));
-        }
-        if head(&held) == self.head_of(sent) {
-            // Proved above: larger than what was sent, which is still the highest.
-            return self.keep(&mut highest, checkpoint).map(|()| Judged::Follows);
-        }
-        let received = checkpoint.clone();
-        let (older, newer) =
-            if head(&held).size < head(&received).size { (held, received) } else { (received, held) };
-        Ok(Judged::Beside(Box::new(Beside { older, newer })))
+        self.merge(self.head_of(sent), received)
     }
 
     /// Checks the proof that one of two verified checkpoints contains the other, and keeps the larger if it is the
-    /// highest.
+    /// highest. Where another call raised the highest meanwhile, the larger of the two may be unproved beside that
+    /// one: then this pair is to be proved next. It ends, because each round the highest is a larger one.
     ///
     /// # Errors
     /// [`ClientError::Untrusted`] when the proof does not hold, with the evidence on disk; [`ClientError::State`]
     /// when the folder fails.
-    pub fn bridge(&self, beside: &Beside, consistency: &Proof, about: &str) -> Result<(), ClientError> {
-        let received = Received { checkpoint: &beside.newer, consistency, about };
-        verify_consistency(head(&beside.older), head(&beside.newer), consistency)
-            .map_err(|error| self.contradiction(Some(&beside.older), received, &error.to_string()))?;
+    pub fn bridge(&self, beside: &Beside, consistency: &Proof, about: &str) -> Result<Judged, ClientError> {
+        let (older, newer) = (beside.older(), beside.newer());
+        verify_consistency(head(older), head(newer), consistency).map_err(|error| {
+            let received = Received { checkpoint: newer, consistency, about };
+            self.contradiction(Some(older), received, &error.to_string())
+        })?;
+        if head(&beside.received).size < head(&beside.held).size {
+            // What was held is contained in whatever is held now.
+            return Ok(Judged::Follows);
+        }
+        let received = Received { checkpoint: &beside.received, consistency, about };
+        self.merge(head(&beside.held), received)
+    }
+
+    /// Keeps a verified checkpoint that was proved to contain `proved_from`, if that is still the highest.
+    fn merge(&self, proved_from: TreeHead, received: Received<'_>) -> Result<Judged, ClientError> {
+        let checkpoint = received.checkpoint;
         let mut highest = self.lock();
         let _lock = self.folder.lock()?;
         let held = self.higher(highest.clone())?;
         highest.clone_from(&held);
         match held {
-            Some(held) if head(&held).size >= head(&beside.newer).size => Ok(()),
-            _ => self.keep(&mut highest, &beside.newer),
+            Some(held) if head(&held) == head(checkpoint) => Ok(Judged::Follows),
+            Some(held) if head(&held).size == head(checkpoint).size => {
+                Err(self.contradiction(Some(&held), received, "two signed roots for one size"))
+            }
+            Some(held) if head(&held) != proved_from => {
+                Ok(Judged::Beside(Box::new(Beside { held, received: checkpoint.clone() })))
+            }
+            // Proved: larger than the highest, or the first of all.
+            _ => {
+                // First on disk: what was used must not be forgotten.
+                self.folder.replace(FILE, checkpoint.as_bytes())?;
+                *highest = Some(checkpoint.clone());
+                Ok(Judged::Follows)
+            }
         }
     }
 
@@ -168,18 +187,11 @@ impl Seen {
         let Some(note) = self.folder.read(FILE, NOTE_LEN_MAX)? else { return Ok(None) };
         let kept = SignedCheckpoint::parse(&note)
             .and_then(|checkpoint| checkpoint.verify(&self.origin, &self.key).map(|()| checkpoint));
-        kept.map(Some).map_err(|error| damaged(&self.folder.path(FILE), &error.to_string()))
-    }
-
-    fn keep(
-        &self,
-        highest: &mut Option<SignedCheckpoint>,
-        new: &SignedCheckpoint,
-    ) -> Result<(), ClientError> {
-        // First on disk: what was used must not be forgotten.
-        self.folder.replace(FILE, new.as_bytes())?;
-        *highest = Some(new.clone());
-        Ok(())
+        kept.map(Some).map_err(|error| {
+            let mend = "move it aside and keep it, for this client writes it whole or not at all; then start again: \
+                until its next reply this client knows no more than the trust file says";
+            mended(&self.folder.path(FILE), &error.to_string(), mend)
+        })
     }
 
     fn contradiction(
@@ -207,22 +219,25 @@ fn head(checkpoint: &SignedCheckpoint) -> TreeHead {
 }
 
 #[cfg(test)]
+mod crash;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{CHECKPOINT, Key, Log, STATEMENT};
     use std::{fs, path::PathBuf};
 
-    struct Ground {
-        folder: tempfile::TempDir,
-        log: Log,
+    pub(super) struct Ground {
+        pub(super) folder: tempfile::TempDir,
+        pub(super) log: Log,
     }
 
     impl Ground {
-        fn new() -> Self {
+        pub(super) fn new() -> Self {
             Self { folder: tempfile::tempdir().unwrap(), log: Log::new(9, 0) }
         }
 
-        fn seen(&self) -> Seen {
+        pub(super) fn seen(&self) -> Seen {
             let key = Key::new(CHECKPOINT).public();
             Seen::open(self.folder.path(), &self.log.trust(), key).unwrap()
         }
@@ -238,14 +253,14 @@ mod tests {
         }
     }
 
-    fn judge(seen: &Seen, log: &Log, from: u64, to: u64) -> Result<Judged, ClientError> {
+    pub(super) fn judge(seen: &Seen, log: &Log, from: u64, to: u64) -> Result<Judged, ClientError> {
         let (sent, checkpoint, consistency) =
             (log.checkpoint(from), log.checkpoint(to), log.consistency(from, to));
         let sent = (from > 1).then_some(&sent);
         seen.judge(sent, Received { checkpoint: &checkpoint, consistency: &consistency, about: "status" })
     }
 
-    fn size(seen: &Seen) -> u64 {
+    pub(super) fn size(seen: &Seen) -> u64 {
         seen.highest().map_or(0, |checkpoint| checkpoint.checkpoint().head.size)
     }
 
@@ -289,7 +304,7 @@ mod tests {
         ground.judge(&seen, 1, 3).unwrap();
         ground.judge(&seen, 3, 8).unwrap();
         let Judged::Beside(beside) = ground.judge(&seen, 3, 6).unwrap() else { panic!("not beside") };
-        assert_eq!((&beside.older, &beside.newer), (&ground.log.checkpoint(6), &ground.log.checkpoint(8)));
+        assert_eq!((beside.older(), beside.newer()), (&ground.log.checkpoint(6), &ground.log.checkpoint(8)));
         seen.bridge(&beside, &ground.log.consistency(6, 8), "status").unwrap();
         assert_eq!(size(&seen), 8);
         assert_eq!(ground.evidence(), [] as [PathBuf; 0]);
@@ -308,6 +323,36 @@ mod tests {
     }
 
     #[test]
+    fn a_late_head_proved_from_one_that_is_the_highest_no_more_is_proved_again() {
+        let ground = Ground::new();
+        let seen = ground.seen();
+        ground.judge(&seen, 1, 2).unwrap();
+        ground.judge(&seen, 2, 4).unwrap();
+        let Judged::Beside(late) = ground.judge(&seen, 2, 6).unwrap() else { panic!("not beside") };
+        // While 4 to 6 is being proved, another call brings 9: of 6 in 9 nobody has proved anything.
+        ground.judge(&seen, 4, 9).unwrap();
+        let again = seen.bridge(&late, &ground.log.consistency(4, 6), "status").unwrap();
+        let Judged::Beside(again) = again else { panic!("{again:?}") };
+        assert_eq!((again.older(), again.newer()), (&ground.log.checkpoint(6), &ground.log.checkpoint(9)));
+        assert_eq!(seen.bridge(&again, &ground.log.consistency(6, 9), "status").unwrap(), Judged::Follows);
+        assert_eq!(size(&seen), 9);
+    }
+
+    #[test]
+    fn a_fork_that_follows_from_an_older_head_is_found_when_the_highest_moved_on_meanwhile() {
+        let ground = Ground::new();
+        let seen = ground.seen();
+        ground.judge(&seen, 1, 4).unwrap();
+        // Both branches have the first leaf in common, and this client sent no more than that.
+        let fork = Log::new(9, 1);
+        let Judged::Beside(late) = judge(&seen, &fork, 1, 6).unwrap() else { panic!("not beside") };
+        assert!(seen.bridge(&late, &fork.consistency(4, 6), "status").is_err());
+        ground.judge(&seen, 4, 6).unwrap();
+        let (what, _) = untrusted(judge(&seen, &fork, 1, 6));
+        assert_eq!(what, "two signed roots for one size");
+    }
+
+    #[test]
     fn a_late_head_of_a_fork_cannot_be_proved() {
         let ground = Ground::new();
         let seen = ground.seen();
@@ -315,7 +360,7 @@ mod tests {
         let fork = Log::new(9, 1);
         let Judged::Beside(beside) = judge(&seen, &fork, 1, 6).unwrap() else { panic!("not beside") };
         let result = seen.bridge(&beside, &ground.log.consistency(6, 8), "status");
-        let (_, evidence) = untrusted(result.map(|()| Judged::Follows));
+        let (_, evidence) = untrusted(result);
         assert_eq!(ground.evidence(), [evidence.unwrap()]);
         assert_eq!(size(&seen), 8);
     }

@@ -5,6 +5,7 @@ use crate::{
     reader::{Outgoing, Reader, blocking},
     reply::Reply,
     signer::StatementSigner,
+    trust_store::Founded,
 };
 use keysvc_protocol::{
     bytes::Idem,
@@ -33,18 +34,26 @@ impl<T: Serialize> Statement<'_, T> {
         reader: &Reader,
         signer: &Arc<dyn StatementSigner>,
     ) -> Result<R, ClientError> {
-        let kind = Kind::Request(self.operation);
-        let scope = reader.founded().genesis().as_bytes();
+        let request = self.sign(reader.founded(), signer).await?;
+        let about = format!("{} {}", self.operation, self.idem);
+        reader.ask(Outgoing { operation: self.operation, request, about }).await
+    }
+
+    /// The `COSE_Sign1`, bound to the genesis digest.
+    pub(crate) async fn sign(
+        &self,
+        founded: &Founded,
+        signer: &Arc<dyn StatementSigner>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let (kind, scope) = (Kind::Request(self.operation), founded.genesis().as_bytes());
         let unsigned =
             Unsigned::new(kind, scope, signer.public_key().identifier(), cbor::encode(self.request));
         let signer = signer.clone();
-        let request = blocking(move || {
+        blocking(move || {
             let signature = signer.sign(&unsigned.to_be_signed())?;
             Ok(unsigned.with_signature(&signature))
         })
-        .await?;
-        let about = format!("{} {}", self.operation, self.idem);
-        reader.ask(Outgoing { operation: self.operation, request, about }).await
+        .await
     }
 }
 

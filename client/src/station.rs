@@ -1,9 +1,50 @@
 //! A personalization station: opens exchanges and receives the keys of the cards it makes.
 //!
 //! Wrapped keys are opened in the station's own token, and only out of statements that the service signed for this
-//! station, this exchange and this request. It writes no cards.
+//! station, this exchange and this request. It writes no cards, and it keeps no list of those that are made.
+//!
+//! # Configuration
+//!
+//! `[token]` with the station's token: its RSA-3072 wrapping key, and its P-256 statement key unless `[statement]`
+//! names a file. Each must be the only one of its kind there, and both must be enrolled.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use keysvc_client::{ClientConfig, Station};
+//! use std::path::Path;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let station = Station::connect(&ClientConfig::read(Path::new("station-1/client.toml"))?).await?;
+//! let cards = ["04782e21801d80".parse()?, "04a1b2c3d4e5f6".parse()?];
+//! for key in station.derive(&"known".parse()?, 1, &[0], &cards).await? {
+//!     write_card(&key.card, key.slot, key.value.expose());
+//! }
+//! # fn write_card(_: &keysvc_client::protocol::card::CardUid, _: u8, _: &[u8]) {}
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `client/examples/personalize.rs` is a whole program: portions, a list of what is made, advice for each error.
+//!
+//! # Errors
+//!
+//! - `exchange_unknown` is answered inside the call: the keeper restarted and forgot the transport key, so a new
+//!   exchange is opened, once. Seen outside, exchanges do not last: tell the platform's operator.
+//! - After [`ClientError::Timeout`] or [`ClientError::Unreachable`] ask for the same cards again: the keys are the same,
+//!   and the log has one leaf more.
+//! - [`ClientError::Delivery`] and [`ClientError::Untrusted`] mean that the keys are not for this station or request:
+//!   write none of them.
+//! - [`ClientError::Token`] names the station's own token; nothing has reached a card.
+//!
+//! # Limits
+//!
+//! 1,000 cards and 8 slots in one call ([`keysvc_protocol::request::CARDS_MAX`], [`keysvc_protocol::request::SLOTS_MAX`]);
+//! slots ascending, no card twice. Portions of 50 to 100 cards make a lost answer cheap. An exchange ends by itself;
+//! the next call opens another.
 
 use crate::{
+    clock::now_ms,
     config::{ClientConfig, ConfigError},
     error::ClientError,
     reader::{Reader, blocking},
@@ -24,16 +65,19 @@ use keysvc_protocol::{
     schema::Schema,
 };
 use keysvc_token::{CardKeyValue, CheckValue, KeyKind, StationTransport, WrappingKey};
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
-use tokio::sync::Mutex;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Mutex, MutexGuard};
 
-/// A station's connection with its statement key and its wrapping key.
-#[derive(Debug)]
+/// A station's connections with its statement key and its wrapping key. Cheap to clone; clones share all of it, and
+/// several calls may be under way at once.
+#[derive(Debug, Clone)]
 pub struct Station {
     reader: Reader,
+    kit: Arc<Kit>,
+}
+
+#[derive(Debug)]
+struct Kit {
     signer: Arc<dyn StatementSigner>,
     wrapping: Arc<WrappingKey>,
     name: Name,
@@ -87,7 +131,18 @@ impl Station {
         .await?;
         let reader = Reader::connect(config).await?;
         let name = reader.founded().name_of(&signer.public_key())?;
-        Ok(Self { reader, signer, wrapping, name, exchange: Mutex::new(None) })
+        Ok(Self { reader, kit: Arc::new(Kit { signer, wrapping, name, exchange: Mutex::new(None) }) })
+    }
+
+    /// The same, with another time for each call: [`Station::derive`] has it for the opening it may need as well.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { reader: self.reader.with_deadline(deadline), kit: self.kit.clone() }
+    }
+
+    /// The same for one call that begins now.
+    fn begun(&self) -> Result<Self, ClientError> {
+        Ok(Self { reader: self.reader.begun()?, kit: self.kit.clone() })
     }
 
     /// The reads every persona may make.
@@ -98,8 +153,8 @@ impl Station {
 
     /// The station's name, from its enrolment.
     #[must_use]
-    pub const fn name(&self) -> &Name {
-        &self.name
+    pub fn name(&self) -> &Name {
+        &self.kit.name
     }
 
     /// Opens an exchange, in place of the one there may be.
@@ -108,8 +163,9 @@ impl Station {
     /// [`ClientError`] of the call; [`ClientError::Delivery`] or [`ClientError::Untrusted`] when the opening is not
     /// the service's for this station; [`ClientError::Token`] when it does not unwrap.
     pub async fn open(&self) -> Result<(), ClientError> {
-        let mut exchange = self.exchange.lock().await;
-        *exchange = Some(self.open_exchange().await?);
+        let call = self.begun()?;
+        let mut exchange = call.exchange().await?;
+        *exchange = Some(call.open_exchange().await?);
         Ok(())
     }
 
@@ -138,19 +194,29 @@ impl Station {
             slots: slots.to_vec().try_into().map_err(limit)?,
             cards: cards.to_vec().try_into().map_err(limit)?,
         };
-        let exchange = self.current().await?;
-        match self.derive_under(exchange.clone(), order.clone()).await {
+        let call = self.begun()?;
+        let exchange = call.current().await?;
+        match call.derive_under(exchange.clone(), order.clone()).await {
             Err(error) if error.refusal() == Some(&Refusal::ExchangeUnknown) => {
-                let exchange = self.replace(&exchange).await?;
-                self.derive_under(exchange, order).await
+                let exchange = call.replace(&exchange).await?;
+                call.derive_under(exchange, order).await
             }
             result => result,
         }
     }
 
+    /// The exchange's place; another call may be filling it.
+    async fn exchange(&self) -> Result<MutexGuard<'_, Option<Arc<OpenExchange>>>, ClientError> {
+        let deadline = self.reader.deadline()?;
+        deadline.wait(self.kit.exchange.lock()).await.map_err(|_| ClientError::Timeout {
+            after_ms: deadline.whole_ms(),
+            reached: "another call was opening the exchange".into(),
+        })
+    }
+
     /// The open exchange, or a new one where there is none or it has expired.
     async fn current(&self) -> Result<Arc<OpenExchange>, ClientError> {
-        let mut current = self.exchange.lock().await;
+        let mut current = self.exchange().await?;
         if let Some(exchange) = current.as_ref().filter(|exchange| exchange.expires_at_ms > now_ms()) {
             return Ok(exchange.clone());
         }
@@ -161,7 +227,7 @@ impl Station {
 
     /// A new exchange in place of one that the service does not know, unless another task was first.
     async fn replace(&self, unknown: &Arc<OpenExchange>) -> Result<Arc<OpenExchange>, ClientError> {
-        let mut current = self.exchange.lock().await;
+        let mut current = self.exchange().await?;
         if let Some(exchange) = current.as_ref().filter(|exchange| exchange.exchange != unknown.exchange) {
             return Ok(exchange.clone());
         }
@@ -183,12 +249,12 @@ impl Station {
         let idem = fresh_idem()?;
         let request = OpenStation { schema: Schema, idem };
         let statement = Statement { operation: Operation::StationOpen, idem, request: &request };
-        let reply: StationOpenReply = statement.send(&self.reader, &self.signer).await?;
+        let reply: StationOpenReply = statement.send(&self.reader, &self.kit.signer).await?;
         let founded = self.reader.founded();
         let opening =
             ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key())?;
-        check_opening(&opening, &self.name, self.wrapping.spki())?;
-        let wrapping = self.wrapping.clone();
+        check_opening(&opening, &self.kit.name, self.kit.wrapping.spki())?;
+        let wrapping = self.kit.wrapping.clone();
         blocking(move || unwrap_exchange(&wrapping, &opening).map(Arc::new)).await
     }
 
@@ -200,8 +266,9 @@ impl Station {
         let idem = fresh_idem()?;
         let request = DeriveCardKeys { idem, exchange: exchange.exchange, ..order };
         let statement = Statement { operation: Operation::CardDerive, idem, request: &request };
-        let reply: CardDeriveReply = statement.send(&self.reader, &self.signer).await?;
-        let keys = check_delivery(self.reader.founded(), &self.name, &request, reply.delivery.as_bytes())?;
+        let reply: CardDeriveReply = statement.send(&self.reader, &self.kit.signer).await?;
+        let keys =
+            check_delivery(self.reader.founded(), &self.kit.name, &request, reply.delivery.as_bytes())?;
         blocking(move || keys.iter().map(|key| unwrap_key(&exchange.transport, key)).collect()).await
     }
 }
@@ -257,12 +324,6 @@ fn unwrap_key(transport: &StationTransport, key: &DeliveredKey) -> Result<CardKe
         return Err(ClientError::untrusted("a card key has another check value"));
     }
     Ok(CardKey { card: key.card, slot: key.slot, key_version: key.key_version, value, check: key.check })
-}
-
-/// The station's clock, milliseconds since 1970-01-01 UTC.
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,49 +1,116 @@
 //! A terminal: asks for value updates, and releases one only when the log provably holds it.
 //!
-//! It writes no cards and keeps no journal: the program around it does.
+//! It writes no cards and keeps no journal: the program around it does. While the service is out of reach it verifies
+//! records with a trust bundle ([`Terminal::bundle`], [`Offline`]).
+//!
+//! # Configuration
+//!
+//! `[statement]` with `file`, a P-256 key in PKCS#8 of mode 0600, or `[token]` in a build that has PKCS#11; its public
+//! half must be enrolled. [`Offline`] needs `trust` and `state` alone.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use keysvc_client::{
+//!     ClientConfig, Terminal,
+//!     protocol::{request::{UpdateValue, ValueOperation}, schema::Schema},
+//! };
+//! use std::path::Path;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let terminal = Terminal::connect(&ClientConfig::read(Path::new("terminal-1/client.toml"))?).await?;
+//! let request = UpdateValue {
+//!     schema: Schema,
+//!     programme: "coffee".parse()?,
+//!     card: "04782e21801d80".parse()?,
+//!     purse: 1,
+//!     operation: ValueOperation::Load,
+//!     expected_seq: 1,
+//!     amount: 2_000,
+//!     currency: 978,
+//!     balance_before: 0,
+//!     txn: Terminal::new_txn()?,
+//! };
+//! // On disk before the first send: repeating it is the same transaction, whatever became of the first.
+//! journal(&request);
+//! let signed = terminal.update(&request).await?;
+//! write_card(&signed.record);
+//! # fn journal(_: &UpdateValue) {}
+//! # fn write_card(_: &[u8]) {}
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `client/examples/terminal.rs` is a whole program with such a journal. Without the service:
+//!
+//! ```no_run
+//! use keysvc_client::{ClientConfig, terminal::Offline};
+//! use std::path::Path;
+//!
+//! # fn example(record: &[u8], now_ms: u64) -> Result<(), Box<dyn std::error::Error>> {
+//! let offline = Offline::open(&ClientConfig::read(Path::new("terminal-1/client.toml"))?)?;
+//! let update = offline.verify(record, now_ms)?;
+//! # let _ = update;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//!
+//! - [`ClientError::Timeout`] and [`ClientError::Unreachable`] leave the update in doubt: repeat the same request, with
+//!   the same `txn`. If it was recorded, it comes back.
+//! - `counter_conflict` and `balance_mismatch`: the log knows another last update of this purse. Read the card again;
+//!   if it is behind, the till that began that update finishes it. Never go on with a guessed number.
+//! - `idem_conflict`: this `txn` was used for another request; a state folder or journal was copied.
+//! - [`ClientError::NotSigned`] and [`ClientError::Untrusted`]: write nothing to the card, tell the officers.
+//! - [`ClientError::Bundle`]: the record does not verify offline, or the bundle has expired and says until when it
+//!   held. Do not take the card until the service answers.
+//!
+//! # Limits
+//!
+//! One update in a request; a [`crate::Hub`] sends many. An update says until when it may be written to the card
+//! (`expires_at_ms`). A bundle says what is signed and within which limits, not whether a card was used elsewhere
+//! since: that is known online alone.
+
+mod bundles;
+mod offline;
 
 use crate::{
     config::ClientConfig,
     error::ClientError,
-    reader::Reader,
+    reader::{Outgoing, Reader, blocking},
     signer::{self, StatementSigner},
     statement::{Statement, fresh_idem},
-    trust_store::Founded,
+    update::Asked,
 };
+use bundles::Bundles;
 use keysvc_protocol::{
     bytes::Idem,
     cbor,
-    checkpoint::SignedCheckpoint,
-    cose::{Kind, Signed},
-    leaf::{LeafKind, ValueUpdatedLeaf},
     name::Name,
-    public_key::PublicKey,
-    receipt::LEAF_PAYLOAD_LEN_MAX,
-    reply::ValueUpdateReply,
-    request::{Operation, UpdateValue},
-    value::{ValueError, ValueUpdate},
+    reply::{BundleReply, ValueUpdateReply},
+    request::{Operation, ReadBundle, UpdateValue},
+    schema::Schema,
+    value::ValueUpdate,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-/// A terminal's connection with its statement key.
-#[derive(Debug)]
+pub use crate::update::{SignedRequest, SignedUpdate};
+pub use offline::Offline;
+
+/// A terminal's connections with its statement key. Cheap to clone; clones share all of it, and several calls may be
+/// under way at once.
+#[derive(Debug, Clone)]
 pub struct Terminal {
     reader: Reader,
-    signer: Arc<dyn StatementSigner>,
-    name: Name,
+    kit: Arc<Kit>,
 }
 
-/// A value update that may be written to the card: signed by the programme's key and proved to be in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedUpdate {
-    /// `COSE_Sign1` of the update, as received.
-    pub record: Vec<u8>,
-    /// What it says.
-    pub update: ValueUpdate,
-    /// Index of its leaf.
-    pub leaf_index: u64,
-    /// A checkpoint of a tree that contains the leaf.
-    pub checkpoint: SignedCheckpoint,
+#[derive(Debug)]
+struct Kit {
+    signer: Arc<dyn StatementSigner>,
+    name: Name,
+    bundles: Bundles,
 }
 
 impl Terminal {
@@ -56,7 +123,15 @@ impl Terminal {
         let signer = signer::of_config(config)?;
         let reader = Reader::connect(config).await?;
         let name = reader.founded().name_of(&signer.public_key())?;
-        Ok(Self { reader, signer, name })
+        let (state, trust) = (config.state.clone(), reader.founded().trust().clone());
+        let bundles = blocking(move || Bundles::open(&state, &trust)).await?;
+        Ok(Self { reader, kit: Arc::new(Kit { signer, name, bundles }) })
+    }
+
+    /// The same, with another time for each call.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { reader: self.reader.with_deadline(deadline), kit: self.kit.clone() }
     }
 
     /// A fresh transaction number: 16 random bytes, to be written down before the first send.
@@ -75,8 +150,8 @@ impl Terminal {
 
     /// The terminal's name, from its enrolment.
     #[must_use]
-    pub const fn name(&self) -> &Name {
-        &self.name
+    pub fn name(&self) -> &Name {
+        &self.kit.name
     }
 
     /// Asks for one load or debit and gives it once everything about it is checked. Asking again with the same
@@ -86,80 +161,69 @@ impl Terminal {
     /// [`ClientError`] of the call; [`ClientError::NotSigned`] or [`ClientError::Untrusted`] when the reply does not
     /// prove what was asked: then nothing may be written to the card.
     pub async fn update(&self, request: &UpdateValue) -> Result<SignedUpdate, ClientError> {
+        self.refresh();
         let statement = Statement { operation: Operation::ValueUpdate, idem: request.txn, request };
-        let reply: ValueUpdateReply = statement.send(&self.reader, &self.signer).await?;
-        let asked = Asked { request, terminal: &self.name, statement_key: self.signer.public_key() };
+        let reply: ValueUpdateReply = statement.send(&self.reader, &self.kit.signer).await?;
+        let statement_key = self.kit.signer.public_key();
+        let asked = Asked { request, terminal: &self.kit.name, statement_key };
         asked.check(self.reader.founded(), reply)
     }
-}
 
-/// What was asked, to hold the reply against.
-struct Asked<'a> {
-    request: &'a UpdateValue,
-    terminal: &'a Name,
-    statement_key: PublicKey,
-}
-
-impl Asked<'_> {
-    /// Checks the record, its agreement with the request, and its inclusion in the receipt's checkpoint, which was
-    /// judged before.
-    fn check(&self, founded: &Founded, reply: ValueUpdateReply) -> Result<SignedUpdate, ClientError> {
-        let record = reply.record.into_bytes();
-        let signed = Signed::parse(&record).map_err(ValueError::from)?;
-        let key = founded
-            .value_key(&self.request.programme, signed.key_identifier())
-            .ok_or_else(|| ClientError::untrusted("the record is not signed by the programme's key"))?;
-        let payload =
-            signed.open(Kind::ValueUpdate, founded.genesis().as_bytes(), &key).map_err(ValueError::from)?;
-        let update = ValueUpdate::from_payload(payload)?;
-        if !self.is_answered_by(&update) {
-            return Err(ClientError::untrusted("the update is not the one asked for"));
-        }
-        let entry =
-            reply.receipt.check_inclusion().map_err(|error| ClientError::untrusted(error.to_string()))?;
-        let leaf = reply.receipt.leaf.as_ref().filter(|leaf| leaf.salt.is_some());
-        let leaf =
-            leaf.and_then(|leaf| leaf.payload.as_ref()).filter(|_| entry.kind == LeafKind::ValueUpdated);
-        let leaf = leaf.ok_or_else(|| ClientError::untrusted("the leaf does not show a value update"))?;
-        self.check_leaf(founded, leaf.as_bytes(), payload)?;
-        Ok(SignedUpdate {
-            update,
-            leaf_index: reply.receipt.leaf_index,
-            checkpoint: reply.receipt.checkpoint,
-            record,
-        })
+    /// Signs a request and sends nothing: the bytes are for a hub, or for later. Sending them twice, alone or in a
+    /// batch, is one request.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the statement key or its token fails, [`ClientError::Request`] when the request is longer
+    /// than a batch takes.
+    pub async fn sign_update(&self, request: &UpdateValue) -> Result<SignedRequest, ClientError> {
+        let statement = Statement { operation: Operation::ValueUpdate, idem: request.txn, request };
+        let message = statement.sign(self.reader.founded(), &self.kit.signer).await?;
+        SignedRequest::open(message, self.reader.founded())
     }
 
-    fn is_answered_by(&self, update: &ValueUpdate) -> bool {
-        let asked = self.request;
-        update.programme == asked.programme
-            && update.card == asked.card
-            && update.purse == asked.purse
-            && update.operation == asked.operation
-            && update.seq == asked.expected_seq
-            && update.amount == asked.amount
-            && update.currency == asked.currency
-            && update.balance_before == asked.balance_before
-            && update.txn == asked.txn
-            && update.terminal == *self.terminal
+    /// The trust bundle in force: asked for, proved to be in the log, and kept in the state folder for
+    /// [`Terminal::verify_offline`] and [`Offline`]. From then on each update looks whether half of its life is over,
+    /// and has it renewed beside the call.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call; [`ClientError::Bundle`] or [`ClientError::Untrusted`] when it is not the service's
+    /// or older than the one kept; [`ClientError::State`] when it cannot be kept.
+    pub async fn bundle(&self) -> Result<Offline, ClientError> {
+        let have = self.kit.bundles.kept().map(|kept| *kept.digest());
+        let request = ReadBundle { schema: Schema, have };
+        let outgoing = Outgoing {
+            operation: Operation::BundleGet,
+            request: cbor::encode(&request),
+            about: Operation::BundleGet.to_string(),
+        };
+        let reply: BundleReply = self.reader.ask(outgoing).await?;
+        let kit = self.kit.clone();
+        blocking(move || kit.bundles.take(&reply)).await
     }
 
-    /// Checks that the leaf records this update and our own statement for it.
-    fn check_leaf(&self, founded: &Founded, leaf: &[u8], update: &[u8]) -> Result<(), ClientError> {
-        let leaf: ValueUpdatedLeaf = cbor::decode(leaf, LEAF_PAYLOAD_LEN_MAX)
-            .map_err(|error| ClientError::untrusted(format!("the leaf's payload: {error}")))?;
-        if leaf.update.as_bytes() != update {
-            return Err(ClientError::untrusted("the leaf records another update than was signed"));
+    /// Verifies a signed value update with the kept bundle alone: no network, no other file. `now_ms` is the
+    /// terminal's clock, milliseconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// [`ClientError::Bundle`] when the bundle has expired (saying until when it held) or the record does not verify;
+    /// [`ClientError::State`] when no bundle is kept.
+    pub fn verify_offline(&self, record: &[u8], now_ms: u64) -> Result<ValueUpdate, ClientError> {
+        let kept = self.kit.bundles.kept().ok_or_else(|| offline::none(self.kit.bundles.path()))?;
+        kept.verify(record, now_ms)
+    }
+
+    /// Has the bundle renewed beside the call that finds half of its life over.
+    fn refresh(&self) {
+        if !self.kit.bundles.wants_renewal() {
+            return;
         }
-        let kind = Kind::Request(Operation::ValueUpdate);
-        let statement = Signed::parse(leaf.statement.0.as_bytes())
-            .and_then(|signed| signed.open(kind, founded.genesis().as_bytes(), &self.statement_key))
-            .map_err(|error| ClientError::untrusted(format!("the leaf's statement: {error}")))?;
-        if statement == cbor::encode(self.request) {
-            Ok(())
-        } else {
-            Err(ClientError::untrusted("the leaf records another statement than ours"))
-        }
+        let terminal = self.clone();
+        // What becomes of it is seen at the next call: the kept one holds for the other half of its life.
+        tokio::spawn(async move {
+            if let Err(error) = terminal.bundle().await {
+                tracing::debug!(%error, "the trust bundle was not renewed");
+            }
+        });
     }
 }
 
@@ -168,210 +232,9 @@ mod tests {
     use super::*;
     use crate::{
         connect::stand_in::Step,
-        testing::{Key, Log, STATEMENT, TERMINAL, VALUE, service::serve},
+        testing::{Key, Log, service::serve},
+        update::tests::{request, update},
     };
-    use keysvc_protocol::{
-        bytes::{Blob, PreviousUpdate},
-        leaf::Statement as LeafStatement,
-        request::ValueOperation,
-        schema::Schema,
-    };
-
-    fn request() -> UpdateValue {
-        UpdateValue {
-            schema: Schema,
-            programme: "coffee".parse().unwrap(),
-            card: "04782e21801d80".parse().unwrap(),
-            purse: 1,
-            operation: ValueOperation::Load,
-            expected_seq: 1,
-            amount: 2000,
-            currency: 978,
-            balance_before: 0,
-            txn: Idem::new([5; 16]),
-        }
-    }
-
-    fn update() -> ValueUpdate {
-        ValueUpdate {
-            schema: Schema,
-            programme: "coffee".parse().unwrap(),
-            card: "04782e21801d80".parse().unwrap(),
-            purse: 1,
-            operation: ValueOperation::Load,
-            seq: 1,
-            amount: 2000,
-            currency: 978,
-            balance_before: 0,
-            balance_after: 2000,
-            previous: PreviousUpdate::new([0; 16]),
-            txn: Idem::new([5; 16]),
-            terminal: "terminal-1".parse().unwrap(),
-            issued_at_ms: 2,
-            expires_at_ms: 3,
-            flags: 1,
-        }
-    }
-
-    /// What the service might answer; good unless changed.
-    struct Answer {
-        signed: ValueUpdate,
-        recorded: ValueUpdate,
-        key: u8,
-        kind: LeafKind,
-        statement: UpdateValue,
-    }
-
-    impl Answer {
-        fn good() -> Self {
-            Self {
-                signed: update(),
-                recorded: update(),
-                key: VALUE,
-                kind: LeafKind::ValueUpdated,
-                statement: request(),
-            }
-        }
-
-        fn signing(update: ValueUpdate) -> Self {
-            Self { signed: update.clone(), recorded: update, ..Self::good() }
-        }
-
-        fn reply(self) -> (Founded, ValueUpdateReply) {
-            let mut log = Log::new(4, 0);
-            let trust = log.trust();
-            let scope = trust.genesis.as_bytes();
-            let kind = Kind::Request(Operation::ValueUpdate);
-            let statement = Key::new(TERMINAL).cose(kind, scope, cbor::encode(&self.statement));
-            let payload = ValueUpdatedLeaf {
-                schema: Schema,
-                update: Blob::try_from(cbor::encode(&self.recorded)).unwrap(),
-                statement: LeafStatement(Blob::try_from(statement).unwrap()),
-            };
-            log.append(self.kind, cbor::encode(&payload));
-            let record = Key::new(self.key).cose(Kind::ValueUpdate, scope, cbor::encode(&self.signed));
-            let reply = ValueUpdateReply {
-                schema: Schema,
-                record: Blob::try_from(record).unwrap(),
-                receipt: log.receipt(),
-            };
-            (Founded::check(&trust, &log.0[0]).unwrap(), reply)
-        }
-
-        fn checked(self) -> Result<SignedUpdate, ClientError> {
-            let (founded, reply) = self.reply();
-            check(&founded, reply)
-        }
-    }
-
-    fn check(founded: &Founded, reply: ValueUpdateReply) -> Result<SignedUpdate, ClientError> {
-        let (request, terminal) = (request(), "terminal-1".parse().unwrap());
-        let statement_key = Key::new(TERMINAL).public();
-        Asked { request: &request, terminal: &terminal, statement_key }.check(founded, reply)
-    }
-
-    fn untrusted(result: Result<SignedUpdate, ClientError>) -> String {
-        match result {
-            Err(ClientError::Untrusted { what, evidence: None }) => what,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_signed_update_that_the_log_holds_is_released() {
-        let released = Answer::good().checked().unwrap();
-        assert_eq!(released.update, update());
-        assert_eq!((released.leaf_index, released.checkpoint.checkpoint().head.size), (5, 6));
-    }
-
-    #[test]
-    fn an_update_that_differs_from_the_request_in_any_field_is_refused() {
-        let others = [
-            ValueUpdate { programme: "tea".parse().unwrap(), ..update() },
-            ValueUpdate { card: "04782e21801d81".parse().unwrap(), ..update() },
-            ValueUpdate { purse: 2, ..update() },
-            ValueUpdate { seq: 2, previous: PreviousUpdate::new([1; 16]), ..update() },
-            ValueUpdate { amount: 1, balance_after: 1, ..update() },
-            ValueUpdate { currency: 840, ..update() },
-            ValueUpdate { txn: Idem::new([6; 16]), ..update() },
-            ValueUpdate { terminal: "terminal-2".parse().unwrap(), ..update() },
-            ValueUpdate {
-                seq: 2,
-                previous: PreviousUpdate::new([1; 16]),
-                balance_before: 1,
-                balance_after: 2001,
-                ..update()
-            },
-            ValueUpdate {
-                operation: ValueOperation::Debit,
-                seq: 2,
-                previous: PreviousUpdate::new([1; 16]),
-                balance_before: 2000,
-                balance_after: 0,
-                ..update()
-            },
-        ];
-        for other in others {
-            assert_eq!(untrusted(Answer::signing(other).checked()), "the update is not the one asked for");
-        }
-    }
-
-    #[test]
-    fn a_record_by_another_key_of_the_service_is_refused() {
-        let answer = Answer { key: STATEMENT, ..Answer::good() };
-        assert_eq!(untrusted(answer.checked()), "the record is not signed by the programme's key");
-    }
-
-    #[test]
-    fn a_record_with_a_changed_byte_is_refused() {
-        let (founded, good) = Answer::good().reply();
-        let record = good.record.as_bytes().to_vec();
-        for place in 0..record.len() {
-            let mut record = record.clone();
-            record[place] ^= 1;
-            let reply = ValueUpdateReply { record: Blob::try_from(record).unwrap(), ..good.clone() };
-            assert!(check(&founded, reply).is_err(), "byte {place}");
-        }
-    }
-
-    #[test]
-    fn without_a_leaf_or_its_inclusion_nothing_is_released() {
-        let (founded, good) = Answer::good().reply();
-        let mut reply = good.clone();
-        reply.receipt.leaf = None;
-        assert_eq!(untrusted(check(&founded, reply)), "the receipt carries no inclusion proof");
-        let mut reply = good.clone();
-        reply.receipt.inclusion = None;
-        assert_eq!(untrusted(check(&founded, reply)), "the receipt carries no inclusion proof");
-        let mut reply = good.clone();
-        reply.receipt.checkpoint = Log::new(5, 1).checkpoint(6);
-        let wrong = "the receipt's inclusion proof: the proof does not lead to the root";
-        assert_eq!(untrusted(check(&founded, reply)), wrong);
-        let mut reply = good;
-        reply.receipt.leaf_index = 4;
-        assert_eq!(untrusted(check(&founded, reply)), "the receipt names another leaf");
-    }
-
-    #[test]
-    fn a_leaf_with_its_payload_withheld_proves_nothing() {
-        let (founded, mut reply) = Answer::good().reply();
-        reply.receipt.leaf.as_mut().unwrap().payload = None;
-        assert_eq!(untrusted(check(&founded, reply)), "the leaf does not show a value update");
-        let (founded, mut reply) = Answer::good().reply();
-        reply.receipt.leaf.as_mut().unwrap().salt = None;
-        assert_eq!(untrusted(check(&founded, reply)), "the leaf does not show a value update");
-    }
-
-    #[test]
-    fn a_leaf_of_another_kind_or_another_update_or_statement_is_refused() {
-        let start = Answer { kind: LeafKind::Start, ..Answer::good() };
-        assert_eq!(untrusted(start.checked()), "the leaf does not show a value update");
-        let other = Answer { recorded: ValueUpdate { expires_at_ms: 4, ..update() }, ..Answer::good() };
-        assert_eq!(untrusted(other.checked()), "the leaf records another update than was signed");
-        let statement = UpdateValue { balance_before: 1, ..request() };
-        let other = Answer { statement, ..Answer::good() };
-        assert_eq!(untrusted(other.checked()), "the leaf records another statement than ours");
-    }
 
     #[tokio::test]
     async fn a_cut_connection_is_asked_again_with_the_same_bytes_and_brings_the_update() {

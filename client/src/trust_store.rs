@@ -6,7 +6,7 @@
 use crate::{
     config::ConfigError,
     error::ClientError,
-    folder::{Folder, damaged},
+    folder::{Folder, mended},
 };
 use keysvc_protocol::{
     bytes::{Digest, KeyIdentifier},
@@ -26,6 +26,8 @@ use std::path::Path;
 const FILE: &str = "founding";
 /// Largest kept founding leaf, in bytes: the payload, the entry of 256 and the salt.
 const FILE_LEN_MAX: usize = LEAF_PAYLOAD_LEN_MAX + 512;
+/// What to do about a damaged one: nothing is lost with it, for the trust file vouches for what is fetched again.
+const MEND: &str = "remove it; it is fetched again at the next start";
 
 /// A founding that the trust file vouches for.
 #[derive(Debug)]
@@ -76,11 +78,23 @@ impl Founded {
     /// [`ClientError::State`] when the file cannot be read or is damaged, [`ClientError::Untrusted`] when it is not
     /// the trust file's.
     pub fn load(state: &Path, trust: &Trust) -> Result<Option<Self>, ClientError> {
+        Ok(Self::read(state, trust)?.map(|(_, founded)| founded))
+    }
+
+    /// The leaf that was kept when the client first connected, with what it says.
+    #[cfg(feature = "terminal")]
+    pub(crate) fn kept(state: &Path, trust: &Trust) -> Result<(LeafEvidence, Self), ClientError> {
+        let gone = || mended(&state.join(FILE), "it is gone", "start again: it is fetched again");
+        Self::read(state, trust)?.ok_or_else(gone)
+    }
+
+    fn read(state: &Path, trust: &Trust) -> Result<Option<(LeafEvidence, Self)>, ClientError> {
         let folder = Folder::open(state)?;
         let Some(bytes) = folder.read(FILE, FILE_LEN_MAX)? else { return Ok(None) };
         let leaf = cbor::decode(&bytes, FILE_LEN_MAX)
-            .map_err(|error| damaged(&folder.path(FILE), &error.to_string()))?;
-        Self::check(trust, &leaf).map(Some)
+            .map_err(|error| mended(&folder.path(FILE), &error.to_string(), MEND))?;
+        let founded = Self::check(trust, &leaf)?;
+        Ok(Some((leaf, founded)))
     }
 
     /// Keeps a leaf that [`Founded::check`] has accepted.
@@ -88,7 +102,10 @@ impl Founded {
     /// # Errors
     /// [`ClientError::State`] when it cannot be written.
     pub fn keep(state: &Path, leaf: &LeafEvidence) -> Result<(), ClientError> {
-        Folder::open(state)?.replace(FILE, &cbor::encode(leaf))
+        let folder = Folder::open(state)?;
+        // Two processes that begin at the same time write one after the other.
+        let _lock = folder.lock()?;
+        folder.replace(FILE, &cbor::encode(leaf))
     }
 
     /// The trust file's content.
@@ -136,6 +153,16 @@ impl Founded {
             .iter()
             .filter(|key| key.kind == KeyKind::ValueSigning && key.name == programme.value_key);
         of_programme.filter_map(public_key).find(|key| key.identifier() == kid)
+    }
+
+    /// Name and statement key of the principal whose statement key has this identifier.
+    #[cfg(any(feature = "terminal", feature = "hub"))]
+    pub(crate) fn signer(&self, kid: KeyIdentifier) -> Option<(Name, PublicKey)> {
+        let mut signers = self.founding.principals.iter().filter_map(|one| {
+            let key = one.statement_key.map(|key| key.p256())?;
+            (key.identifier() == kid).then(|| (one.id.clone(), key))
+        });
+        signers.next()
     }
 
     /// The name of the principal enrolled with this statement key.

@@ -12,6 +12,10 @@ mod value;
 
 pub(crate) use value::check_update;
 
+use key::SavedKeys;
+use station::SavedStations;
+use value::SavedPurses;
+
 use crate::{
     finding::{Findings, Problem},
     founding_check::Founded,
@@ -21,9 +25,10 @@ use keysvc_protocol::{
     cbor,
     checkpoint::Origin,
     leaf::{LeafEntry, LeafKind},
+    list::{List, WrongCount},
     receipt::LEAF_PAYLOAD_LEN_MAX,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// All kinds of leaves, in the order of their numbers.
 pub(crate) const KINDS: [(LeafKind, &str); 12] = [
@@ -42,7 +47,8 @@ pub(crate) const KINDS: [(LeafKind, &str); 12] = [
 ];
 
 /// How many leaves there were of one kind, and how far they could be checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Count {
     /// Leaves of the kind.
     pub(crate) leaves: u64,
@@ -50,6 +56,20 @@ pub(crate) struct Count {
     pub(crate) checked: u64,
     /// Of these, payloads that are withheld, or are not proved to be their leaf's: content not checked.
     pub(crate) not_checked: u64,
+}
+
+/// Most kinds of leaves that a saved state may count.
+const KINDS_MAX: usize = 64;
+
+/// What a later run needs of the checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedChecks {
+    counts: List<Count, KINDS_MAX>,
+    statements: u64,
+    keys: SavedKeys,
+    stations: SavedStations,
+    purses: SavedPurses,
 }
 
 /// What the checks of payloads know and counted.
@@ -75,6 +95,35 @@ impl<'f> Checks<'f> {
             keys: key::Keys::new(&founded.keys),
             stations: station::Stations::default(),
             purses: value::Purses::default(),
+        }
+    }
+
+    /// What a later run needs.
+    ///
+    /// # Errors
+    /// [`WrongCount`] where there is more than a state file may hold.
+    pub(crate) fn save(&self) -> Result<SavedChecks, WrongCount> {
+        Ok(SavedChecks {
+            counts: self.counts.to_vec().try_into()?,
+            statements: self.statements,
+            keys: self.keys.save()?,
+            stations: self.stations.save()?,
+            purses: self.purses.save()?,
+        })
+    }
+
+    /// The checks as an earlier run left them. Kinds of leaves that it did not know yet are counted from 0.
+    pub(crate) fn restore(founded: &'f Founded, origin: &'f Origin, saved: SavedChecks) -> Self {
+        let mut counts = [Count::default(); KINDS.len()];
+        counts.iter_mut().zip(saved.counts.iter()).for_each(|(count, saved)| *count = *saved);
+        Self {
+            founded,
+            origin,
+            counts,
+            statements: saved.statements,
+            keys: key::Keys::restore(saved.keys),
+            stations: station::Stations::restore(saved.stations),
+            purses: value::Purses::restore(saved.purses),
         }
     }
 

@@ -1,12 +1,19 @@
-//! The two commands: read what is named, verify, print, and say on stderr what failed.
+//! The commands: read what is named, verify, print or write, and say on stderr what failed.
 
 use crate::{
-    args::{Args, Command, ValueArgs, VerifyArgs},
+    args::{Args, Command, ReportArgs, ValueArgs, VerifyArgs},
     fault::Fault,
+    html,
     log_folder::{LogFolder, read_trust},
-    output::{Output, complain},
-    report, value, verify,
+    manual, offline,
+    output::{Output, complain, write_file},
+    progress::Progress,
+    report,
+    tally::Tally,
+    value::{self, Accepted, Refused},
+    verify::{self, Alone, Task},
 };
+use jiff::Timestamp;
 use keysvc_protocol::trust::Trust;
 use std::{io::Write, path::Path, process::ExitCode};
 
@@ -21,6 +28,17 @@ pub(crate) fn run<W: Write>(args: &Args, output: &mut Output<W>) -> Result<ExitC
     match &args.command {
         Command::Verify(args) => verify_log(args, output),
         Command::Value(args) => verify_value(args, output),
+        Command::Report(args) => write_report(args, output),
+        Command::Completions(args) => {
+            output.print(&manual::completions(args.shell)?.trim_end())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Manual(args) => {
+            for page in manual::write_pages(&args.folder)? {
+                output.print(&page.display())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -30,12 +48,27 @@ fn trust_of(path: &Path) -> Result<Trust, Fault> {
 
 fn verify_log<W: Write>(args: &VerifyArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     let trust = trust_of(&args.trust)?;
-    let verification = verify::run(LogFolder::new(&args.folder), &trust, &args.previous)?;
+    let task = Task {
+        folder: LogFolder::new(&args.folder),
+        trust: &trust,
+        previous: &args.previous,
+        state: args.state.as_deref(),
+    };
+    let mut progress = Progress::new();
+    let verification = verify::run_beside(&task, &mut Alone, &mut |done, of| progress.show(done, of));
+    progress.end();
+    let verification = verification?;
+    // Before the report, which promises that the next run goes on from here; told after it.
+    let kept = match (&verification.state, &args.state) {
+        (Some(state), Some(path)) => state.save(path),
+        _ => Ok(()),
+    };
     if args.json {
         output.print(&format_args!("{:#}", report::json(&verification)))?;
     } else {
         output.print(&report::text(&verification))?;
     }
+    kept?;
     let Some(first) = verification.findings.first() else { return Ok(ExitCode::SUCCESS) };
     complain(
         &format_args!("the log in {} is not verified: {first}", args.folder.display()),
@@ -44,10 +77,48 @@ fn verify_log<W: Write>(args: &VerifyArgs, output: &mut Output<W>) -> Result<Exi
     Ok(ExitCode::from(NOT_VERIFIED))
 }
 
+/// Verifies the log and counts what it holds, and writes the page whatever the verdict is.
+fn write_report<W: Write>(args: &ReportArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
+    let trust = trust_of(&args.trust)?;
+    let folder = LogFolder::new(&args.folder);
+    let task = Task { folder, trust: &trust, previous: &args.previous, state: None };
+    let (mut tally, mut progress) = (Tally::default(), Progress::new());
+    let verification = verify::run_beside(&task, &mut tally, &mut |done, of| progress.show(done, of));
+    progress.end();
+    let verification = verification?;
+    let page = html::page(&verification, &tally, Timestamp::now())?;
+    write_file(&args.out, page.as_bytes())?;
+    let Some(first) = verification.findings.first() else {
+        output.print(&format_args!("{}: VERIFIED, {} leaves", args.out.display(), tally.leaves))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    output.print(&format_args!("{}: NOT VERIFIED, {} leaves", args.out.display(), tally.leaves))?;
+    complain(
+        &format_args!("the log in {} is not verified: {first}", args.folder.display()),
+        "read the findings at the head of the page, keep the folder as evidence, and tell the officers",
+    );
+    Ok(ExitCode::from(NOT_VERIFIED))
+}
+
+/// Judges a record by the log or the bundle, whichever is named.
+fn judge(record: &[u8], args: &ValueArgs, trust: &Trust) -> Result<Result<Accepted, Refused>, Fault> {
+    if let Some(log) = &args.log {
+        return value::run(record, LogFolder::new(log), trust, args.last_seq);
+    }
+    // The command line asks for one of the two; without either there is nothing to judge by.
+    let Some(bundle) = &args.bundle else { return Ok(Err(Refused::Empty)) };
+    let file = offline::read_bundle(bundle)?;
+    let now = args.at.unwrap_or_else(Timestamp::now);
+    // A clock before 1970 counts as 1970.
+    let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let bundle = offline::open(&file, trust);
+    Ok(bundle.and_then(|bundle| offline::check(record, &bundle, now_ms, args.last_seq)))
+}
+
 fn verify_value<W: Write>(args: &ValueArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     let trust = trust_of(&args.trust)?;
     let record = value::read_record(&args.record)?;
-    let refused = match value::run(&record, LogFolder::new(&args.log), &trust, args.last_seq)? {
+    let refused = match judge(&record, args, &trust)? {
         Ok(accepted) if args.json => {
             output.print(&format_args!("{:#}", report::accepted_json(&accepted)))?;
             return Ok(ExitCode::SUCCESS);
@@ -68,6 +139,7 @@ fn verify_value<W: Write>(args: &ValueArgs, output: &mut Output<W>) -> Result<Ex
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::offline::tests::{SERVICE_KEY, file};
     use crate::sample::{Export, Sample, VALUE_KEY};
     use clap::Parser as _;
     use serde_json::{Value, json};
@@ -132,7 +204,7 @@ mod tests {
         let (code, text) = on(&export, &line);
         assert_eq!(code.unwrap(), ExitCode::SUCCESS);
         assert!(text.contains("20.00 (EUR 978) -> 40.00 (EUR 978)"), "{text}");
-        assert!(text.contains("2026-11-18T11:06:45Z"), "{text}");
+        assert!(text.contains("2026-11-18T11:06:45.000Z"), "{text}");
         let (_, text) = on(&export, &[line.as_slice(), &["--json"]].concat());
         let report: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&report["schema"], &report["amount"]), (&json!("keysvc/fobaudit-value/1"), &json!(2000)));
@@ -165,5 +237,71 @@ mod tests {
         let export = Sample::good().export();
         let (code, _) = on(&export, &["verify", "DIR", "--trust", "@checkpoint"]);
         assert!(matches!(code, Err(fault @ Fault::NotTrust { .. }) if fault.exit_code() == 2));
+    }
+
+    #[test]
+    fn a_report_is_written_and_tells_the_verdict_by_its_exit_code() {
+        let line = ["report", "DIR", "--trust", "TRUST", "--out", "@page.html"];
+        let export = Sample::good().export();
+        let (code, text) = on(&export, &line);
+        assert_eq!(code.unwrap(), ExitCode::SUCCESS);
+        assert!(text.ends_with("page.html: VERIFIED, 6 leaves\n"), "{text}");
+        let page = std::fs::read_to_string(export.path("page.html")).unwrap();
+        assert!(page.contains("<strong>VERIFIED</strong>"), "{page}");
+        let mut sample = Sample::good();
+        sample.update(|update| update.seq = 9);
+        let export = sample.export();
+        let (code, text) = on(&export, &line);
+        assert_eq!(code.unwrap(), ExitCode::from(6));
+        assert!(text.ends_with("page.html: NOT VERIFIED, 7 leaves\n"), "{text}");
+        let page = std::fs::read_to_string(export.path("page.html")).unwrap();
+        assert!(page.contains("<strong>NOT VERIFIED</strong>"), "{page}");
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_written_is_a_fault_with_exit_code_1() {
+        let line = ["report", "DIR", "--trust", "TRUST", "--out", "@gone/page.html"];
+        let (code, text) = on(&Sample::good().export(), &line);
+        assert_eq!((code.unwrap_err().exit_code(), text.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn a_bundle_accepts_a_record_while_it_holds_and_says_until_when_it_held() {
+        let sample = Sample::good();
+        let export = sample.export();
+        export.write("record", &sample.signed_record(VALUE_KEY));
+        export.write("bundle", &file(&sample, SERVICE_KEY));
+        let at = |time, more: &[&str]| {
+            let line = ["value", "@record", "--bundle", "@bundle", "--trust", "TRUST", "--at", time];
+            let (code, text) = on(&export, &[line.as_slice(), more].concat());
+            (code.unwrap(), text)
+        };
+        let (code, text) = at("2026-11-19T11:06:40Z", &[]);
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert!(text.contains("holds until 2026-11-19T11:06:40.000Z; the log was not looked at"), "{text}");
+        let (code, text) = at("2026-11-19T12:06:40+01:00", &["--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (code, &report["verified"], &report["leaf"]),
+            (ExitCode::SUCCESS, &json!(true), &Value::Null)
+        );
+        assert_eq!(report["bundle"]["not_after_ms"], 1_795_086_400_000_u64);
+        let (code, text) = at("2026-11-19T11:06:41Z", &["--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code, &report["refusal"]), (ExitCode::from(6), &json!("bundle_expired")));
+        let reason = "the trust bundle has expired: it held until 2026-11-19T11:06:40.000Z";
+        assert_eq!(report["reason"], reason);
+    }
+
+    #[test]
+    fn completions_and_manual_pages_are_made_without_a_log() {
+        let (code, text) = run_line(&["completions", "bash"]);
+        assert_eq!(code.unwrap(), ExitCode::SUCCESS);
+        assert!(text.contains("fobaudit__subcmd__verify") || text.contains("fobaudit__verify"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("man").display().to_string();
+        let (code, text) = run_line(&["manual", &place]);
+        assert_eq!(code.unwrap(), ExitCode::SUCCESS);
+        assert!(text.starts_with(&format!("{place}/fobaudit.1\n{place}/fobaudit-verify.1\n")), "{text}");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What a verification finds wrong is never a fault but a [`crate::finding::Finding`].
 
+use crate::state::StateError;
 use keysvc_protocol::trust::TrustError;
 use std::{io, path::PathBuf};
 
@@ -32,6 +33,28 @@ pub(crate) enum Fault {
         /// Why.
         why: TrustError,
     },
+    /// The export folder has the form that exports had before.
+    #[error("cannot read {}: it is an export in the old form, files under `leaves/`", path.display())]
+    OldExport {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The state file cannot be gone on from.
+    #[error("cannot go on from {}: {why}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: StateError,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -42,8 +65,8 @@ impl Fault {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::Unreadable { .. } | Self::TooLong { .. } => 4,
-            Self::NotTrust { .. } => 2,
-            Self::Output(_) => 1,
+            Self::NotTrust { .. } | Self::OldExport { .. } | Self::State { .. } => 2,
+            Self::Unwritable { .. } | Self::Output(_) => 1,
         }
     }
 
@@ -57,6 +80,11 @@ impl Fault {
             Self::NotTrust { .. } => {
                 "name the trust file that the officers handed out: two lines, trust-domain and genesis"
             }
+            Self::OldExport { .. } => {
+                "export the log again with `fobctl audit export` into an empty folder, and verify that one"
+            }
+            Self::State { why, .. } => why.next(),
+            Self::Unwritable { .. } => "name a place that can be written, then run the same command again",
             Self::Output(_) => "free the output, then run the same command again",
         }
     }

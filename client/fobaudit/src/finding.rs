@@ -2,11 +2,15 @@
 //!
 //! What is wrong with leaf 0 is [`FoundingProblem`]'s; nothing here judges, it only names.
 
+mod value;
+
+pub(crate) use value::ValueProblem;
+
 use crate::founding_check::FoundingProblem;
 use keysvc_protocol::{
     bundle::BundleError, bytes::ObjectIdentifier, cbor::DecodeError, checkpoint::CheckpointError,
-    cose::CoseError, founding::PrincipalKind, leaf::LeafError, name::Name, refusal::Forbids,
-    request::Operation, value::ValueError,
+    cose::CoseError, export::FileError, founding::PrincipalKind, leaf::LeafError, name::Name,
+    refusal::Forbids, request::Operation,
 };
 use std::fmt;
 
@@ -25,29 +29,53 @@ pub(crate) enum Problem {
     /// There is no leaf at all.
     #[error("the folder holds no leaf")]
     NoLeaves,
-    /// A file of leaves does not decode.
-    #[error("{file} is not a file of leaves: {why}")]
-    LeafFile {
-        /// Its name.
+    /// A file that the checkpoint needs is not there.
+    #[error("{file} is missing")]
+    MissingFile {
+        /// Its name in the export folder.
+        file: String,
+    },
+    /// A file is not one of its kind.
+    #[error("{file} is not good: {why}")]
+    BadFile {
+        /// Its name in the export folder.
         file: String,
         /// Why.
-        why: DecodeError,
+        why: FileError,
     },
-    /// A file of leaves says that it begins elsewhere than its name does.
-    #[error("{file} says that it begins with leaf {first}")]
-    LeafFileName {
-        /// Its name.
+    /// A hash tile is not the tile of the leaves, which are the signed ones.
+    #[error("{file} was altered: its hash {index} is not the tree's")]
+    OtherTile {
+        /// Its name in the export folder.
         file: String,
-        /// Where it says it begins.
-        first: u64,
+        /// The first hash that differs, by its index in its level.
+        index: u64,
     },
-    /// Leaves between two files are not there.
-    #[error("leaves {from} to {last} are missing")]
-    MissingLeaves {
-        /// The first one missing.
-        from: u64,
-        /// The last one missing.
-        last: u64,
+    /// An entry does not hash to what its tile holds, and the root is not the signed one either.
+    #[error("its entry was altered: it does not hash to what {tile} holds")]
+    OtherEntry {
+        /// The tile's name in the export folder.
+        tile: String,
+    },
+    /// An entry is not the one that an earlier verification saw.
+    #[error("its entry in {file} is not the one that was verified before")]
+    EntryChanged {
+        /// The bundle's name in the export folder.
+        file: String,
+    },
+    /// The log is not a continuation of what the state file says was verified.
+    #[error("the log does not continue the {size} leaves that were verified before: its history was forked")]
+    StateForked {
+        /// Leaves verified before.
+        size: u64,
+    },
+    /// The log has fewer leaves than were verified before.
+    #[error("the log has {found} leaves, {size} were verified before: its history was rolled back")]
+    StateAhead {
+        /// Leaves verified before.
+        size: u64,
+        /// Leaves in the checkpoint.
+        found: u64,
     },
     /// A leaf stands in another's place.
     #[error("leaf {found} stands where leaf {expected} must stand")]
@@ -67,16 +95,8 @@ pub(crate) enum Problem {
     #[error("its time is before the time of the leaf before")]
     TimeWentBack,
     /// The checkpoint commits to more leaves than there are.
-    #[error("the log is cut short: the checkpoint has {checkpoint} leaves, the folder {found}")]
+    #[error("the log is cut short: the checkpoint has {checkpoint} leaves, of which {found} can be read")]
     CutShort {
-        /// Leaves in the checkpoint.
-        checkpoint: u64,
-        /// Leaves found.
-        found: u64,
-    },
-    /// There are more leaves than the checkpoint commits to.
-    #[error("the folder has {found} leaves, the checkpoint commits to {checkpoint}")]
-    Uncommitted {
         /// Leaves in the checkpoint.
         checkpoint: u64,
         /// Leaves found.
@@ -248,79 +268,6 @@ pub(crate) enum StationProblem {
     /// The root is not over the keys that the statement asks for.
     #[error("the root is not over the keys that the station asked for")]
     Root,
-}
-
-/// What is wrong with a leaf about a value update.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ValueProblem {
-    /// The update is not one, or contradicts itself.
-    #[error("{0}")]
-    Update(#[from] ValueError),
-    /// A programme that the founding does not have.
-    #[error("there is no programme {0}")]
-    NoProgramme(Name),
-    /// The terminal belongs to another organisation than the programme.
-    #[error("{terminal} is of {of}, the programme of {programme_of}")]
-    OtherOrganisation {
-        /// The terminal.
-        terminal: Name,
-        /// Its organisation.
-        of: Name,
-        /// The programme's organisation.
-        programme_of: Name,
-    },
-    /// The update differs from what the terminal signed.
-    #[error("the update differs from the terminal's statement in: {0}")]
-    NotAsAsked(&'static str),
-    /// Another currency than the programme's.
-    #[error("currency {found:03}, the programme's is {expected:03}")]
-    Currency {
-        /// The programme's, ISO 4217 numeric.
-        expected: u16,
-        /// The update's.
-        found: u16,
-    },
-    /// A purse that the profile does not have.
-    #[error("the profile has no purse {0}")]
-    NoPurse(u8),
-    /// The amount or balance is past a limit of the profile.
-    #[error("{what} is {found} minor units, past the profile's limit of {limit}")]
-    PastLimit {
-        /// What is past it.
-        what: &'static str,
-        /// How much it is, in minor units.
-        found: u64,
-        /// The limit, in minor units.
-        limit: u64,
-    },
-    /// A card that takes no session, and an update that does not say so.
-    #[error("the update does not say that the card took no part in it")]
-    NoSessionFlag,
-    /// The update was issued at another time than its leaf.
-    #[error("the update's time is not its leaf's")]
-    OtherTime,
-    /// The update expires before it is issued.
-    #[error("the update expires before it is issued")]
-    BornExpired,
-    /// The sequence number is not the purse's next.
-    #[error("sequence number {found} where the purse's next is {expected}")]
-    Sequence {
-        /// The purse's next.
-        expected: u64,
-        /// The update's.
-        found: u64,
-    },
-    /// The balance before is not what the purse held.
-    #[error("the balance before is {found} minor units, the purse held {expected}")]
-    Balance {
-        /// What the purse held, in minor units.
-        expected: u64,
-        /// What the update says.
-        found: u64,
-    },
-    /// The link to the purse's previous update is another's.
-    #[error("the link to the purse's previous update is not its digest")]
-    Link,
 }
 
 /// A problem and where it was found.

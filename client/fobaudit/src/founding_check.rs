@@ -92,6 +92,8 @@ pub(crate) enum FoundingProblem {
 /// A principal as the founding enrols it.
 #[derive(Debug, Clone)]
 pub(crate) struct Enrolled {
+    /// Its place among the founding's principals: in memory and on disk a name of 2 bytes.
+    pub(crate) place: u16,
     /// What it is.
     pub(crate) kind: PrincipalKind,
     /// Its organisation.
@@ -183,8 +185,10 @@ fn read_file(bytes: &[u8]) -> Result<Founding, FoundingProblem> {
 }
 
 fn enrol(founding: &Founding) -> HashMap<Name, Enrolled> {
-    let principals = founding.principals.iter().map(|principal| {
+    // A founding file of 64 KiB holds fewer principals than there are places.
+    let principals = (0..).zip(&founding.principals).map(|(place, principal)| {
         let enrolled = Enrolled {
+            place,
             kind: principal.kind,
             organisation: principal.organisation.clone(),
             statement_key: principal.statement_key.map(|key| key.p256()),

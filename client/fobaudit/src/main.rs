@@ -1,20 +1,28 @@
-//! Offline verifier of what keysvc records: a whole exported log, or one signed value record in it.
+//! Offline verifier of what keysvc records: a whole exported log, a report on it, or one signed value record.
 //!
 //! It links no network code and no PKCS#11, and trusts nothing but the trust file it is given.
 
 mod args;
+mod calendar;
+mod chart;
 mod checks;
 mod command;
 mod fault;
 mod finding;
 mod founding_check;
+mod html;
 mod key_check;
 mod log_folder;
+mod manual;
 mod money;
+mod offline;
 mod output;
+mod progress;
 mod report;
 #[cfg(test)]
 mod sample;
+mod state;
+mod tally;
 mod value;
 mod verify;
 mod walk;
@@ -23,8 +31,11 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let args = args::Args::parse();
+    // First, because what is written from here on is coloured by it. `auto` respects NO_COLOR and CLICOLOR.
+    args.color.write_global();
     let mut output = output::Output::new(anstream::stdout().lock());
-    match command::run(&args::Args::parse(), &mut output) {
+    match command::run(&args, &mut output) {
         Ok(code) => code,
         Err(fault) => {
             output::complain(&fault, fault.next());

@@ -60,19 +60,34 @@ impl Money {
         let found = CURRENCIES.iter().find(|(number, ..)| *number == self.currency);
         found.map(|(_, letters, decimals)| (*letters, *decimals))
     }
-}
 
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((letters, decimals)) = self.known() else {
-            return write!(f, "{} minor units (currency {:03})", self.minor, self.currency);
-        };
+    /// The number alone, with the currency's decimals; minor units where it is not listed.
+    pub(crate) fn amount(self) -> String {
+        let decimals = self.known().map_or(0, |(_, decimals)| decimals);
         let unit = 10_u64.saturating_pow(decimals);
         let whole = self.minor.checked_div(unit).unwrap_or_default();
         let rest = self.minor.checked_rem(unit).unwrap_or_default();
         match usize::try_from(decimals) {
-            Ok(width @ 1..) => write!(f, "{whole}.{rest:0width$} ({letters} {:03})", self.currency),
-            _ => write!(f, "{whole} ({letters} {:03})", self.currency),
+            Ok(width @ 1..) => format!("{whole}.{rest:0width$}"),
+            _ => whole.to_string(),
+        }
+    }
+
+    /// What the number counts, for the head of a column.
+    pub(crate) fn unit(self) -> String {
+        self.known().map_or_else(
+            || format!("minor units of currency {:03}", self.currency),
+            |(letters, _)| letters.to_owned(),
+        )
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = self.amount();
+        match self.known() {
+            Some((letters, _)) => write!(f, "{amount} ({letters} {:03})", self.currency),
+            None => write!(f, "{amount} minor units (currency {:03})", self.currency),
         }
     }
 }
@@ -97,6 +112,17 @@ mod tests {
     #[test]
     fn an_unlisted_currency_stays_in_minor_units() {
         assert_eq!(text(2000, 7), "2000 minor units (currency 007)");
+        let money = Money { minor: 2000, currency: 7 };
+        assert_eq!(
+            (money.amount(), money.unit()),
+            ("2000".to_owned(), "minor units of currency 007".to_owned())
+        );
+    }
+
+    #[test]
+    fn number_and_unit_are_to_be_had_apart() {
+        let money = Money { minor: 2005, currency: 978 };
+        assert_eq!((money.amount(), money.unit()), ("20.05".to_owned(), "EUR".to_owned()));
     }
 
     #[test]

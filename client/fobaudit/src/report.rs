@@ -11,7 +11,7 @@ use comfy_table::{Table, presets::NOTHING};
 use std::fmt::Display;
 
 /// Printed wherever a log was founded for development, or a key's value is known.
-const TEST_NOTICE: &str = "TEST: founded for development or with known keys; not for real cards";
+pub(crate) const TEST_NOTICE: &str = "TEST: founded for development or with known keys; not for real cards";
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();

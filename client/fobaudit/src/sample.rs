@@ -7,9 +7,10 @@ mod founding;
 pub(crate) use founding::{SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key};
 
 use crate::{
+    fault::Fault,
     log_folder::LogFolder,
     value::{self, Accepted, Refused},
-    verify::{self, Verification},
+    verify::{self, Alone, Task, Verification},
 };
 use founding::{CHECKPOINT_KEY, STATION_KEY};
 use keysvc_protocol::{
@@ -18,7 +19,7 @@ use keysvc_protocol::{
     cbor,
     checkpoint::{Checkpoint, Origin},
     cose::Kind,
-    export::{CHECKPOINT_FILE, FILE_LEN, LEAVES_FOLDER, LeafFile, file_name},
+    export::{CHECKPOINT_FILE, HashTile, LeafPayload, PayloadFile, SPAN_LEN, Span, Tiling, encode_entries},
     hash::sha256,
     leaf::{
         CardKeysDerivedLeaf, DerivedItem, FoundingLeaf, LeafEntry, LeafKind, StartLeaf, Statement,
@@ -32,7 +33,10 @@ use keysvc_protocol::{
     value::{FLAG_NO_CARD_SESSION, ValueUpdate},
 };
 use serde::Serialize;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 /// When the sample log begins, milliseconds since 1970-01-01 UTC.
@@ -247,14 +251,22 @@ impl Sample {
     /// Writes the log as an export folder, under this checkpoint.
     pub(crate) fn export_under(&self, note: &[u8]) -> Export {
         let export = Export { folder: tempfile::tempdir().unwrap(), trust: self.trust() };
-        let leaves = export.path("leaves");
-        assert_eq!(leaves.file_name().unwrap(), LEAVES_FOLDER);
-        fs::create_dir(&leaves).unwrap();
         fs::write(export.path(CHECKPOINT_FILE), note).unwrap();
-        for (place, part) in self.leaves.chunks(FILE_LEN).enumerate() {
-            let first = u64::try_from(place * FILE_LEN).unwrap();
-            let file = LeafFile::new(first, part.to_vec()).unwrap();
-            fs::write(leaves.join(file_name(first)), cbor::encode(&file)).unwrap();
+        let mut tiling = Tiling::new();
+        let hashes = self.leaves.iter().map(|leaf| leaf_hash(leaf.entry.as_bytes()));
+        let mut tiles: Vec<HashTile> = hashes.flat_map(|hash| tiling.append(hash)).collect();
+        tiles.extend(tiling.partial());
+        for tile in tiles {
+            export.put(&tile.path(), &tile.to_bytes());
+        }
+        for (number, part) in (0..).zip(self.leaves.chunks(usize::try_from(SPAN_LEN).unwrap())) {
+            let span = Span::of(number, self.next_index()).unwrap();
+            let entries = encode_entries(part.iter().map(|leaf| leaf.entry.as_bytes())).unwrap();
+            let payloads = part.iter().cloned();
+            let payloads =
+                payloads.map(|leaf| LeafPayload { salt: leaf.salt, payload: leaf.payload }).collect();
+            export.put(&span.entries_path(), &entries);
+            export.put(&span.payload_path(), &cbor::encode(&PayloadFile::new(payloads).unwrap()));
         }
         export
     }
@@ -290,6 +302,19 @@ impl Export {
         self.folder.path().join(name)
     }
 
+    fn put(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Changes a file of the log.
+    pub(crate) fn alter(&self, name: &str, alter: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = fs::read(self.path(name)).unwrap();
+        alter(&mut bytes);
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
     /// Writes a file beside the log and gives its path.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
@@ -305,6 +330,24 @@ impl Export {
     /// Verifies that the log continues older checkpoints.
     pub(crate) fn verify_after(&self, previous: &[PathBuf]) -> Verification {
         verify::run(LogFolder::new(self.folder.path()), &self.trust, previous).unwrap()
+    }
+
+    /// Verifies the log with the state in this file, and keeps the new one there.
+    pub(crate) fn verify_from(&self, state: &Path) -> Result<Verification, Fault> {
+        self.verify_from_after(state, &[])
+    }
+
+    /// The same, where the log must continue older checkpoints too.
+    pub(crate) fn verify_from_after(
+        &self,
+        state: &Path,
+        previous: &[PathBuf],
+    ) -> Result<Verification, Fault> {
+        let folder = LogFolder::new(self.folder.path());
+        let task = Task { folder, trust: &self.trust, previous, state: Some(state) };
+        let verification = verify::run_beside(&task, &mut Alone, &mut |_, _| {})?;
+        verification.state.iter().try_for_each(|next| next.save(state))?;
+        Ok(verification)
     }
 
     /// Verifies a record against the log.

@@ -1,9 +1,10 @@
-//! `fobaudit value`: one signed value record, the key that signed it, and its leaf in the log.
+//! `fobaudit value --log`: one signed value record, the key that signed it, and its leaf in the log.
 //!
 //! The record proves nothing alone: its key must be in the log that the genesis digest proves, and its payload must
 //! be a leaf of the tree that the verified checkpoint commits to.
 
 use crate::{
+    calendar::rfc3339,
     checks,
     fault::Fault,
     finding::{Finding, Findings},
@@ -13,6 +14,7 @@ use crate::{
     walk::{Opened, Visitor, Walk},
 };
 use keysvc_protocol::{
+    bundle::{BundleError, BundleFileError},
     bytes::{KeyIdentifier, from_hex},
     cose::{CoseError, Kind, Signed},
     key::{KeyKind, KeyRecord},
@@ -73,6 +75,18 @@ pub(crate) enum Refused {
     /// There is nothing to check the record by.
     #[error("the log is empty")]
     Empty,
+    /// The bundle file proves no trust bundle.
+    #[error("the bundle is not verified: {0}")]
+    Bundle(BundleFileError),
+    /// The trust bundle does not hold any more.
+    #[error("the trust bundle has expired: it held until {}", rfc3339(*not_after_ms))]
+    BundleExpired {
+        /// Until when it held, milliseconds since 1970-01-01 UTC.
+        not_after_ms: u64,
+    },
+    /// The trust bundle does not vouch for the record.
+    #[error("{0}")]
+    NotVouched(BundleError),
     /// The log itself is not good.
     #[error("the log is not verified: {0}")]
     Log(Box<Finding>),
@@ -82,15 +96,18 @@ impl Refused {
     /// A short name for programs.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::Form(_) => "not-a-record",
-            Self::UnknownKey(_) => "unknown-key",
-            Self::BadSignature => "bad-signature",
+            Self::Form(_) => "not_a_record",
+            Self::UnknownKey(_) | Self::NotVouched(BundleError::UnknownKey) => "unknown_key",
+            Self::BadSignature => "bad_signature",
             Self::Contents(_) => "contents",
-            Self::OtherKey { .. } => "other-key",
+            Self::OtherKey { .. } => "other_key",
             Self::Replayed { .. } => "replayed",
-            Self::NotInLog { .. } => "not-in-log",
-            Self::MayBeWithheld { .. } => "may-be-withheld",
-            Self::Empty | Self::Log(_) => "log-not-verified",
+            Self::NotInLog { .. } => "not_in_log",
+            Self::MayBeWithheld { .. } => "may_be_withheld",
+            Self::Bundle(_) => "bundle_not_verified",
+            Self::BundleExpired { .. } => "bundle_expired",
+            Self::NotVouched(_) => "not_vouched",
+            Self::Empty | Self::Log(_) => "log_not_verified",
         }
     }
 
@@ -110,6 +127,15 @@ impl Refused {
             Self::MayBeWithheld { .. } => {
                 "export the log with its value payloads and run the same command again"
             }
+            Self::Bundle(_) => {
+                "name the file that `fobctl terminal bundle` wrote and the trust file of the same service"
+            }
+            Self::BundleExpired { .. } => {
+                "get a new one with `fobctl terminal bundle`, or check the record by the log with --log"
+            }
+            Self::NotVouched(_) => {
+                "get a new bundle with `fobctl terminal bundle`; if it refuses too, give no value and tell the officers"
+            }
             Self::Empty | Self::Log(_) => {
                 "run `fobaudit verify` on the same folder for all that is wrong with it"
             }
@@ -126,12 +152,29 @@ pub(crate) struct Accepted {
     pub(crate) key: Name,
     /// Its version.
     pub(crate) key_version: u32,
-    /// The leaf that holds it.
-    pub(crate) leaf: u64,
-    /// The checkpoint whose tree holds the leaf.
-    pub(crate) checkpoint: TreeHead,
+    /// What vouches for it.
+    pub(crate) evidence: Evidence,
     /// Whether the log was founded for development, or the key's value is known.
     pub(crate) test: bool,
+}
+
+/// What vouches for a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// The log holds it.
+    Log {
+        /// The leaf that holds it.
+        leaf: u64,
+        /// The checkpoint whose tree holds the leaf.
+        checkpoint: TreeHead,
+    },
+    /// A trust bundle names its key and its programme.
+    Bundle {
+        /// When the bundle was made, milliseconds since 1970-01-01 UTC.
+        made_at_ms: u64,
+        /// Until when it holds, same clock.
+        not_after_ms: u64,
+    },
 }
 
 /// Reads a record: its bytes, or the same in hexadecimal with white space anywhere.
@@ -191,7 +234,8 @@ pub(crate) fn run(
 impl Accepted {
     fn new(opened: &Opened, key: &KeyRecord, update: ValueUpdate, leaf: u64) -> Self {
         let test = opened.founded.founding.development || key.test_key;
-        Self { update, key: key.name.clone(), key_version: key.version, leaf, checkpoint: opened.head, test }
+        let evidence = Evidence::Log { leaf, checkpoint: opened.head };
+        Self { update, key: key.name.clone(), key_version: key.version, evidence, test }
     }
 }
 
@@ -305,7 +349,8 @@ mod tests {
         let sample = Sample::good();
         let accepted = sample.export().value(&sample.signed_record(VALUE_KEY), Some(1)).unwrap();
         assert_eq!(ValueUpdate::from_payload(&sample.last_update), Ok(accepted.update));
-        assert_eq!((accepted.leaf, accepted.checkpoint.size, accepted.test), (5, 6, true));
+        let Evidence::Log { leaf, checkpoint } = accepted.evidence else { panic!("not by the log") };
+        assert_eq!((leaf, checkpoint.size, accepted.test), (5, 6, true));
     }
 
     #[test]
@@ -374,7 +419,8 @@ mod tests {
         sample.push(LeafKind::KeyOutcome, &KeyOutcomeLeaf { schema: Schema, intent, key });
         sample.update(|_| {});
         let accepted = sample.export().value(&sample.signed_record(70), None).unwrap();
-        assert_eq!((accepted.key_version, accepted.leaf), (2, 8));
+        assert_eq!(accepted.key_version, 2);
+        assert!(matches!(accepted.evidence, Evidence::Log { leaf: 8, .. }));
     }
 
     #[test]
@@ -410,7 +456,7 @@ mod tests {
         let mut shorter = sample.clone();
         shorter.leaves.truncate(5);
         let export = sample.export_under(&shorter.note());
-        let problem = Problem::Uncommitted { checkpoint: 5, found: 6 };
+        let problem = Problem::MissingFile { file: "tile/entries/000.p/5".to_owned() };
         let refused = export.value(&sample.signed_record(VALUE_KEY), None).unwrap_err();
         assert_eq!(refused, Refused::Log(Box::new(Finding { leaf: None, problem })));
     }

@@ -1,121 +1,27 @@
-//! The walk along all leaves: files in order, entries, indices, times, payload digests, and the tree over them.
+//! The walk along all leaves: bundles in order, entries, indices, times, payload digests, and the tree over them.
 //!
-//! Holds one file of leaves at a time, so that the length of a log does not matter. What payloads say is left to
-//! the visitor.
+//! Holds one bundle of 256 leaves at a time and reads each file once, so that the length of a log does not matter.
+//! Every hash tile is computed from the entries and compared with the folder's. What payloads say is left to the
+//! visitor. A walk may go on from where an earlier one stood.
+
+mod opened;
+mod tiles;
+
+pub(crate) use opened::Opened;
+pub(crate) use tiles::{Tiles, TilesError};
 
 use crate::{
     fault::Fault,
-    finding::{Findings, Problem},
-    founding_check::{Founded, FoundingProblem},
-    log_folder::{LeafFileName, LogFolder},
+    finding::{FINDINGS_MAX, Findings, Problem},
+    log_folder::LogFolder,
 };
 use keysvc_protocol::{
     bytes::Digest,
-    cbor,
-    checkpoint::{Origin, SignedCheckpoint},
-    export::{FILE_BYTES_MAX, LeafFile},
+    export::{HashTile, LeafPayload, Span, Tiling},
     leaf::LeafEntry,
-    merkle::{Frontier, TreeHead, leaf_hash},
-    receipt::LeafEvidence,
-    trust::Trust,
+    merkle::{TreeHead, leaf_hash},
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The epoch of a log that was never restored after a disaster.
-const FIRST_EPOCH: u32 = 1;
-
-/// What the trust file proves of a folder before its leaves are walked.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// The founding.
-    pub(crate) founded: Founded,
-    /// The log's origin.
-    pub(crate) origin: Origin,
-    /// What the folder's checkpoint commits to; a finding stands beside it when its signature does not hold.
-    pub(crate) head: TreeHead,
-}
-
-impl Opened {
-    /// Reads and proves leaf 0, and verifies the checkpoint's signature with the key that leaf 0 names. Nothing
-    /// when no more can be checked; the findings say why.
-    ///
-    /// # Errors
-    /// [`Fault`] when the folder cannot be read.
-    pub(crate) fn open(
-        folder: LogFolder<'_>,
-        trust: &Trust,
-        findings: &mut Findings,
-    ) -> Result<Option<Self>, Fault> {
-        let note = folder.checkpoint()?;
-        let Some(leaf) = first_leaf(folder, findings)? else { return Ok(None) };
-        let founded = match Founded::prove(trust, &leaf) {
-            Ok(founded) => founded,
-            Err(problem) => {
-                findings.leaf(0, problem);
-                return Ok(None);
-            }
-        };
-        let origin = Origin::of(&trust.domain, FIRST_EPOCH);
-        let checkpoint = match SignedCheckpoint::parse(&note) {
-            Ok(checkpoint) => checkpoint,
-            Err(error) => {
-                findings.log(error);
-                return Ok(None);
-            }
-        };
-        if let Err(error) = checkpoint.verify(&origin, &founded.checkpoint_key) {
-            findings.log(error);
-        }
-        Ok(Some(Self { founded, origin, head: checkpoint.checkpoint().head }))
-    }
-
-    /// Compares what the walk found with the checkpoint.
-    pub(crate) fn compare(&self, walked: &Walked, findings: &mut Findings) {
-        let (checkpoint, found) = (self.head.size, walked.head.size);
-        if found < checkpoint {
-            return findings.log(Problem::CutShort { checkpoint, found });
-        }
-        if found > checkpoint {
-            findings.log(Problem::Uncommitted { checkpoint, found });
-        }
-        if walked.root_at(checkpoint) != Some(self.head.root) {
-            findings.log(Problem::RootDiffers);
-        }
-    }
-}
-
-fn first_leaf(folder: LogFolder<'_>, findings: &mut Findings) -> Result<Option<LeafEvidence>, Fault> {
-    let files = folder.leaf_files()?;
-    let Some(file) = files.first() else {
-        findings.log(Problem::NoLeaves);
-        return Ok(None);
-    };
-    if let Some(last) = file.first.checked_sub(1) {
-        findings.log(Problem::MissingLeaves { from: 0, last });
-        return Ok(None);
-    }
-    let leaves = decode(file, &folder.leaf_file(file)?, findings);
-    let leaf = leaves.and_then(|file| file.leaves.into_vec().into_iter().next());
-    if leaf.is_none() && findings.total() == 0 {
-        findings.log(FoundingProblem::NotGenesis);
-    }
-    Ok(leaf)
-}
-
-fn decode(file: &LeafFileName, bytes: &[u8], findings: &mut Findings) -> Option<LeafFile> {
-    match cbor::decode::<LeafFile>(bytes, FILE_BYTES_MAX) {
-        Ok(leaves) => {
-            if leaves.first != file.first {
-                findings.log(Problem::LeafFileName { file: file.name.clone(), first: leaves.first });
-            }
-            Some(leaves)
-        }
-        Err(why) => {
-            findings.log(Problem::LeafFile { file: file.name.clone(), why });
-            None
-        }
-    }
-}
 
 /// What visits each leaf whose entry is one.
 pub(crate) trait Visitor {
@@ -123,12 +29,33 @@ pub(crate) trait Visitor {
     fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings);
 }
 
+/// Where a walk stands: all that going on later needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    /// The tree over the leaves so far.
+    pub(crate) tiling: Tiling,
+    /// Time of the last of them, milliseconds since 1970-01-01 UTC.
+    pub(crate) time_ms: u64,
+}
+
+/// A hash tile of the folder that is not the tile of its leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OtherTile {
+    level: u8,
+    file: String,
+    // The first hash that differs, by its index in its level; of level 0, its leaf.
+    index: u64,
+}
+
 /// What the walk found.
 #[derive(Debug)]
 pub(crate) struct Walked {
     /// Size and root over all leaves found.
     pub(crate) head: TreeHead,
+    /// Where it stood at its end.
+    pub(crate) standing: Standing,
     roots: BTreeMap<u64, Digest>,
+    other_tiles: Vec<OtherTile>,
 }
 
 impl Walked {
@@ -143,50 +70,113 @@ impl Walked {
 pub(crate) struct Walk {
     wanted: BTreeSet<u64>,
     roots: BTreeMap<u64, Digest>,
-    frontier: Frontier,
-    // Index that the next leaf must have. Differs from the frontier's size once leaves are missing, so that each
-    // gap is one finding.
+    standing: Standing,
+    // Index that the next leaf must have. Differs from the tree's size once a leaf stands in another's place, so
+    // that each gap is one finding.
     next: u64,
-    time_ms: u64,
+    other_tiles: Vec<OtherTile>,
 }
 
 impl Walk {
-    /// A walk that keeps the roots at these sizes.
+    /// A walk from leaf 0 that keeps the roots at these sizes; the largest of them is where it ends.
     pub(crate) fn new(wanted: BTreeSet<u64>) -> Self {
-        Self { wanted, roots: BTreeMap::new(), frontier: Frontier::new(), next: 0, time_ms: 0 }
+        Self::from(Standing::default(), wanted)
     }
 
-    /// Walks along all files of leaves.
+    /// A walk from where an earlier one stood.
+    pub(crate) fn from(standing: Standing, wanted: BTreeSet<u64>) -> Self {
+        let next = standing.tiling.size();
+        Self { wanted, roots: BTreeMap::new(), standing, next, other_tiles: Vec::new() }
+    }
+
+    /// Walks along all bundles up to the largest size wanted. It ends at the first one whose entries cannot be had:
+    /// what comes later depends on them.
     ///
     /// # Errors
-    /// [`Fault`] when one cannot be read.
+    /// [`Fault`] when a file is there and cannot be read.
     pub(crate) fn along(
         mut self,
         folder: LogFolder<'_>,
         visitor: &mut dyn Visitor,
         findings: &mut Findings,
     ) -> Result<Walked, Fault> {
+        let size = self.wanted.last().copied().unwrap_or_default();
         self.keep_root();
-        for file in folder.leaf_files()? {
-            let Some(leaves) = decode(&file, &folder.leaf_file(&file)?, findings) else { continue };
-            if file.first > self.next {
-                let last = file.first.saturating_sub(1);
-                findings.log(Problem::MissingLeaves { from: self.next, last });
-                self.next = file.first;
-            }
-            for leaf in leaves.leaves.iter() {
-                self.step(leaf, visitor, findings);
+        while let Some(span) = Span::holding(self.standing.tiling.size(), size) {
+            let entries = match folder.entries(span)? {
+                Ok(entries) => entries,
+                Err(problem) => {
+                    findings.log(problem);
+                    break;
+                }
+            };
+            let payloads = folder.payloads(span)?.unwrap_or_else(|problem| {
+                findings.log(problem);
+                vec![LeafPayload::default(); entries.len()]
+            });
+            let known = self.check_known(span, &entries, findings);
+            for (entry, payload) in entries.iter().zip(&payloads).skip(known) {
+                let full = self.standing.tiling.append(leaf_hash(entry));
+                for tile in full {
+                    self.compare(&tile, folder, findings)?;
+                }
+                self.keep_root();
+                self.step(entry, payload, visitor, findings);
             }
         }
-        Ok(Walked { head: self.frontier.head(), roots: self.roots })
+        if self.standing.tiling.size() == size {
+            for tile in self.standing.tiling.partial().collect::<Vec<_>>() {
+                self.compare(&tile, folder, findings)?;
+            }
+        }
+        let Self { roots, standing, other_tiles, .. } = self;
+        Ok(Walked { head: standing.tiling.head(), standing, roots, other_tiles })
     }
 
-    fn step(&mut self, leaf: &LeafEvidence, visitor: &mut dyn Visitor, findings: &mut Findings) {
+    /// Checks that the entries before where this walk began are the ones that the earlier walk saw; gives their
+    /// number.
+    fn check_known(&self, span: Span, entries: &[Vec<u8>], findings: &mut Findings) -> usize {
+        let known = self.standing.tiling.size().saturating_sub(span.first());
+        let row = self.standing.tiling.rows().first().map_or(&[][..], Vec::as_slice);
+        for ((index, entry), hash) in (span.first()..).zip(entries).zip(row) {
+            if leaf_hash(entry) != *hash {
+                findings.leaf(index, Problem::EntryChanged { file: span.entries_path() });
+            }
+        }
+        usize::try_from(known).unwrap_or(usize::MAX)
+    }
+
+    /// Compares a tile with the folder's. Which of the two is wrong, the root tells in the end.
+    fn compare(
+        &mut self,
+        tile: &HashTile,
+        folder: LogFolder<'_>,
+        findings: &mut Findings,
+    ) -> Result<(), Fault> {
+        match folder.tile(tile.level, tile.span)? {
+            Err(problem) => findings.log(problem),
+            Ok(found) => {
+                let indices = tile.span.first()..;
+                let other =
+                    indices.zip(tile.hashes.iter().zip(&found)).find(|(_, (ours, found))| ours != found);
+                if let Some((index, _)) = other.filter(|_| self.other_tiles.len() < FINDINGS_MAX) {
+                    self.other_tiles.push(OtherTile { level: tile.level, file: tile.path(), index });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        entry: &[u8],
+        beside: &LeafPayload,
+        visitor: &mut dyn Visitor,
+        findings: &mut Findings,
+    ) {
         let expected = self.next;
         self.next = expected.saturating_add(1);
-        self.frontier.append(leaf_hash(leaf.entry.as_bytes()));
-        self.keep_root();
-        let entry = match LeafEntry::decode(leaf.entry.as_bytes()) {
+        let entry = match LeafEntry::decode(entry) {
             Ok(entry) => entry,
             Err(error) => return findings.leaf(expected, error),
         };
@@ -194,11 +184,11 @@ impl Walk {
             findings.leaf(expected, Problem::OutOfOrder { expected, found: entry.index });
             self.next = entry.index.saturating_add(1);
         }
-        if entry.time_ms < self.time_ms {
+        if entry.time_ms < self.standing.time_ms {
             findings.leaf(entry.index, Problem::TimeWentBack);
         }
-        self.time_ms = entry.time_ms;
-        match proven_payload(&entry, leaf) {
+        self.standing.time_ms = entry.time_ms;
+        match proven_payload(&entry, beside) {
             Ok(payload) => visitor.visit(&entry, payload, findings),
             Err(problem) => {
                 findings.leaf(entry.index, problem);
@@ -208,16 +198,16 @@ impl Walk {
     }
 
     fn keep_root(&mut self) {
-        let size = self.frontier.size();
+        let size = self.standing.tiling.size();
         if self.wanted.contains(&size) {
-            self.roots.insert(size, self.frontier.root());
+            self.roots.insert(size, self.standing.tiling.root());
         }
     }
 }
 
 /// The payload where it is there and the entry's.
-fn proven_payload<'a>(entry: &LeafEntry, leaf: &'a LeafEvidence) -> Result<Option<&'a [u8]>, Problem> {
-    match (&leaf.salt, &leaf.payload) {
+fn proven_payload<'a>(entry: &LeafEntry, beside: &'a LeafPayload) -> Result<Option<&'a [u8]>, Problem> {
+    match (&beside.salt, &beside.payload) {
         (_, None) => Ok(None),
         (None, Some(_)) => Err(Problem::NoSalt),
         (Some(salt), Some(payload)) => {

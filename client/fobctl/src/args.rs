@@ -1,36 +1,75 @@
 //! The command line: nouns, their verbs, and what holds for all of them. Each verb's own arguments stand in its file.
 
 use crate::{
-    command::{audit_export, audit_proof, founding_sign, key_get, station_derive, value_update},
+    command::{
+        api, audit_export, audit_proof, completions, context as context_command, founding_sign, key_get,
+        manual, station_derive, terminal_bundle, terminal_verify, value_batch, value_update,
+    },
+    context::{Chosen, Surroundings},
+    exit,
     fault::Fault,
 };
-use clap::{Parser, Subcommand};
-use keysvc_client::ClientConfig;
-use std::path::PathBuf;
+use clap::{FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use keysvc_client::protocol::name::Name;
+use std::{ffi::OsString, path::PathBuf};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  a fault of this program or its output
-  2  a wrong command line, configuration or input file
-  3  refused
-  4  the service, the token or a file is not available
-  6  what came back does not verify: use nothing of it
-  7  conflict: sequence number, balance or idempotency key";
+/// Where the options that hold for every command stand in its help.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Uses keysvc over the network: founding, keys, stations, values, audit.
 #[derive(Debug, Parser)]
-#[command(name = "fobctl", version, after_help = EXIT_CODES)]
+#[command(name = "fobctl", version)]
 pub(crate) struct Args {
-    /// The configuration, client.toml.
-    #[arg(long, value_name = "FILE", env = "FOBCTL_CONFIG", global = true)]
+    /// The configuration, client.toml. Else `FOBCTL_CONFIG`, or a context.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "context", help_heading = EVERYWHERE)]
     pub(crate) config: Option<PathBuf>,
+    /// The persona whose configuration is used. Else `FOBCTL_CONTEXT`, or the one that `fobctl context use` keeps.
+    #[arg(long, value_name = "NAME", global = true, help_heading = EVERYWHERE)]
+    pub(crate) context: Option<Name>,
     /// Print JSON; its schema id stands in it.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
+    /// Colour: auto is on terminals alone, and never where `NO_COLOR` is set.
+    #[arg(long, value_name = "auto|always|never", hide_possible_values = true, value_enum, default_value_t = Color::Auto, global = true, help_heading = EVERYWHERE)]
+    pub(crate) color: Color,
     /// What to do.
     #[command(subcommand)]
     pub(crate) noun: Noun,
+}
+
+/// When there is colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On terminals, unless the environment says otherwise.
+    Auto,
+    /// Always, into files and pipes too.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Makes it so for all that the program writes from here on.
+    pub(crate) fn decide(self) {
+        match self {
+            // It follows the terminal and NO_COLOR by itself.
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::AlwaysAnsi,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+
+    /// What a command line asks for, before it is parsed: help and usage errors are coloured by it too.
+    fn asked(words: &[OsString]) -> clap::ColorChoice {
+        let named = |word: &str| words.windows(2).any(|two| two == ["--color", word].map(OsString::from));
+        let joined = |word: &str| words.contains(&OsString::from(format!("--color={word}")));
+        match () {
+            () if named("never") || joined("never") => clap::ColorChoice::Never,
+            () if named("always") || joined("always") => clap::ColorChoice::Always,
+            () => clap::ColorChoice::Auto,
+        }
+    }
 }
 
 /// What it is about.
@@ -50,9 +89,21 @@ pub(crate) enum Noun {
     /// The value on a card.
     #[command(subcommand)]
     Value(ValueVerb),
+    /// What a terminal trusts while it is offline.
+    #[command(subcommand)]
+    Terminal(TerminalVerb),
     /// The log.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// The personas whose configurations are found on this machine.
+    #[command(subcommand)]
+    Context(ContextVerb),
+    /// Send one operation in CBOR diagnostic notation and show the reply, for debugging.
+    Api(api::ApiArgs),
+    /// Print completions for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages, one for each command.
+    Manual(manual::ManualArgs),
 }
 
 /// `fobctl founding`.
@@ -85,6 +136,17 @@ pub(crate) enum ValueVerb {
     Load(value_update::UpdateArgs),
     /// Take from a purse (a payment).
     Debit(value_update::UpdateArgs),
+    /// Send many loads and debits of a file together, as a store's hub does.
+    Batch(value_batch::BatchArgs),
+}
+
+/// `fobctl terminal`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TerminalVerb {
+    /// Fetch the trust bundle: all that verifies value while the service is out of reach.
+    Bundle(terminal_bundle::BundleArgs),
+    /// Verify a signed record with a trust bundle alone, without the network.
+    Verify(terminal_verify::VerifyArgs),
 }
 
 /// `fobctl audit`.
@@ -96,23 +158,39 @@ pub(crate) enum AuditVerb {
     Proof(audit_proof::ProofArgs),
 }
 
+/// `fobctl context`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContextVerb {
+    /// List the contexts that are found, and mark the one in use.
+    List,
+    /// Keep a context for later commands.
+    Use(context_command::UseArgs),
+    /// Show the configuration in use and what chose it.
+    Show,
+}
+
 impl Args {
-    /// Reads the configuration that is named by the option or the environment.
+    /// What was typed. Ends the program after help, and for a wrong command line.
+    pub(crate) fn of_process() -> Self {
+        let words: Vec<_> = std::env::args_os().collect();
+        let program = exit::program().color(Color::asked(&words));
+        let matches = program.get_matches_from(words);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The configuration that options, environment, the kept choice or discovery gives.
     ///
     /// # Errors
-    /// [`Fault`] when none is named, or it cannot be used.
-    pub(crate) fn read_config(&self) -> Result<ClientConfig, Fault> {
-        let path = self.config.as_deref().ok_or_else(|| {
-            Fault::usage("no configuration is named", "give --config FILE, or set FOBCTL_CONFIG to its path")
-        })?;
-        ClientConfig::read(path).map_err(|error| Fault::client("read the configuration", error.into()))
+    /// [`Fault`] when there is none, or more than one.
+    pub(crate) fn choose(&self, surroundings: &Surroundings) -> Result<Chosen, Fault> {
+        surroundings.choose(self.config.as_deref(), self.context.as_ref())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{CommandFactory as _, error::ErrorKind};
+    use clap::error::ErrorKind;
 
     const DERIVE: [&str; 7] = ["fobctl", "station", "derive", "--profile", "fob", "--version", "1"];
     const LOAD: [&str; 17] = [
@@ -141,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Args::command().debug_assert();
+        exit::program().debug_assert();
     }
 
     #[test]
@@ -186,10 +264,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_configuration_the_mend_is_named() {
-        let args = Args { config: None, json: false, noun: Noun::Status };
-        let fault = args.read_config().unwrap_err();
-        assert_eq!(fault.exit_code(), 2);
-        assert!(fault.next().contains("FOBCTL_CONFIG"));
+    fn colour_is_asked_for_before_the_line_is_parsed() {
+        let asked = |words: &[&str]| Color::asked(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(asked(&["fobctl", "--color", "never", "help"]), clap::ColorChoice::Never);
+        assert_eq!(asked(&["fobctl", "help", "--color=always"]), clap::ColorChoice::Always);
+        assert_eq!(asked(&["fobctl", "help"]), clap::ColorChoice::Auto);
+    }
+
+    #[test]
+    fn a_file_and_a_context_are_not_given_together() {
+        assert_eq!(
+            refusal(["fobctl", "status", "--config", "c", "--context", "a"]),
+            ErrorKind::ArgumentConflict
+        );
+        assert_eq!(refusal(["fobctl", "status", "--context", "No Name"]), ErrorKind::ValueValidation);
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command gave no result: what failed, why, what to do next, and the exit code.
 
-use keysvc_client::{ClientError, protocol::refusal::Refusal};
+use crate::advice;
+use keysvc_client::ClientError;
 use std::{io, path::PathBuf};
 
 /// Why a command gave no result.
@@ -45,12 +46,41 @@ pub(crate) enum Fault {
         /// How it is written.
         next: String,
     },
+    /// A file does not verify.
+    #[error("{} proves nothing: {why}", path.display())]
+    Unproved {
+        /// The file.
+        path: PathBuf,
+        /// The first check that failed.
+        why: String,
+        /// What to do next.
+        next: String,
+    },
+    /// Some of a batch's updates are done and some are not.
+    #[error("{}", undone(*.refused, *.unproved, *.of))]
+    Partly {
+        /// How many were refused.
+        refused: usize,
+        /// How many came back without proof.
+        unproved: usize,
+        /// How many there were.
+        of: usize,
+        /// What to do next.
+        next: String,
+    },
     /// The runtime does not start.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
+}
+
+fn undone(refused: usize, unproved: usize, of: usize) -> String {
+    match unproved {
+        0 => format!("{refused} of {of} updates refused; the others are done"),
+        _ => format!("{refused} of {of} updates refused, and {unproved} came back without proof"),
+    }
 }
 
 impl Fault {
@@ -61,7 +91,7 @@ impl Fault {
 
     /// A failed call, with the advice that fits every command.
     pub(crate) fn client(doing: &'static str, source: ClientError) -> Self {
-        let next = next_after(&source).to_owned();
+        let next = advice::after(&source);
         Self::Client { doing, source: Box::new(source), next }
     }
 
@@ -80,10 +110,11 @@ impl Fault {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
-            Self::Declined => 3,
+            Self::Declined | Self::Partly { unproved: 0, .. } => 3,
             Self::Client { source, .. } => source.exit_code(),
             Self::Unwritten { fault, .. } => fault.exit_code(),
             Self::File { .. } => 4,
+            Self::Partly { .. } | Self::Unproved { .. } => 6,
             Self::Runtime(_) | Self::Output(_) => 1,
         }
     }
@@ -91,7 +122,11 @@ impl Fault {
     /// What to do next.
     pub(crate) fn next(&self) -> &str {
         match self {
-            Self::Usage { next, .. } | Self::Client { next, .. } | Self::Unwritten { next, .. } => next,
+            Self::Usage { next, .. }
+            | Self::Client { next, .. }
+            | Self::Unwritten { next, .. }
+            | Self::Unproved { next, .. }
+            | Self::Partly { next, .. } => next,
             Self::Declined => {
                 "read the file again; when it is right, run the same command again and type yes"
             }
@@ -102,61 +137,12 @@ impl Fault {
     }
 }
 
-fn next_after(error: &ClientError) -> &'static str {
-    match error {
-        ClientError::Refused(reply) => next_after_refusal(&reply.refusal),
-        ClientError::Authentication { .. } => {
-            "compare certificate, key and ca in the configuration with the enrolment; ask an officer"
-        }
-        ClientError::Unreachable { .. } => {
-            "correct endpoint in the configuration, or run `keysvc doctor` on the service's host; then run this again"
-        }
-        ClientError::Timeout { .. } => "run `fobctl status`, then the same command again",
-        ClientError::Malformed { .. }
-        | ClientError::Untrusted { .. }
-        | ClientError::Delivery(_)
-        | ClientError::NotSigned(_) => {
-            "use nothing of the answer, keep the state folder as evidence, and tell the officers"
-        }
-        ClientError::Token(_) => "check module and label under [token] in the configuration, and the PIN",
-        ClientError::Request { .. } => "correct the command; see `fobctl help`",
-        ClientError::Config(_) => "correct the configuration or the file it names",
-        ClientError::State { .. } => "mend what is named, then run the same command again",
-    }
-}
-
-const fn next_after_refusal(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Unauthenticated => "have an officer compare the certificate's key with the enrolment",
-        Refusal::Forbidden => "run it as someone the policies allow, or ask the officers",
-        Refusal::NotFound { .. } => {
-            "see what there is with `fobctl key list` and `fobctl status`; the rest stands in the founding file"
-        }
-        Refusal::Invalid { .. } => {
-            "correct the command; if it is right, compare the versions with `fobctl status`"
-        }
-        Refusal::ProfileForbids { .. } => "keep to the card profile in the founding file",
-        Refusal::IdemConflict => "leave --txn out for a new transaction",
-        Refusal::ExchangeUnknown => "run the same command again",
-        Refusal::CounterConflict { .. } => {
-            "read the card again, then repeat with the sequence number it needs"
-        }
-        Refusal::BalanceMismatch { .. } => "read the card again, then repeat with the balance on record",
-        Refusal::LimitExceeded { .. } => "stay within the limit; the founding file sets it",
-        Refusal::HistoryRolledBack => "do not use the service; tell the officers at once",
-        Refusal::Busy | Refusal::TokenUnavailable | Refusal::StoreUnavailable => {
-            "run the same command again in a moment; if it stays so, run `keysvc doctor` on the service's host"
-        }
-        Refusal::Internal => "give the request number to the platform's operator",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use keysvc_client::protocol::{
         bytes::Idem,
-        refusal::{RefusalReply, RequestId},
+        refusal::{Refusal, RefusalReply, RequestId},
     };
 
     fn refused(refusal: Refusal) -> Fault {
@@ -174,6 +160,9 @@ mod tests {
         assert_eq!(refused(Refusal::CounterConflict { expected_seq: 2 }).exit_code(), 7);
         assert_eq!(Fault::client("read", ClientError::Malformed { what: "w".into() }).exit_code(), 6);
         assert_eq!(file.exit_code(), 4);
+        let partly = |unproved| Fault::Partly { refused: 1, unproved, of: 3, next: "n".into() };
+        assert_eq!((partly(0).exit_code(), partly(1).exit_code()), (3, 6));
+        assert_eq!(partly(0).to_string(), "1 of 3 updates refused; the others are done");
         assert_eq!(Fault::Output(io::ErrorKind::StorageFull.into()).exit_code(), 1);
     }
 
@@ -191,6 +180,6 @@ mod tests {
         let advised = refused(Refusal::Forbidden).advised(|_| Some("ask alice".into()));
         assert_eq!(advised.next(), "ask alice");
         let kept = refused(Refusal::IdemConflict).advised(|_| None);
-        assert_eq!(kept.next(), "leave --txn out for a new transaction");
+        assert!(kept.next().starts_with("run the same command without --txn"), "{}", kept.next());
     }
 }

@@ -62,7 +62,8 @@ impl KeyView {
     }
 }
 
-const fn state(state: KeyState) -> &'static str {
+/// A key's state in words.
+pub(crate) const fn state(state: KeyState) -> &'static str {
     match state {
         KeyState::PreActivation => "pre-activation",
         KeyState::Active => "active",

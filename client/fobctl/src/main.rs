@@ -3,25 +3,33 @@
 //! Every call goes through the client library, which believes nothing that does not follow from the trust file. This
 //! program reads what is typed and shows what came back; it decides nothing about who may do what.
 
+mod advice;
 mod args;
 mod command;
 mod confirm;
+mod context;
+mod diagnostic;
+mod exit;
 mod fault;
+mod field_names;
 mod file;
 mod founding_text;
 mod key_view;
 mod money;
 mod output;
+mod own_token;
 mod pin;
+mod progress;
 #[cfg(test)]
 mod sample;
 mod shown;
+mod typed;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = args::Args::of_process();
+    args.color.decide();
     let mut output = output::Output::new(anstream::stdout().lock(), args.json);
     match command::run_to_end(args, &mut output) {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,7 +48,15 @@ impl<W: Write> Output<W> {
     /// [`Fault::Output`] when it cannot be written.
     pub(crate) fn print<R: Report>(&mut self, report: &R) -> Result<(), Fault> {
         let text = if self.json { json(report)? } else { report.text() };
-        let written = writeln!(self.writer, "{text}").and_then(|()| self.writer.flush());
+        self.print_text(&format!("{text}\n"))
+    }
+
+    /// Prints a text that is data for another program, such as a shell, whatever `--json` says.
+    ///
+    /// # Errors
+    /// [`Fault::Output`] when it cannot be written.
+    pub(crate) fn print_text(&mut self, text: &str) -> Result<(), Fault> {
+        let written = self.writer.write_all(text.as_bytes()).and_then(|()| self.writer.flush());
         match written {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(Fault::Output),

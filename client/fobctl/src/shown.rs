@@ -1,6 +1,6 @@
 //! How times, digests and words from outside are shown to people.
 
-use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use comfy_table::{CellAlignment, Column, Table, presets::NOTHING};
 use jiff::Timestamp;
 use std::fmt::Display;
 
@@ -61,12 +61,13 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// Rows of names and what they say, the names aligned.
-pub(crate) fn rows<const N: usize>(rows: [(&str, String); N]) -> String {
+pub(crate) fn rows<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     for (name, text) in rows {
         table.add_row([name.to_owned(), plain(&text)]);
     }
+    table.column_iter_mut().for_each(flush_left);
     table.trim_fmt()
 }
 
@@ -82,11 +83,17 @@ pub(crate) fn table<const N: usize>(
         table.add_row(row.map(|text| plain(&text)));
     }
     for (column, name) in table.column_iter_mut().zip(header) {
+        flush_left(column);
         if right.contains(&name) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.trim_fmt()
+}
+
+/// Two spaces after each column and none before the first.
+fn flush_left(column: &mut Column) {
+    column.set_padding((0, 2));
 }
 
 #[cfg(test)]

@@ -1,10 +1,22 @@
 //! The built program: wrong command lines end with exit code 2, say so on stderr, and print nothing on stdout.
 
-use std::process::{Command, Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// The program, away from every configuration of this machine.
+fn program(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fobctl"));
+    for name in ["FOBCTL_CONFIG", "FOBCTL_CONTEXT", "FOBCTL_CONTEXTS", "XDG_CONFIG_HOME", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command.args(words).env("HOME", home).current_dir(home);
+    command
+}
 
 fn run(words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fobctl"));
-    command.args(words).env_remove("FOBCTL_CONFIG").output().unwrap()
+    program(tempfile::tempdir().unwrap().path(), words).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -55,8 +67,12 @@ fn no_noun_an_unknown_verb_and_a_missing_option_are_usage_errors() {
 #[test]
 fn without_a_configuration_the_next_step_is_named() {
     let text = usage(&["status"]);
-    assert!(text.contains("fobctl: no configuration is named"), "{text}");
-    assert!(text.contains("next: give --config FILE, or set FOBCTL_CONFIG"), "{text}");
+    assert!(
+        text.contains("fobctl: no configuration is given, and there are no contexts; looked in"),
+        "{text}"
+    );
+    assert!(text.contains("next: put a client.toml at"), "{text}");
+    assert!(text.contains("or give --config FILE, or set FOBCTL_CONFIG"), "{text}");
 }
 
 #[test]
@@ -111,7 +127,7 @@ fn an_amount_with_other_decimals_is_refused_before_the_service_is_asked() {
     ];
     let text = usage(&words);
     assert!(text.contains("--amount: EUR has 2 decimals, not 1: type 20.00"), "{text}");
-    assert!(!std::path::Path::new(&out).exists());
+    assert!(!Path::new(&out).exists());
 }
 
 #[test]
@@ -145,4 +161,63 @@ fn help_is_data_and_lists_the_exit_codes() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("Exit codes:") && text.contains("conflict"), "{text}");
+}
+
+#[test]
+fn a_context_is_listed_kept_and_used() {
+    let home = tempfile::tempdir().unwrap();
+    let contexts = home.path().join(".config/keysvc/contexts");
+    std::fs::create_dir_all(&contexts).unwrap();
+    for name in ["till-1.toml", "till-2.toml"] {
+        std::fs::write(contexts.join(name), CONFIG).unwrap();
+    }
+    let said = |words: &[&str]| {
+        let output = program(home.path(), words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout.clone()).unwrap() + &stderr(&output))
+    };
+    let (code, text) = said(&["status"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("there are several contexts: till-1, till-2"), "{text}");
+    assert_eq!(said(&["context", "use", "till-3"]).0, Some(2));
+    assert_eq!(said(&["context", "use", "till-2"]).0, Some(0));
+    let (_, text) = said(&["context", "list"]);
+    let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..3], ["till-1", "localhost:1", "user"]);
+    assert_eq!(lines[2][..4], ["*", "till-2", "localhost:1", "user"]);
+    // The trust file that this configuration names is missing: which one it reads is told by its path.
+    let (_, text) = said(&["status"]);
+    assert!(text.contains("contexts/trust"), "{text}");
+}
+
+#[test]
+fn colour_is_for_terminals_unless_it_is_asked_for() {
+    let has_colour = |words: &[&str]| {
+        let output = run(words);
+        [output.stdout, output.stderr].concat().contains(&0x1b)
+    };
+    assert!(!has_colour(&["help"]));
+    assert!(!has_colour(&["nonsense"]));
+    assert!(has_colour(&["--color", "always", "help"]));
+    assert!(!has_colour(&["--color", "never", "help"]));
+}
+
+#[test]
+fn completions_and_manual_pages_come_without_a_configuration() {
+    let output = run(&["completions", "bash"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("complete -F"));
+    let folder = Folder::new();
+    let output = run(&["manual", &folder.path("man")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let page = std::fs::read_to_string(folder.path("man/fobctl-value-load.1")).unwrap();
+    assert!(page.contains("EXIT STATUS") && page.contains("conflict"), "{page}");
+}
+
+#[test]
+fn a_request_that_is_no_notation_is_refused_before_the_service_is_asked() {
+    let folder = Folder::new();
+    let text = usage(&["api", "key.get", "--request", "{0: 1", "--config", &folder.path("client.toml")]);
+    assert!(text.contains("at character 6"), "{text}");
+    let text = usage(&["api", "station.open", "--config", &folder.path("client.toml")]);
+    assert!(text.contains("add --sign"), "{text}");
 }

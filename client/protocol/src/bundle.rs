@@ -257,11 +257,12 @@ impl BundleProgramme {
         if update.currency != self.currency || !self.purses.contains(&update.purse) {
             return Err(BundleError::OtherPurse);
         }
-        let amount_max = match update.operation {
-            ValueOperation::Load => self.load_max,
-            ValueOperation::Debit => self.debit_max,
+        // As in the ledger: what a card holds past a lowered ceiling may still be spent.
+        let (amount_max, ceiling) = match update.operation {
+            ValueOperation::Load => (self.load_max, self.ceiling),
+            ValueOperation::Debit => (self.debit_max, u64::MAX),
         };
-        for (amount, limit) in [(update.amount, amount_max), (update.balance_after, self.ceiling)] {
+        for (amount, limit) in [(update.amount, amount_max), (update.balance_after, ceiling)] {
             if amount > limit {
                 return Err(BundleError::PastLimit { limit });
             }

@@ -59,8 +59,9 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Resu
 }
 
 /// Appends the head of a CBOR item: major type (0 to 7) and argument, in its shortest form (RFC 8949 section 3).
-/// For the few structures written by hand because signatures cover their bytes ([`crate::cose`]).
-pub(crate) fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
+/// For the few structures written by hand because signatures cover their bytes ([`crate::cose`]), and for programs that
+/// show messages to people.
+pub fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
     let major = major << 5;
     let bytes = argument.to_be_bytes();
     match argument {
@@ -82,7 +83,8 @@ pub(crate) fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
 }
 
 /// Reads the head of a CBOR item in its shortest form; gives major type, argument and what follows.
-pub(crate) fn read_head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
+#[must_use]
+pub fn read_head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let width = match first & 0x1f {
         small @ 0..=23 => return Some((first >> 5, u64::from(small), rest)),

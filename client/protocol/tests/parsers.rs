@@ -5,6 +5,7 @@ use keysvc_protocol::{
     cbor::{self, REPLY_LEN_MAX},
     cose::{Kind, Signed, Unsigned},
     delivery::{Delivery, ExchangeOpening},
+    export::{PayloadFile, Span, decode_entries, decode_hashes, encode_entries},
     leaf::{
         CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry,
         RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf, StationOpenedLeaf, ValueUpdatedLeaf,
@@ -40,11 +41,20 @@ fn every_parser(bytes: &[u8]) {
         ValueUpdateReply, CheckpointReply, EntriesReply, ProofReply, ValueUpdate, Delivery, ExchangeOpening,
         LeafEntry, FoundingLeaf, StartLeaf, KeyIntentLeaf, KeyOutcomeLeaf, StationOpenedLeaf, CardKeysDerivedLeaf,
         ValueUpdatedLeaf, EntriesReadLeaf, RefusedLeaf, RefusalsCountedLeaf, RollbackLeaf,
+        PayloadFile,
     );
     if let Ok(signed) = Signed::parse(bytes) {
         let _ = signed.key_identifier();
     }
     let _ = ValueUpdate::from_payload(bytes);
+    for span in (1..4).filter_map(|width| Span::of(0, width)) {
+        if let Ok(entries) = decode_entries(bytes, span) {
+            assert_eq!(encode_entries(entries.into_iter()).as_deref(), Ok(bytes));
+        }
+        if let Ok(hashes) = decode_hashes(bytes, span) {
+            assert_eq!(hashes.iter().flat_map(|hash| *hash.as_bytes()).collect::<Vec<_>>(), bytes);
+        }
+    }
 }
 
 /// A good value update of 110 bytes, to be damaged.

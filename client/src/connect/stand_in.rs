@@ -24,9 +24,13 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_rustls::TlsAcceptor;
 
 /// What is answered to one request.
@@ -85,6 +89,17 @@ pub(crate) struct Trusts<'a> {
 pub(crate) struct StandIn {
     folder: tempfile::TempDir,
     address: SocketAddr,
+    line: Arc<Line>,
+}
+
+/// What all connections of one far end share.
+struct Line {
+    acceptor: TlsAcceptor,
+    answers: Answers,
+    /// Time before each answer.
+    delay: Duration,
+    accepted: AtomicUsize,
+    closing: Notify,
 }
 
 type Answers = Arc<Mutex<dyn FnMut(Operation, Bytes) -> Step + Send>>;
@@ -100,6 +115,23 @@ impl StandIn {
         trusts: &Trusts<'_>,
         answers: impl FnMut(Operation, Bytes) -> Step + Send + 'static,
     ) -> Self {
+        Self::start_all(trusts, Duration::ZERO, answers).await
+    }
+
+    /// Starts one that takes so long for each answer.
+    pub(crate) async fn start_slow(
+        delay: Duration,
+        answers: impl FnMut(Operation, Bytes) -> Step + Send + 'static,
+    ) -> Self {
+        let site = Authority::new();
+        Self::start_all(&Trusts { service: &site, clients: &site, ours: &site }, delay, answers).await
+    }
+
+    async fn start_all(
+        trusts: &Trusts<'_>,
+        delay: Duration,
+        answers: impl FnMut(Operation, Bytes) -> Step + Send + 'static,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = trusts.ours.issue("client");
         write(&folder.path().join("ca.pem"), &trusts.ours.certificate.pem());
@@ -107,8 +139,25 @@ impl StandIn {
         write(&folder.path().join("client.key"), &key.serialize_pem());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(accept(listener, acceptor(trusts), Arc::new(Mutex::new(answers))));
-        Self { folder, address }
+        let line = Arc::new(Line {
+            acceptor: acceptor(trusts),
+            answers: Arc::new(Mutex::new(answers)),
+            delay,
+            accepted: AtomicUsize::new(0),
+            closing: Notify::new(),
+        });
+        tokio::spawn(accept(listener, line.clone()));
+        Self { folder, address, line }
+    }
+
+    /// How many connections were accepted.
+    pub(crate) fn accepted(&self) -> usize {
+        self.line.accepted.load(Ordering::Acquire)
+    }
+
+    /// Closes every connection there is.
+    pub(crate) fn close_all(&self) {
+        self.line.closing.notify_waiters();
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -124,7 +173,7 @@ impl StandIn {
     pub(crate) fn config(&self) -> ClientConfig {
         let path = |name: &str| self.folder.path().join(name);
         ClientConfig {
-            endpoint: self.address.to_string(),
+            endpoints: vec![self.address.to_string()],
             server_name: "localhost".into(),
             ca: path("ca.pem"),
             certificate: path("client.pem"),
@@ -132,6 +181,7 @@ impl StandIn {
             trust: path("trust"),
             state: path("state"),
             deadline_ms: 10_000,
+            connections: 4,
             token: None,
             statement: Some(StatementSettings { file: path("statement") }),
         }
@@ -159,24 +209,32 @@ fn acceptor(trusts: &Trusts<'_>) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, answers: Answers) {
+async fn accept(listener: TcpListener, line: Arc<Line>) {
     while let Ok((socket, _)) = listener.accept().await {
-        let (acceptor, answers) = (acceptor.clone(), answers.clone());
+        let line = line.clone();
+        line.accepted.fetch_add(1, Ordering::AcqRel);
         tokio::spawn(async move {
-            let Ok(stream) = acceptor.accept(socket).await else { return };
-            let service = service_fn(|request| answer(request, answers.clone()));
+            let Ok(stream) = line.acceptor.accept(socket).await else { return };
+            let service = service_fn(|request| answer(request, line.clone()));
             // A test that hangs up ends the connection with an error of its own.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                _ = serving => {}
+                () = line.closing.notified() => {}
+            }
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, answers: Answers) -> io::Result<Response<Full<Bytes>>> {
+async fn answer(request: Request<Incoming>, line: Arc<Line>) -> io::Result<Response<Full<Bytes>>> {
     let operation = request.uri().path().strip_prefix("/v1/").and_then(Operation::from_name).unwrap();
     assert_eq!(request.method(), "POST");
     assert_eq!(request.headers()["content-type"], "application/cbor");
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-    let step = answers.lock().unwrap()(operation, body);
+    if !line.delay.is_zero() {
+        tokio::time::sleep(line.delay).await;
+    }
+    let step = line.answers.lock().unwrap()(operation, body);
     let (status, bytes) = match step {
         Step::Reply(bytes) => (200, bytes),
         Step::Raw(status, bytes) => (status, bytes),

@@ -4,18 +4,25 @@ use super::{Key, Log, TERMINAL, VALUE};
 use crate::connect::stand_in::{StandIn, Step};
 use bytes::Bytes;
 use keysvc_protocol::{
+    bundle::TrustBundle,
     bytes::{Blob, Digest, PreviousUpdate},
     cbor::{self, REQUEST_LEN_MAX},
     cose::{Kind, Signed},
-    leaf::{EntriesReadLeaf, LeafKind, Statement, ValueUpdatedLeaf},
+    hash::sha256,
+    leaf::{BundleMadeLeaf, EntriesReadLeaf, LeafKind, Statement, ValueUpdatedLeaf},
     merkle::inclusion_proof,
     public_key::PublicKey,
     receipt::Receipt,
     refusal::{Invalid, Refusal},
-    reply::{CheckpointReply, EntriesReply, ProofReply, ServiceState, StatusReply, ValueUpdateReply},
-    request::{Envelope, Operation, ReadCheckpoint, ReadEntries, ReadProof, UpdateValue},
+    reply::{
+        BundleReply, CheckpointReply, EntriesReply, ProofReply, ServiceState, StatusReply, UpdateOutcome,
+        ValueBatchReply, ValueUpdateReply,
+    },
+    request::{
+        Envelope, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadProof, UpdateValue, UpdateValues,
+    },
     schema::Schema,
-    value::ValueUpdate,
+    value::{VALUE_UPDATE_LEN_MAX, ValueUpdate},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::{Arc, Mutex};
@@ -30,6 +37,8 @@ pub(crate) struct Service {
     pub(crate) bodies: Vec<Bytes>,
     /// The size every request's `seen` had, 0 without one.
     pub(crate) seen: Vec<u64>,
+    /// The trust bundle in force.
+    pub(crate) bundle: Option<TrustBundle>,
 }
 
 /// A service that a test can look into while it runs.
@@ -41,7 +50,7 @@ pub(crate) async fn serve(
     mut answer: impl FnMut(&mut Service, Operation, &Envelope) -> Option<Step> + Send + 'static,
 ) -> (StandIn, Shared) {
     let trust = log.trust().to_text();
-    let service = Arc::new(Mutex::new(Service { log, bodies: Vec::new(), seen: Vec::new() }));
+    let service = Arc::new(Mutex::new(Service { log, bodies: Vec::new(), seen: Vec::new(), bundle: None }));
     let shared = service.clone();
     let ground = StandIn::start(move |operation, body| {
         let mut service = service.lock().unwrap();
@@ -115,6 +124,8 @@ impl Service {
             }
             Operation::LogEntries => self.entries(envelope),
             Operation::ValueUpdate => self.update(envelope),
+            Operation::ValueBatch => self.batch(envelope),
+            Operation::BundleGet => self.bundle(envelope),
             _ => Step::Refuse(Refusal::Invalid { reason: Invalid::Http }),
         }
     }
@@ -137,6 +148,64 @@ impl Service {
     }
 
     fn update(&mut self, envelope: &Envelope) -> Step {
+        let record = self.apply(envelope);
+        let receipt = self.receipt(envelope);
+        reply(&ValueUpdateReply { schema: Schema, record, receipt })
+    }
+
+    /// Refuses what is of purse 9, and carries the rest out.
+    fn batch(&mut self, envelope: &Envelope) -> Step {
+        let UpdateValues { updates, .. } = read(envelope);
+        let mut outcomes = Vec::new();
+        for update in updates.into_vec() {
+            let request = Blob::try_from(update.into_bytes()).unwrap();
+            let item = Envelope { schema: Schema, request, seen: None };
+            let genesis = self.log.trust().genesis;
+            let asked: UpdateValue =
+                payload(Operation::ValueUpdate, &item, &genesis, &Key::new(TERMINAL).public());
+            outcomes.push(if asked.purse == 9 {
+                Err(Refusal::CounterConflict { expected_seq: 5 })
+            } else {
+                Ok((self.apply(&item), self.log.0.len() - 1))
+            });
+        }
+        let size = self.log.0.len() as u64;
+        let outcomes: Vec<_> = outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Ok((record, index)) => UpdateOutcome::Signed {
+                    record,
+                    leaf: self.log.0[index].clone(),
+                    inclusion: inclusion_proof(&self.log, index as u64, size).unwrap(),
+                },
+                Err(refusal) => UpdateOutcome::Refused { refusal },
+            })
+            .collect();
+        reply(&ValueBatchReply {
+            schema: Schema,
+            checkpoint: self.log.checkpoint(size),
+            consistency: self.log.consistency(Self::from(envelope).max(1), size),
+            outcomes: outcomes.try_into().unwrap(),
+        })
+    }
+
+    /// A bundle that is made anew at each call, with a leaf of its own; left out where the caller has it.
+    fn bundle(&mut self, envelope: &Envelope) -> Step {
+        let ReadBundle { have, .. } = read(envelope);
+        let bundle = self.bundle.clone().unwrap();
+        let payload = cbor::encode(&bundle);
+        if have != Some(sha256(&[&payload])) {
+            let leaf = BundleMadeLeaf { schema: Schema, bundle: Blob::try_from(payload.clone()).unwrap() };
+            self.log.append(LeafKind::BundleMade, cbor::encode(&leaf));
+        }
+        let genesis = self.log.trust().genesis;
+        let message = Key::new(super::STATEMENT).cose(Kind::TrustBundle, genesis.as_bytes(), payload.clone());
+        let sent = (have != Some(sha256(&[&payload]))).then(|| Blob::try_from(message).unwrap());
+        reply(&BundleReply { schema: Schema, receipt: self.receipt(envelope), bundle: sent })
+    }
+
+    /// Carries one update out and gives its record; its leaf is the last.
+    fn apply(&mut self, envelope: &Envelope) -> Blob<VALUE_UPDATE_LEN_MAX> {
         let genesis = self.log.trust().genesis;
         let key = Key::new(TERMINAL).public();
         let asked: UpdateValue = payload(Operation::ValueUpdate, envelope, &genesis, &key);
@@ -162,9 +231,7 @@ impl Service {
         let leaf =
             ValueUpdatedLeaf { schema: Schema, update: Blob::try_from(update.clone()).unwrap(), statement };
         self.log.append(LeafKind::ValueUpdated, cbor::encode(&leaf));
-        let record = Key::new(VALUE).cose(Kind::ValueUpdate, genesis.as_bytes(), update);
-        let receipt = self.receipt(envelope);
-        reply(&ValueUpdateReply { schema: Schema, record: Blob::try_from(record).unwrap(), receipt })
+        Blob::try_from(Key::new(VALUE).cose(Kind::ValueUpdate, genesis.as_bytes(), update)).unwrap()
     }
 }
 

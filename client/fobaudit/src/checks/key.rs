@@ -8,9 +8,32 @@ use keysvc_protocol::{
     bytes::ObjectIdentifier,
     key::KeyRecord,
     leaf::{KeyIntentLeaf, KeyOutcomeLeaf},
+    list::{List, WrongCount},
     name::Name,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Most keys that are kept for a later run: 12 storage keys a year for 80 years, and a hundred of every other kind.
+const KEPT_MAX: usize = 4096;
+
+/// An intent without an outcome as a later run needs it; without its content where that is withheld.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedIntent {
+    leaf: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intent: Option<KeyIntentLeaf>,
+}
+
+/// What a later run needs of the keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedKeys {
+    made: List<KeyRecord, KEPT_MAX>,
+    open: List<SavedIntent, KEPT_MAX>,
+    ids: List<ObjectIdentifier, KEPT_MAX>,
+}
 
 /// The keys known so far, and the intents without an outcome.
 #[derive(Debug)]
@@ -26,6 +49,22 @@ impl Keys {
     pub(super) fn new(founded: &[KeyRecord]) -> Self {
         let ids = founded.iter().map(|key| key.id).collect();
         Self { made: founded.to_vec(), open: BTreeMap::new(), ids }
+    }
+
+    /// What a later run needs.
+    pub(super) fn save(&self) -> Result<SavedKeys, WrongCount> {
+        let open = self.open.iter().map(|(leaf, intent)| SavedIntent { leaf: *leaf, intent: intent.clone() });
+        Ok(SavedKeys {
+            made: self.made.clone().try_into()?,
+            open: open.collect::<Vec<_>>().try_into()?,
+            ids: self.ids.iter().copied().collect::<Vec<_>>().try_into()?,
+        })
+    }
+
+    /// The keys as an earlier run left them.
+    pub(super) fn restore(saved: SavedKeys) -> Self {
+        let open = saved.open.into_vec().into_iter().map(|saved| (saved.leaf, saved.intent));
+        Self { made: saved.made.into_vec(), open: open.collect(), ids: saved.ids.iter().copied().collect() }
     }
 
     /// The key of this name and version.

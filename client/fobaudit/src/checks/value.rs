@@ -1,6 +1,6 @@
 //! Value updates: what the terminal asked for, within the profile's limits, each the next of its purse.
 //!
-//! Remembers the last update of each purse, 80 bytes or so, and nothing else of a value leaf.
+//! Remembers the last update of each purse, 60 bytes or so, and nothing else of a value leaf.
 
 use super::statement::{self, Caller};
 use crate::{
@@ -12,15 +12,42 @@ use keysvc_protocol::{
     card::CardUid,
     founding::{CardSession, PrincipalKind, Programme, ValueRules},
     leaf::{LeafEntry, ValueUpdatedLeaf},
+    list::{List, WrongCount},
     request::{Operation, UpdateValue, ValueOperation},
     value::{FLAG_NO_CARD_SESSION, ValueUpdate},
 };
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
+/// Most purses that are kept for a later run: one takes 50 bytes in the file, 16 million of them 800 MB.
+const KEPT_MAX: usize = 1 << 24;
+
+/// A purse as a later run needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedPurse {
+    programme: u16,
+    card: CardUid,
+    purse: u8,
+    seq: u64,
+    balance: u64,
+    link: PreviousUpdate,
+    withheld: u64,
+}
+
+/// What a later run needs of the purses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedPurses {
+    purses: List<SavedPurse, KEPT_MAX>,
+    withheld: u64,
+    unlinked: u64,
+}
+
 /// A purse of a card in a programme; the programme by its place in the founding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct PurseId {
-    programme: usize,
+    programme: u16,
     card: CardUid,
     purse: u8,
 }
@@ -44,6 +71,33 @@ pub(super) struct Purses {
 }
 
 impl Purses {
+    /// What a later run needs, in one order.
+    pub(super) fn save(&self) -> Result<SavedPurses, WrongCount> {
+        let mut last: Vec<_> = self.last.iter().collect();
+        last.sort_unstable_by_key(|(id, _)| **id);
+        let purses = last.into_iter().map(|(id, purse)| SavedPurse {
+            programme: id.programme,
+            card: id.card,
+            purse: id.purse,
+            seq: purse.seq,
+            balance: purse.balance,
+            link: purse.link,
+            withheld: purse.withheld,
+        });
+        let purses = purses.collect::<Vec<_>>().try_into()?;
+        Ok(SavedPurses { purses, withheld: self.withheld, unlinked: self.unlinked })
+    }
+
+    /// The purses as an earlier run left them.
+    pub(super) fn restore(saved: SavedPurses) -> Self {
+        let last = saved.purses.into_vec().into_iter().map(|saved| {
+            let id = PurseId { programme: saved.programme, card: saved.card, purse: saved.purse };
+            let SavedPurse { seq, balance, link, withheld, .. } = saved;
+            (id, Purse { seq, balance, link, withheld })
+        });
+        Self { last: last.collect(), withheld: saved.withheld, unlinked: saved.unlinked }
+    }
+
     /// Number of purses.
     pub(super) fn len(&self) -> usize {
         self.last.len()
@@ -76,7 +130,9 @@ impl Purses {
             .ok_or_else(|| ValueProblem::NoProgramme(update.programme.clone()))?;
         // Before anything else can fail: one bad update must not make the purse's next ones look bad.
         let link = ValueUpdate::link(leaf.update.as_bytes());
-        let purse = PurseId { programme: place, card: update.card, purse: update.purse };
+        // A founding file of 64 KiB holds fewer programmes than there are places.
+        let programme = u16::try_from(place).unwrap_or(u16::MAX);
+        let purse = PurseId { programme, card: update.card, purse: update.purse };
         let standing = self.follow(purse, &update, link);
         check_alone(founded, entry, leaf, &update)?;
         Ok(standing?)

@@ -2,10 +2,10 @@
 
 use super::{GOOD, LOUD, TEST_NOTICE, rows, styled};
 use crate::{
+    calendar::rfc3339,
     money::Money,
-    value::{Accepted, Refused},
+    value::{Accepted, Evidence, Refused},
 };
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// What an accepted record says, for people.
@@ -26,13 +26,18 @@ pub(crate) fn accepted_text(accepted: &Accepted) -> String {
         ("balance", format!("{} -> {}", money(update.balance_before), money(update.balance_after))),
         ("terminal", update.terminal.to_string()),
         ("transaction", update.txn.to_string()),
-        ("issued", utc(update.issued_at_ms)),
-        ("expires", utc(update.expires_at_ms)),
+        ("issued", rfc3339(update.issued_at_ms)),
+        ("expires", rfc3339(update.expires_at_ms)),
         ("signed with", format!("{} version {}", accepted.key, accepted.key_version)),
-        (
-            "in the log",
-            format!("leaf {}, under a checkpoint of {} leaves", accepted.leaf, accepted.checkpoint.size),
-        ),
+        match &accepted.evidence {
+            Evidence::Log { leaf, checkpoint } => {
+                ("in the log", format!("leaf {leaf}, under a checkpoint of {} leaves", checkpoint.size))
+            }
+            Evidence::Bundle { not_after_ms, .. } => (
+                "by the bundle",
+                format!("which holds until {}; the log was not looked at", rfc3339(*not_after_ms)),
+            ),
+        },
     ]));
     parts.push(styled(GOOD, &"VERIFIED"));
     parts.join("\n\n")
@@ -41,6 +46,16 @@ pub(crate) fn accepted_text(accepted: &Accepted) -> String {
 /// What an accepted record says, as JSON, schema `keysvc/fobaudit-value/1`.
 pub(crate) fn accepted_json(accepted: &Accepted) -> Value {
     let update = &accepted.update;
+    let (mut leaf, mut checkpoint, mut bundle) = (Value::Null, Value::Null, Value::Null);
+    match &accepted.evidence {
+        Evidence::Log { leaf: index, checkpoint: head } => {
+            leaf = json!(index);
+            checkpoint = json!({ "size": head.size, "root": head.root.to_string() });
+        }
+        Evidence::Bundle { made_at_ms, not_after_ms } => {
+            bundle = json!({ "made_at_ms": made_at_ms, "not_after_ms": not_after_ms });
+        }
+    }
     json!({
         "schema": "keysvc/fobaudit-value/1",
         "verified": true,
@@ -59,8 +74,9 @@ pub(crate) fn accepted_json(accepted: &Accepted) -> Value {
         "expires_at_ms": update.expires_at_ms,
         "key": accepted.key.as_str(),
         "key_version": accepted.key_version,
-        "leaf": accepted.leaf,
-        "checkpoint": { "size": accepted.checkpoint.size, "root": accepted.checkpoint.root.to_string() },
+        "leaf": leaf,
+        "checkpoint": checkpoint,
+        "bundle": bundle,
         "test": accepted.test,
     })
 }
@@ -73,21 +89,4 @@ pub(crate) fn refused_json(refused: &Refused) -> Value {
         "refusal": refused.code(),
         "reason": refused.to_string(),
     })
-}
-
-/// A time for people, RFC 3339 in UTC; the milliseconds themselves where the calendar ends.
-fn utc(ms: u64) -> String {
-    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    time.map_or_else(|| format!("{ms} ms after 1970-01-01"), |time| time.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_told_in_utc_as_far_as_the_calendar_goes() {
-        assert_eq!(utc(1_795_000_000_500), "2026-11-18T11:06:40.5Z");
-        assert_eq!(utc(u64::MAX), "18446744073709551615 ms after 1970-01-01");
-    }
 }

@@ -46,9 +46,14 @@ fn head(verification: &Verification, proved: &Proved) -> Vec<(&'static str, Stri
     }
     rows.push(("statements", format!("{} signatures of stations and terminals verified", proved.statements)));
     rows.push(("purses", format!("{} followed from update to update", proved.purses)));
+    let pace = format!("in {seconds:.3} s, {} a second", rate(verification, proved));
     rows.push((
         "leaves",
-        format!("{} in {seconds:.3} s, {} a second", proved.leaves, rate(verification, proved)),
+        match (proved.before, proved.read()) {
+            (0, _) => format!("{} {pace}", proved.leaves),
+            (before, 0) => format!("{before}, all of them verified before: nothing new"),
+            (before, read) => format!("{}: {read} read now {pace}, {before} verified before", proved.leaves),
+        },
     ));
     rows
 }
@@ -56,7 +61,7 @@ fn head(verification: &Verification, proved: &Proved) -> Vec<(&'static str, Stri
 fn rate(verification: &Verification, proved: &Proved) -> u64 {
     // At least 1 ms, so that a tiny log shows a finite figure.
     let ms = verification.elapsed.as_millis().max(1);
-    let rate = u128::from(proved.leaves).saturating_mul(1000).checked_div(ms).unwrap_or_default();
+    let rate = u128::from(proved.read()).saturating_mul(1000).checked_div(ms).unwrap_or_default();
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
@@ -157,6 +162,8 @@ fn log_json(verification: &Verification, proved: &Proved) -> Value {
         "development": proved.development,
         "test_keys": proved.test_keys,
         "leaves": proved.leaves,
+        "leaves_read": proved.read(),
+        "leaves_verified_before": proved.before,
         "leaves_per_second": rate(verification, proved),
         "kinds": kinds,
         "statements_verified": proved.statements,

@@ -1,4 +1,4 @@
-//! `fobctl audit export`: the whole log in a folder, checked while it is written.
+//! `fobctl audit export`: the whole log in a folder, checked while it is written. A second run adds what is new.
 
 use crate::{
     fault::Fault,
@@ -13,7 +13,7 @@ use std::{io::Write, path::PathBuf};
 /// `fobctl audit export`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// The folder, missing or empty.
+    /// The folder: missing, empty, or an earlier export of this log, which is then brought up to date.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -23,6 +23,8 @@ struct ExportReport {
     folder: String,
     origin: String,
     size: u64,
+    before: u64,
+    new: u64,
     root: String,
 }
 
@@ -35,17 +37,24 @@ pub(super) async fn run<W: Write>(
         Auditor::connect(config).await.map_err(|error| Fault::client("connect as an auditor", error))?;
     let bar = progress();
     let exported = auditor.export(&args.folder, |done, size| {
-        bar.set_length(size);
+        if bar.length() != Some(size) {
+            // The first call: what is there already is not this run's pace.
+            bar.set_length(size);
+            bar.set_position(done);
+            bar.reset_eta();
+        }
         bar.set_position(done);
     });
     let exported = exported.await;
     bar.finish_and_clear();
-    let checkpoint = exported.map_err(|error| Fault::client("export the log", error))?;
-    let checkpoint = checkpoint.checkpoint();
+    let exported = exported.map_err(|error| Fault::client("export the log", error))?;
+    let checkpoint = exported.checkpoint.checkpoint();
     output.print(&ExportReport {
         folder: args.folder.display().to_string(),
         origin: checkpoint.origin.as_str().to_owned(),
         size: checkpoint.head.size,
+        before: exported.before,
+        new: checkpoint.head.size.saturating_sub(exported.before),
         root: checkpoint.head.root.to_string(),
     })?;
     tell(&format_args!(
@@ -74,7 +83,7 @@ impl Report for ExportReport {
         rows([
             ("exported to", self.folder.clone()),
             ("log", self.origin.clone()),
-            ("leaves", self.size.to_string()),
+            ("leaves", format!("{} ({} new, {} there before)", self.size, self.new, self.before)),
             ("root", self.root.clone()),
         ])
     }
@@ -86,16 +95,19 @@ mod tests {
     use serde_json::{json, to_value};
 
     #[test]
-    fn the_json_names_folder_and_tree() {
+    fn the_report_says_what_is_new_and_what_was_there_before() {
         let report = ExportReport {
             folder: "log".into(),
             origin: "demo.test/log".into(),
             size: 9,
+            before: 5,
+            new: 4,
             root: "ab".repeat(32),
         };
-        let expected =
-            json!({ "folder": "log", "origin": "demo.test/log", "size": 9, "root": "ab".repeat(32) });
+        let expected = json!({
+            "folder": "log", "origin": "demo.test/log", "size": 9, "before": 5, "new": 4, "root": "ab".repeat(32)
+        });
         assert_eq!(to_value(&report).unwrap(), expected);
-        assert!(report.text().lines().any(|line| line.split_whitespace().eq(["leaves", "9"])));
+        assert!(report.text().contains("9 (4 new, 5 there before)"), "{}", report.text());
     }
 }

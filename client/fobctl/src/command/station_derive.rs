@@ -9,9 +9,9 @@ use crate::{
     fault::Fault,
     file::{self, Readers},
     output::{LOUD, Output, Report, tell},
+    progress,
     shown::table,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use key_file::KeyRows;
 use keysvc_client::{
     ClientConfig, Station,
@@ -24,8 +24,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Cards in one request: a tenth of what a request may have, so that a long list shows progress.
-const CARDS_PER_REQUEST: usize = 100;
+/// Cards in one request: as many as it may have. In 8 slots their keys fill 440 KiB of a reply's 1 MiB.
+const CARDS_PER_REQUEST: usize = keysvc_client::protocol::request::CARDS_MAX;
 /// Most cards of one run: 100,000 cards of 8 slots are 80 MB of keys in memory and in the file.
 const CARDS_MAX: usize = 100_000;
 /// Longest file of cards, in bytes: 20 digits, a line feed and some comment for each.
@@ -91,7 +91,7 @@ pub(super) async fn run<W: Write>(
     let station =
         Station::connect(config).await.map_err(|error| Fault::client("connect as a station", error))?;
     station.open().await.map_err(|error| Fault::client("open an exchange", error))?;
-    let progress = progress(cards.len());
+    let progress = progress::bar(cards.len(), CARDS_PER_REQUEST, "cards");
     let mut keys = Vec::with_capacity(cards.len().saturating_mul(slots.len()));
     let mut rows = args.out.as_ref().map(|_| KeyRows::for_keys(keys.capacity()));
     for some in cards.chunks(CARDS_PER_REQUEST) {
@@ -108,7 +108,7 @@ pub(super) async fn run<W: Write>(
         }
         progress.inc(u64::try_from(some.len()).unwrap_or_default());
     }
-    progress.finish_and_clear();
+    drop(progress);
     if let (Some(path), Some(rows)) = (&args.out, rows) {
         file::write(path, rows.expose(), Readers::Owner)?;
         warn(path);
@@ -127,16 +127,6 @@ fn warn(path: &Path) {
         "{LOUD}warning: {} holds card keys in clear; the personaliser removes it once the cards are written{LOUD:#}",
         path.display()
     ));
-}
-
-/// Shown on a terminal alone, and where there is more than one request to wait for.
-fn progress(cards: usize) -> ProgressBar {
-    if cards <= CARDS_PER_REQUEST {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} cards, {eta} left");
-    let progress = ProgressBar::new(u64::try_from(cards).unwrap_or_default());
-    style.map_or(progress.clone(), |style| progress.with_style(style))
 }
 
 /// The slots as a request wants them.

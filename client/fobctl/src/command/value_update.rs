@@ -9,6 +9,7 @@ use crate::{
     money::{self, Currency, MoneyError, TypedAmount},
     output::{Output, Report, tell},
     shown::{rows, table, utc},
+    typed::Typed,
 };
 use keysvc_client::{
     ClientConfig, ClientError, Terminal,
@@ -101,8 +102,10 @@ pub(super) async fn run<W: Write>(
     let currency = args.currency_of(&terminal)?;
     let request = args.request(operation, currency)?;
     tell(&format_args!("transaction {}; if this breaks off, repeat it with --txn {0}", request.txn));
-    let signed = terminal.update(&request).await.map_err(|error| failed(&request, error))?;
-    file::write(&args.out, &signed.record, Readers::Others).map_err(|fault| unwritten(&request, fault))?;
+    let typed = Typed::of_process();
+    let signed = terminal.update(&request).await.map_err(|error| failed(&request, &typed, error))?;
+    file::write(&args.out, &signed.record, Readers::Others)
+        .map_err(|fault| unwritten(&request, &typed, fault))?;
     output.print(&UpdateReport::new(&signed, &args.out))?;
     let (record, trust) = (args.out.display(), config.trust.display());
     tell(&format_args!(
@@ -161,34 +164,47 @@ impl UpdateArgs {
     }
 }
 
-/// A failed update, with the number or amount that would have been enough.
-fn failed(request: &UpdateValue, error: ClientError) -> Fault {
+/// A failed update, with the number or amount that would have been enough and the command with it.
+fn failed(request: &UpdateValue, typed: &Typed, error: ClientError) -> Fault {
     let doing = match request.operation {
         ValueOperation::Load => "load the card",
         ValueOperation::Debit => "debit the card",
     };
+    let currency = request.currency;
+    // Another sequence number or balance is another transaction: the old number would conflict with itself.
+    let fresh = || typed.clone().without("--txn");
     Fault::client(doing, error).advised(|error| match error.refusal() {
         Some(Refusal::CounterConflict { expected_seq }) => {
-            Some(format!("read the card again; the next update needs --seq {expected_seq}"))
+            let command = fresh().with("--seq", &expected_seq.to_string());
+            Some(format!("read the card again; if it is at {}, `{command}`", expected_seq.saturating_sub(1)))
         }
         Some(Refusal::BalanceMismatch { balance }) => {
-            let balance = money::shown(*balance, request.currency);
-            Some(format!("read the card again; the balance on record is {balance}"))
+            let on_record = money::shown(*balance, currency);
+            let command =
+                Currency::of(currency).map(|currency| fresh().with("--balance", &currency.decimal(*balance)));
+            let command = command
+                .map_or_else(|_| String::new(), |command| format!("; if the card says so too, `{command}`"));
+            Some(format!("read the card again; the balance on record is {on_record}{command}"))
         }
         Some(Refusal::LimitExceeded { limit }) => {
-            Some(format!("stay within {}; the founding file sets it", money::shown(*limit, request.currency)))
+            let limit = money::shown(*limit, currency);
+            Some(format!("stay within {limit}; the card profile in the founding file sets it"))
         }
         Some(_) => None,
         None => matches!(error, ClientError::Timeout { .. } | ClientError::Unreachable { .. }).then(|| {
-            format!("it may have been carried out: repeat the same command with --txn {}", request.txn)
+            format!("it may have been carried out: `{}` tells, and does it once", again(request, typed))
         }),
     })
 }
 
+/// The same command with its transaction number: it is carried out once, however often it is sent.
+fn again(request: &UpdateValue, typed: &Typed) -> Typed {
+    typed.clone().with("--txn", &request.txn.to_string())
+}
+
 /// The update is signed and in the log, but its record is not on disk: the same transaction gives it again.
-fn unwritten(request: &UpdateValue, fault: Fault) -> Fault {
-    let next = format!("mend it, then repeat the same command with --txn {}", request.txn);
-    Fault::Unwritten { fault: Box::new(fault), next }
+fn unwritten(request: &UpdateValue, typed: &Typed, fault: Fault) -> Fault {
+    Fault::Unwritten { fault: Box::new(fault), next: format!("mend it, then `{}`", again(request, typed)) }
 }
 
 impl UpdateReport {
@@ -273,7 +289,11 @@ mod tests {
 
     fn refused(refusal: Refusal) -> Fault {
         let reply = RefusalReply::new(refusal, RequestId(Idem::new([7; 16])));
-        failed(&request(), ClientError::Refused(Box::new(reply)))
+        failed(&request(), &typed(), ClientError::Refused(Box::new(reply)))
+    }
+
+    fn typed() -> Typed {
+        Typed::new(&["fobctl", "value", "load", "--seq", "2", "--balance", "5.00", "--txn", "0505"])
     }
 
     fn report() -> UpdateReport {
@@ -320,26 +340,32 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_would_have_been_enough() {
+    fn a_refusal_says_what_would_have_been_enough_and_the_command_with_it() {
         let counter = refused(Refusal::CounterConflict { expected_seq: 4 });
+        assert_eq!(counter.exit_code(), 7);
         assert_eq!(
-            (counter.exit_code(), counter.next()),
-            (7, "read the card again; the next update needs --seq 4")
+            counter.next(),
+            "read the card again; if it is at 3, `fobctl value load --seq 4 --balance 5.00`"
         );
         let balance = refused(Refusal::BalanceMismatch { balance: 1234 });
-        assert_eq!(balance.next(), "read the card again; the balance on record is 12.34 EUR");
+        assert_eq!(
+            balance.next(),
+            "read the card again; the balance on record is 12.34 EUR; if the card says so too, \
+             `fobctl value load --seq 2 --balance 12.34`"
+        );
         let limit = refused(Refusal::LimitExceeded { limit: 10_000 });
         assert_eq!(
             (limit.exit_code(), limit.next()),
-            (3, "stay within 100.00 EUR; the founding file sets it")
+            (3, "stay within 100.00 EUR; the card profile in the founding file sets it")
         );
     }
 
     #[test]
     fn a_command_that_broke_off_is_repeated_with_its_transaction_number() {
-        let fault = failed(&request(), ClientError::Timeout { after_ms: 10 });
+        let error = ClientError::Timeout { after_ms: 10, reached: "a:1: no answer".into() };
+        let fault = failed(&request(), &typed(), error);
         assert_eq!(fault.exit_code(), 4);
-        assert!(fault.next().ends_with(&format!("--txn {}", "05".repeat(16))), "{}", fault.next());
+        assert!(fault.next().contains(&format!("--txn {}` tells", "05".repeat(16))), "{}", fault.next());
     }
 
     #[test]

@@ -278,6 +278,13 @@ fn a_record_is_vouched_for_within_its_programmes_key_currency_purses_and_limits(
         update.balance_after = 999;
     });
     assert_eq!(check(debit), Err(BundleError::PastLimit { limit: 2_000 }));
+    let spent = later(|update| {
+        update.operation = ValueOperation::Debit;
+        update.amount = 100;
+        update.balance_before = 12_000;
+        update.balance_after = 11_900;
+    });
+    assert_eq!(check(spent), Ok(()), "a card past a lowered ceiling is spent, not stranded");
 }
 
 #[test]

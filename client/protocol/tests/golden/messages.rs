@@ -10,7 +10,7 @@ use keysvc_protocol::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cose::{Kind, Unsigned},
     delivery::{DeliveredKey, Delivery, ExchangeOpening},
-    export::LeafFile,
+    export::{LeafPayload, PayloadFile},
     founding::FoundingAgreement,
     hash::sha256,
     key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
@@ -297,6 +297,11 @@ fn evidence() -> LeafEvidence {
     LeafEvidence { entry: blob(cbor::encode(&entry)), salt: Some(salt), payload: Some(blob(payload)) }
 }
 
+fn payload_file() -> PayloadFile {
+    let LeafEvidence { salt, payload, .. } = evidence();
+    PayloadFile::new(vec![LeafPayload::default(), LeafPayload { salt, payload }]).unwrap()
+}
+
 fn withheld() -> LeafEvidence {
     LeafEvidence { entry: blob(cbor::encode(&entry())), salt: None, payload: None }
 }
@@ -542,7 +547,7 @@ fn leaves_of_callers() -> Vec<Golden> {
         golden("leaf-refusals-counted", "leaf-refusals-counted", &counted),
         golden("leaf-rollback-shown", "leaf-rollback-shown", &rollback),
         golden("derived-item", "derived-item", &item),
-        golden("leaf-file", "leaf-file", &LeafFile::new(0, vec![withheld(), evidence()]).unwrap()),
+        golden("payload-file", "payload-file", &payload_file()),
     ]
 }
 

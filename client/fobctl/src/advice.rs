@@ -1,0 +1,241 @@
+//! What to do next after a failed call, in words: a line for each error of the client and each refusal of the service.
+//!
+//! Apart from [`crate::fault`] because it is a text to read, not a mechanism. Commands that know more replace it.
+
+use keysvc_client::{
+    ClientError,
+    protocol::refusal::{Forbids, Invalid, Refusal, Thing},
+};
+
+/// What to do after a failed call.
+pub(crate) fn after(error: &ClientError) -> String {
+    match error {
+        ClientError::Refused(reply) => after_refusal(&reply.refusal),
+        ClientError::Authentication { .. } => {
+            "compare certificate, key and ca in the configuration with the enrolment (`fobctl context \
+             show` names them); ask an officer"
+                .to_owned()
+        }
+        ClientError::Unreachable { .. } => {
+            "correct endpoint in the configuration, or run `keysvc doctor` on the service's host; then run \
+             this again"
+                .to_owned()
+        }
+        ClientError::Timeout { .. } => "run `fobctl status`, then the same command again".to_owned(),
+        ClientError::Malformed { .. }
+        | ClientError::Untrusted { .. }
+        | ClientError::Delivery(_)
+        | ClientError::NotSigned(_) => {
+            "use nothing of the answer, keep the state folder as evidence, and tell the officers".to_owned()
+        }
+        ClientError::Bundle(_) => {
+            "do not take this record; fetch the trust bundle in force with `fobctl terminal bundle`, then \
+             verify it again"
+                .to_owned()
+        }
+        ClientError::Token(_) => {
+            "check module and label under [token] in the configuration, and the PIN".to_owned()
+        }
+        ClientError::Request { .. } => "correct the command; `fobctl help` lists them all".to_owned(),
+        ClientError::Config(_) => "correct the configuration or the file it names".to_owned(),
+        ClientError::State { .. } => "mend what is named, then run the same command again".to_owned(),
+    }
+}
+
+/// What would be enough, and the next command.
+pub(crate) fn after_refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Unauthenticated => {
+            "have an officer compare the certificate's key with the enrolment; `fobctl context show` names \
+             its file"
+                .to_owned()
+        }
+        Refusal::Forbidden => {
+            "run it as someone the policies allow (`fobctl context list`), or ask the officers".to_owned()
+        }
+        Refusal::NotFound { what } => after_not_found(*what).to_owned(),
+        Refusal::Invalid { reason } => after_invalid(*reason).to_owned(),
+        Refusal::ProfileForbids { reason } => after_forbids(reason),
+        Refusal::IdemConflict => {
+            "run the same command without --txn for a new transaction; with it, change nothing else"
+                .to_owned()
+        }
+        Refusal::ExchangeUnknown => "run the same command again: it opens a new exchange".to_owned(),
+        Refusal::CounterConflict { expected_seq } => {
+            format!("read the card again, then send sequence number {expected_seq}")
+        }
+        Refusal::BalanceMismatch { balance } => {
+            format!("read the card again, then send the balance on record, {balance} minor units")
+        }
+        Refusal::LimitExceeded { limit } => {
+            format!("ask for at most {limit}; the card profile in the founding file sets it")
+        }
+        Refusal::HistoryRolledBack => {
+            "do not use the service; keep the state folder (`fobctl context show` names it) as evidence, \
+             and tell the officers at once"
+                .to_owned()
+        }
+        Refusal::Busy => {
+            "run the same command again in a few seconds; if it stays so, there is more work than the \
+             service takes"
+                .to_owned()
+        }
+        Refusal::TokenUnavailable => {
+            "run the same command again in a few seconds, the service looks for its token by itself; if it \
+             stays so, run `keysvc doctor` on the service's host"
+                .to_owned()
+        }
+        Refusal::StoreUnavailable => {
+            "run the same command again in a few seconds; if it stays so, look at the disk and run `keysvc \
+             doctor` on the service's host"
+                .to_owned()
+        }
+        Refusal::Internal => {
+            "run the same command again in a few seconds; if it stays so, give the request number to the \
+             platform's operator, who finds it in the service's log"
+                .to_owned()
+        }
+    }
+}
+
+const fn after_not_found(what: Thing) -> &'static str {
+    match what {
+        Thing::Operation => "compare the versions: `fobctl --version` and `fobctl status`",
+        Thing::Key => "see the keys with `fobctl key list`",
+        Thing::Programme => "give --programme as the founding file names it",
+        Thing::Profile => "give --profile and --version as the founding file names them",
+        Thing::Slot => "give --slot as the profile in the founding file numbers them",
+        Thing::Leaf | Thing::Tree => "see the size of the log with `fobctl status`; leaves count from 0",
+    }
+}
+
+const fn after_invalid(reason: Invalid) -> &'static str {
+    match reason {
+        Invalid::ZeroAmount => "give --amount above 0",
+        Invalid::Items => "name at least one, and none twice",
+        Invalid::Range => "ask for a range that ends after it begins and is not longer than one call gives",
+        Invalid::TooLong => "ask for less in one command",
+        Invalid::Signature => {
+            "use the statement key that is enrolled: `fobctl context show` names the one in use; ask an \
+             officer"
+        }
+        Invalid::Seen => {
+            "the state folder holds another service's checkpoint: check trust and state in the \
+             configuration with `fobctl context show`"
+        }
+        Invalid::Http | Invalid::Encoding | Invalid::NotSigned => {
+            "compare the versions: `fobctl --version` and `fobctl status`"
+        }
+    }
+}
+
+fn after_forbids(reason: &Forbids) -> String {
+    match reason {
+        Forbids::ShortUid => "use cards with identifiers of 7 or 10 bytes".to_owned(),
+        Forbids::InputLength { .. } => {
+            "use a card identifier of the length the profile is made for, or ask the officers for another \
+             profile"
+                .to_owned()
+        }
+        Forbids::Currency { expected } => {
+            format!("leave --currency out, or give --currency {expected:03}, the programme's")
+        }
+        Forbids::Purse => "give --purse as the card profile in the founding file lists them".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keysvc_client::protocol::cbor;
+    use std::collections::BTreeSet;
+
+    /// Every refusal, with every reason it may have.
+    fn refusals() -> Vec<Refusal> {
+        let things = [
+            Thing::Operation,
+            Thing::Key,
+            Thing::Programme,
+            Thing::Profile,
+            Thing::Slot,
+            Thing::Leaf,
+            Thing::Tree,
+        ];
+        let reasons = [
+            Invalid::Http,
+            Invalid::TooLong,
+            Invalid::Encoding,
+            Invalid::NotSigned,
+            Invalid::Signature,
+            Invalid::Seen,
+            Invalid::ZeroAmount,
+            Invalid::Items,
+            Invalid::Range,
+        ];
+        let forbids = [
+            Forbids::ShortUid,
+            Forbids::InputLength { found: 40 },
+            Forbids::Currency { expected: 978 },
+            Forbids::Purse,
+        ];
+        let mut all = vec![
+            Refusal::Unauthenticated,
+            Refusal::Forbidden,
+            Refusal::IdemConflict,
+            Refusal::ExchangeUnknown,
+            Refusal::CounterConflict { expected_seq: 7 },
+            Refusal::BalanceMismatch { balance: 1234 },
+            Refusal::LimitExceeded { limit: 500 },
+            Refusal::HistoryRolledBack,
+            Refusal::Busy,
+            Refusal::TokenUnavailable,
+            Refusal::StoreUnavailable,
+            Refusal::Internal,
+        ];
+        all.extend(things.map(|what| Refusal::NotFound { what }));
+        all.extend(reasons.map(|reason| Refusal::Invalid { reason }));
+        all.extend(forbids.map(|reason| Refusal::ProfileForbids { reason }));
+        all
+    }
+
+    #[test]
+    fn every_refusal_has_a_next_step_in_words() {
+        let all = refusals();
+        for refusal in &all {
+            let next = after_refusal(refusal);
+            assert!(next.len() > 15 && !next.ends_with('.'), "{refusal}: {next}");
+            assert!(next.starts_with(|first: char| first.is_ascii_lowercase()), "{refusal}: {next}");
+            assert!(!next.contains("  ") && !next.contains('\n'), "{refusal}: {next}");
+        }
+        // None is missing above: the number after the last is none of the wire's.
+        let numbers: BTreeSet<_> = all.iter().map(Refusal::number).collect();
+        let count = u8::try_from(numbers.len()).unwrap();
+        assert_eq!(numbers, (0..u16::from(count)).collect());
+        assert!(cbor::decode::<Refusal>(&[count], 1).is_err());
+    }
+
+    #[test]
+    fn what_would_have_been_enough_is_in_the_next_step() {
+        let next = |refusal| after_refusal(&refusal);
+        assert!(next(Refusal::CounterConflict { expected_seq: 7 }).contains("sequence number 7"));
+        assert!(next(Refusal::BalanceMismatch { balance: 1234 }).contains("1234 minor units"));
+        assert!(next(Refusal::LimitExceeded { limit: 500 }).contains("at most 500"));
+        assert!(
+            next(Refusal::ProfileForbids { reason: Forbids::Currency { expected: 8 } })
+                .contains("--currency 008")
+        );
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again_and_a_rolled_back_history_is_not() {
+        for refusal in refusals() {
+            let next = after_refusal(&refusal);
+            assert_eq!(
+                next.starts_with("run the same command again in a few seconds"),
+                refusal.retryable(),
+                "{refusal}: {next}"
+            );
+        }
+        assert!(after_refusal(&Refusal::HistoryRolledBack).contains("evidence"));
+    }
+}
