@@ -57,14 +57,16 @@ const PROBES: [(&str, Check); 8] = [
 /// If the token fails, so that nothing can be said.
 pub fn probe(token: &Token) -> Result<Vec<Probe>, TokenError> {
     // Its own session: closing it destroys whatever a probe made.
-    let session = token.open_session()?;
-    PROBES
-        .into_iter()
-        .map(|(name, check)| {
-            let Outcome { passed, detail } = check(&session)?;
-            Ok(Probe { name, passed, detail })
-        })
-        .collect()
+    let probed = token.with_own_session(|session| {
+        PROBES
+            .into_iter()
+            .map(|(name, check)| {
+                let Outcome { passed, detail } = check(session)?;
+                Ok(Probe { name, passed, detail })
+            })
+            .collect()
+    });
+    probed.map(|(probes, _closed)| probes)
 }
 
 #[derive(Debug)]

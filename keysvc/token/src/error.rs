@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use cryptoki::error::{Error, RvError};
 
+use crate::class::{TokenErrorClass, class_of};
 use crate::object::ObjectId;
 use crate::profile::KeyKind;
 use crate::spki::SpkiError;
@@ -20,19 +21,33 @@ pub enum TokenError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// The PKCS#11 module is there but does not load or does not start.
-    #[error("the PKCS#11 module {} does not start ({detail}): check its configuration file and its rights", path.display())]
+    /// The file is no PKCS#11 module.
+    #[error("{} does not load as a PKCS#11 module ({detail}): name the right file", path.display())]
     ModuleUnusable {
-        /// The module's file.
+        /// The file.
         path: PathBuf,
-        /// The loader's words or a CKR name.
+        /// The loader's words.
         detail: String,
     },
+    /// The PKCS#11 module was loaded and found no token folder or device, or its own configuration is wrong.
+    #[error(
+        "the PKCS#11 module {} does not start ({code}): look for its token folder or device, its configuration file \
+         and its rights",
+        path.display()
+    )]
+    ModuleAway {
+        /// The module's file.
+        path: PathBuf,
+        /// The `CKR_` name.
+        code: String,
+    },
     /// No initialised token carries the label.
-    #[error("no initialised token is labelled {label:?}: check the label and the module's own configuration")]
+    #[error("no initialised token is labelled {label:?}: {}", others_shown(others))]
     SlotNotFound {
         /// The label looked for.
         label: String,
+        /// The labels of the initialised tokens that are there.
+        others: Vec<String>,
     },
     /// More than one token carries the label, so which is meant cannot be told.
     #[error("{count} tokens are labelled {label:?}: keep one token per folder, or give each its own label")]
@@ -70,6 +85,18 @@ pub enum TokenError {
     /// The token has locked the PIN.
     #[error("the PIN of the token {label:?} is locked: its security officer must set a new one")]
     PinLocked {
+        /// The token's label.
+        label: String,
+    },
+    /// The PIN has expired.
+    #[error("the PIN of the token {label:?} has expired: set a new one with the token's own tools")]
+    PinExpired {
+        /// The token's label.
+        label: String,
+    },
+    /// The token has no user's PIN, as one that was just initialised.
+    #[error("the token {label:?} has no user's PIN: it was initialised anew, put the service's token back")]
+    NoPin {
         /// The token's label.
         label: String,
     },
@@ -156,6 +183,8 @@ pub enum TokenError {
         operation: String,
         /// The `CKR_` name.
         code: String,
+        /// The return value's class: the token is away, this session is lost, or something else.
+        class: TokenErrorClass,
     },
     /// The token answered something that its standard does not foresee here.
     #[error("the token answered {operation} with something unexpected: {detail}")]
@@ -175,6 +204,48 @@ impl TokenError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Unexpected { .. })
+    }
+
+    /// The class of the error.
+    #[must_use]
+    pub fn class(&self) -> TokenErrorClass {
+        match self {
+            Self::ModuleMissing { .. } | Self::ModuleAway { .. } | Self::SlotNotFound { .. } => {
+                TokenErrorClass::Away
+            }
+            Self::Gone { class, .. } => *class,
+            Self::BadData { .. } | Self::PublicKey(_) => TokenErrorClass::Data,
+            Self::WrongPin { .. } | Self::PinExpired { .. } | Self::NoPin { .. } | Self::PinLength { .. } => {
+                TokenErrorClass::Pin
+            }
+            Self::PinLocked { .. } => TokenErrorClass::Locked,
+            Self::Refused { .. } | Self::WrongKind { .. } | Self::NotAsOrdered { .. } => {
+                TokenErrorClass::Mechanism
+            }
+            Self::ModuleUnusable { .. }
+            | Self::AmbiguousLabel { .. }
+            | Self::LabelTaken { .. }
+            | Self::UnusableLabel { .. }
+            | Self::NoFreeSlot
+            | Self::NotFound { .. }
+            | Self::Ambiguous { .. }
+            | Self::Duplicate { .. }
+            | Self::OtherToken
+            | Self::Unexpected { .. } => TokenErrorClass::Other,
+        }
+    }
+
+    /// Tells whether the token is not there and may come back by itself, as one on a mount or a network does. A file
+    /// that is no module and a refused PIN stay as they are, however often they are tried.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.class() == TokenErrorClass::Away
+    }
+
+    /// Tells whether the token refused the PIN, so that it must not be tried again: a token may lock.
+    #[must_use]
+    pub fn is_pin(&self) -> bool {
+        matches!(self, Self::WrongPin { .. } | Self::PinExpired { .. } | Self::PinLocked { .. })
     }
 
     pub(crate) fn unexpected(operation: &str, detail: &str) -> Self {
@@ -207,48 +278,22 @@ pub(crate) fn data_fault(error: Error) -> TokenError {
 
 fn classify(code: RvError, operation: String) -> TokenError {
     let name = code_name(code);
-    match code {
-        RvError::DataInvalid
-        | RvError::DataLenRange
-        | RvError::EncryptedDataInvalid
-        | RvError::EncryptedDataLenRange
-        | RvError::WrappedKeyInvalid
-        | RvError::WrappedKeyLenRange
-        | RvError::SignatureInvalid
-        | RvError::SignatureLenRange
-        | RvError::KeySizeRange
-        | RvError::WrappingKeySizeRange
-        | RvError::UnwrappingKeySizeRange
-        | RvError::PublicKeyInvalid
-        | RvError::DomainParamsInvalid
-        | RvError::ArgumentsBad => TokenError::BadData { operation, code: name },
-        RvError::ActionProhibited
-        | RvError::AttributeReadOnly
-        | RvError::AttributeSensitive
-        | RvError::AttributeTypeInvalid
-        | RvError::AttributeValueInvalid
-        | RvError::CurveNotSupported
-        | RvError::FunctionNotSupported
-        | RvError::FunctionRejected
-        | RvError::KeyFunctionNotPermitted
-        | RvError::KeyNotWrappable
-        | RvError::KeyTypeInconsistent
-        | RvError::KeyUnextractable
-        | RvError::MechanismInvalid
-        | RvError::MechanismParamInvalid
-        | RvError::PinExpired
-        | RvError::PinInvalid
-        | RvError::PinLenRange
-        | RvError::PinTooWeak
-        | RvError::SessionReadOnly
-        | RvError::TemplateIncomplete
-        | RvError::TemplateInconsistent
-        | RvError::TokenWriteProtected
-        | RvError::UnwrappingKeyTypeInconsistent
-        | RvError::UserPinNotInitialized
-        | RvError::WrappingKeyTypeInconsistent => TokenError::Refused { operation, code: name },
-        _ => TokenError::Gone { operation, code: name },
+    match class_of(code) {
+        TokenErrorClass::Data => TokenError::BadData { operation, code: name },
+        // A PIN that a login refuses has words of its own; here it is one that could not be set.
+        TokenErrorClass::Mechanism | TokenErrorClass::Pin => TokenError::Refused { operation, code: name },
+        class => TokenError::Gone { operation, code: name, class },
     }
+}
+
+fn others_shown(others: &[String]) -> String {
+    if others.is_empty() {
+        return "the module shows no token at all; look for the token folder or device, and check the module's own \
+                configuration"
+            .to_owned();
+    }
+    let shown: Vec<String> = others.iter().map(|label| format!("{label:?}")).collect();
+    format!("the module shows {}; check the label, and whether the right token is in place", shown.join(", "))
 }
 
 /// Writes a return code as the standard names it, such as `CKR_KEY_HANDLE_INVALID`.
@@ -282,7 +327,11 @@ mod tests {
         let error = fault(Error::Pkcs11(RvError::KeyHandleInvalid, Function::SignInit));
         assert_eq!(
             error,
-            TokenError::Gone { operation: "C_SignInit".into(), code: "CKR_KEY_HANDLE_INVALID".into() }
+            TokenError::Gone {
+                operation: "C_SignInit".into(),
+                code: "CKR_KEY_HANDLE_INVALID".into(),
+                class: TokenErrorClass::Session
+            }
         );
         assert!(error.is_fatal());
     }
@@ -301,6 +350,42 @@ mod tests {
     #[test]
     fn a_lost_login_is_fatal_even_for_data_from_outside() {
         assert!(data_fault(Error::Pkcs11(RvError::UserNotLoggedIn, Function::UnwrapKey)).is_fatal());
+    }
+
+    #[test]
+    fn a_token_that_is_away_may_come_back_and_a_refused_pin_does_not() {
+        let label = || "service".to_owned();
+        let away = [
+            TokenError::ModuleMissing { path: "/m.so".into() },
+            TokenError::ModuleAway { path: "/m.so".into(), code: "CKR_GENERAL_ERROR".into() },
+            TokenError::SlotNotFound { label: label(), others: Vec::new() },
+            fault(Error::Pkcs11(RvError::DeviceRemoved, Function::Sign)),
+        ];
+        for error in away {
+            assert!(error.is_away() && !error.is_pin(), "{error:?}");
+        }
+        let operators = [
+            TokenError::WrongPin { label: label() },
+            TokenError::PinLocked { label: label() },
+            TokenError::PinExpired { label: label() },
+        ];
+        for error in operators {
+            assert!(error.is_pin() && !error.is_away(), "{error:?}");
+        }
+        let no_module = TokenError::ModuleUnusable { path: "/m".into(), detail: "CKR is no start".into() };
+        assert!(!no_module.is_away() && !no_module.is_pin());
+    }
+
+    #[test]
+    fn a_label_that_no_token_carries_is_said_beside_those_that_are_there() {
+        let error = |others: &[&str]| {
+            let others = others.iter().map(|label| (*label).to_owned()).collect();
+            TokenError::SlotNotFound { label: "srvice".into(), others }.to_string()
+        };
+        assert!(
+            error(&["service", "spare"]).contains("the module shows \"service\", \"spare\"; check the label")
+        );
+        assert!(error(&[]).contains("the module shows no token at all"));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 pub mod admission;
 mod attribute;
 mod card_key;
+mod class;
 mod create;
 mod durability;
 mod error;
@@ -25,6 +26,7 @@ mod purpose;
 #[cfg(any(test, feature = "scratch"))]
 pub mod scratch;
 mod signing;
+mod slot;
 mod spki;
 mod storage;
 mod token;
@@ -34,6 +36,7 @@ mod vectors;
 mod wrapping;
 
 pub use card_key::CardKey;
+pub use class::TokenErrorClass;
 pub use create::CreatedKey;
 pub use durability::{DurabilityError, sync_folder};
 pub use error::TokenError;
@@ -44,8 +47,9 @@ pub use pin::{Pin, PinError};
 pub use profile::{KeyKind, Origin};
 pub use provision::initialise_token;
 pub use signing::SigningKey;
+pub use slot::{FoundToken, TokenIdentity};
 pub use spki::SpkiError;
 pub use storage::{DataKey, StorageKey};
-pub use token::{Token, TokenConfig, TokenIdentity};
+pub use token::{Token, TokenConfig};
 pub use transport::TransportKey;
 pub use wrapping::{CardKeyValue, StationTransport, WrappingKey};

@@ -44,8 +44,18 @@ impl Pin {
         if mode & 0o077 != 0 {
             return Err(PinError::TooOpen { path: path.to_owned(), mode });
         }
+        Self::from_reader(file, path)
+    }
+
+    /// Reads a PIN from what a program has opened, such as a pipe, under the rules of a PIN file's content; `name` is
+    /// what errors call it. Whether others can read it too is the caller's affair.
+    ///
+    /// # Errors
+    /// If it cannot be read, or if what it holds is no PIN.
+    pub fn from_reader(reader: impl Read, name: &Path) -> Result<Self, PinError> {
+        let path = name;
         let mut text = Zeroizing::new(String::with_capacity(LONGEST * 2));
-        file.take(READ_MAX).read_to_string(&mut text).map_err(|error| match error.kind() {
+        reader.take(READ_MAX).read_to_string(&mut text).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => PinError::Length { path: path.to_owned() },
             _ => PinError::unreadable(path, &error),
         })?;

@@ -1,24 +1,28 @@
-//! One token: the module, the slot, one login, one session for each thread.
+//! One token: one login, one session for each thread.
 //!
 //! Apart because the rules of sessions are here alone: an anchor session is never closed (closing the last one logs
-//! everybody out and kills all handles), each thread has its own session in a thread-local (no pool, no lock), and a
-//! PIN is tried once. It knows no keys.
+//! everybody out and kills all handles), each thread has its own session in a thread-local (no pool, no lock), and
+//! every call into the module can be held off when the process ends. It knows no keys.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
-use cryptoki::error::{Error, RvError};
-use cryptoki::session::{Session, UserType};
-use cryptoki::slot::{Slot, TokenInfo};
+use cryptoki::context::Pkcs11;
+use cryptoki::session::Session;
+use cryptoki::slot::Slot;
 
-use crate::error::{TokenError, code_name, fault};
+use crate::class::TokenErrorClass;
+use crate::error::{TokenError, fault};
 use crate::mechanism::{Mechanism, mechanism_type};
 use crate::pin::Pin;
+use crate::slot::{self, FoundToken, TokenIdentity};
+
+pub(crate) use crate::slot::{find_slot, load, log_in};
 
 /// Where a token is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,19 +31,6 @@ pub struct TokenConfig {
     pub module: PathBuf,
     /// The token's label (`CK_TOKEN_INFO.label`), at most 32 bytes.
     pub label: String,
-}
-
-/// What a token says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenIdentity {
-    /// The label.
-    pub label: String,
-    /// The manufacturer.
-    pub manufacturer: String,
-    /// The model.
-    pub model: String,
-    /// The serial number.
-    pub serial: String,
 }
 
 /// One logged-in token. Clones are the same token; it is used from any thread.
@@ -52,39 +43,47 @@ struct Inner {
     identity: TokenIdentity,
     offered: Vec<Mechanism>,
     calls: RwLock<()>,
-    /// INVARIANT: open as long as the token is, so that no thread's end closes the last session.
-    _anchor: Holder,
+    /// Whether the calls are held, and the process ends.
+    held: AtomicBool,
+    /// INVARIANT: open as long as the token is, so that no thread's end closes the last session. Never used again, so
+    /// its lock is never taken.
+    _anchor: Mutex<Session>,
 }
 
 impl Token {
-    /// Opens the one token with this label and logs in, with one attempt.
-    ///
-    /// If this process is logged in to the token already, PKCS#11 does not look at the PIN again.
+    /// Finds the one token with this label, and tries no PIN.
     ///
     /// # Errors
-    /// If the module does not load, if not exactly one token has the label, if the PIN is wrong or locked, or if the
-    /// token fails.
+    /// If the module does not load, if not exactly one token has the label, or if the token fails.
+    pub fn find(config: &TokenConfig) -> Result<FoundToken, TokenError> {
+        slot::find(config)
+    }
+
+    /// Opens the one token with this label and logs in, with one attempt.
+    ///
+    /// # Errors
+    /// As [`Token::find`] and [`FoundToken::log_in`].
     pub fn open(config: &TokenConfig, pin: &Pin) -> Result<Self, TokenError> {
-        let module = load(&config.module)?;
-        let (slot, info) = find_slot(&module, &config.label)?;
-        let anchor = module.open_rw_session(slot).map_err(fault)?;
-        log_in(&anchor, UserType::User, pin, &config.label)?;
+        Self::find(config)?.log_in(pin)
+    }
+
+    pub(crate) fn logged_in(
+        module: Pkcs11,
+        slot: Slot,
+        identity: TokenIdentity,
+        anchor: Session,
+    ) -> Result<Self, TokenError> {
         let listed = module.get_mechanism_list(slot).map_err(fault)?;
         let offered =
             Mechanism::ALL.into_iter().filter(|known| listed.contains(&mechanism_type(*known))).collect();
-        let identity = TokenIdentity {
-            label: info.label().trim_end().to_owned(),
-            manufacturer: info.manufacturer_id().trim_end().to_owned(),
-            model: info.model().trim_end().to_owned(),
-            serial: info.serial_number().trim_end().to_owned(),
-        };
         Ok(Self(Arc::new(Inner {
             module,
             slot,
             identity,
             offered,
             calls: RwLock::new(()),
-            _anchor: Holder::new(anchor),
+            held: AtomicBool::new(false),
+            _anchor: Mutex::new(anchor),
         })))
     }
 
@@ -92,6 +91,20 @@ impl Token {
     #[must_use]
     pub fn identity(&self) -> &TokenIdentity {
         &self.0.identity
+    }
+
+    /// Looks whether the token is still there, and still the same one.
+    ///
+    /// # Errors
+    /// If it is away, another one is in its place, or it fails.
+    pub fn look(&self) -> Result<(), TokenError> {
+        let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
+        let info = self.0.module.get_token_info(self.0.slot).map_err(fault)?;
+        if info.token_initialized() && TokenIdentity::from(&info) == self.0.identity {
+            return Ok(());
+        }
+        let (operation, code) = ("C_GetTokenInfo".to_owned(), "another token".to_owned());
+        Err(TokenError::Gone { operation, code, class: TokenErrorClass::Away })
     }
 
     /// Fills `out` with the token's random bytes.
@@ -107,6 +120,7 @@ impl Token {
     /// # Errors
     /// If the token fails.
     pub fn mechanisms(&self) -> Result<Vec<&'static str>, TokenError> {
+        let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
         let listed = self.0.module.get_mechanism_list(self.0.slot).map_err(fault)?;
         let known = Mechanism::ALL.into_iter().filter(|known| listed.contains(&mechanism_type(*known)));
         Ok(known.map(Mechanism::name).collect())
@@ -124,6 +138,7 @@ impl Token {
 
     /// Closes this thread's session; the next use opens another. Session objects it made are gone.
     pub fn close_thread_session(&self) {
+        let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
         // A thread that is ending has no session left to close.
         let _ = SESSIONS.try_with(|sessions| sessions.borrow_mut().retain(|held| !held.is_of(self)));
     }
@@ -151,24 +166,40 @@ impl Token {
         work(&session)
     }
 
+    /// Runs `work` with a session that is not a thread's, and keeps that one open: for objects that live as long as the
+    /// [`Holder`].
+    pub(crate) fn with_own_session<T>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, TokenError>,
+    ) -> Result<(T, Holder), TokenError> {
+        let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
+        let session = self.0.module.open_rw_session(self.0.slot).map_err(fault)?;
+        let done = work(&session)?;
+        Ok((done, Holder { token: self.clone(), session: Some(Mutex::new(session)) }))
+    }
+
     /// Lets the calls in progress end and no other begin, for good: a process that ends while a module is inside a
-    /// call pulls the module's memory from under it. Gives whether all had ended within `limit`.
+    /// call pulls the module's memory from under it. Gives whether all had ended within `limit`. A second thread that
+    /// asks once they are held waits for the end of the process, which the first one brings about.
     #[must_use]
     pub fn hold_calls(&self, limit: Duration) -> bool {
         let began = Instant::now();
         loop {
             if let Ok(held) = self.0.calls.try_write() {
+                self.0.held.store(true, Ordering::Release);
                 std::mem::forget(held);
                 return true;
             }
-            if began.elapsed() >= limit {
+            if self.0.held.load(Ordering::Acquire) {
+                std::thread::park();
+            } else if began.elapsed() >= limit {
                 return false;
+            } else {
+                std::thread::park_timeout(Duration::from_millis(1));
             }
-            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 
-    /// Opens a session that is not a thread's, such as the one that keeps a transport key alive.
     pub(crate) fn open_session(&self) -> Result<Session, TokenError> {
         let _call = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
         self.0.module.open_rw_session(self.0.slot).map_err(fault)
@@ -221,64 +252,21 @@ impl Held {
     }
 }
 
-/// A session that is only kept open, for the login or for the objects that live in it; never used again, so its
-/// lock is never taken.
-pub(crate) struct Holder(#[expect(dead_code, reason = "held open, not used")] Mutex<Session>);
-
-impl Holder {
-    pub(crate) fn new(session: Session) -> Self {
-        Self(Mutex::new(session))
-    }
+/// A session that is only kept open, for the objects that live in it; never used again, so its lock is never taken.
+pub(crate) struct Holder {
+    token: Token,
+    session: Option<Mutex<Session>>,
 }
 
-/// Loads and initialises a PKCS#11 module.
-pub(crate) fn load(path: &std::path::Path) -> Result<Pkcs11, TokenError> {
-    if !path.is_file() {
-        return Err(TokenError::ModuleMissing { path: path.to_owned() });
-    }
-    let unusable = |detail: String| TokenError::ModuleUnusable { path: path.to_owned(), detail };
-    let module = Pkcs11::new(path).map_err(|error| match error {
-        Error::LibraryLoading(error) => unusable(error.to_string()),
-        error => unusable(fault(error).to_string()),
-    })?;
-    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(Error::Pkcs11(code, _)) => return Err(unusable(code_name(code))),
-        Err(error) => return Err(unusable(fault(error).to_string())),
-    }
-    // Never unloaded: a module brings its own threads, locks and exit handlers, which must not lose their code.
-    std::mem::forget(module.clone());
-    Ok(module)
-}
-
-/// Finds the one initialised token with this label.
-pub(crate) fn find_slot(module: &Pkcs11, label: &str) -> Result<(Slot, TokenInfo), TokenError> {
-    let mut found = Vec::new();
-    for slot in module.get_slots_with_token().map_err(fault)? {
-        // A slot whose token does not answer is not the one we look for.
-        let Ok(info) = module.get_token_info(slot) else { continue };
-        if info.token_initialized() && info.label().trim_end() == label {
-            found.push((slot, info));
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let session = self.session.take();
+        // Closing is a call as well. Where the calls are held, the session ends with the process: not a wait, because
+        // the thread that ends the process drops what it has, too.
+        match self.token.0.calls.try_read() {
+            Err(std::sync::TryLockError::WouldBlock) => std::mem::forget(session),
+            _called => drop(session),
         }
-    }
-    match (found.pop(), found.len()) {
-        (None, _) => Err(TokenError::SlotNotFound { label: label.to_owned() }),
-        (Some(one), 0) => Ok(one),
-        (Some(_), more) => {
-            Err(TokenError::AmbiguousLabel { label: label.to_owned(), count: more.saturating_add(1) })
-        }
-    }
-}
-
-/// Logs in with one attempt: a token counts them, and may lock.
-pub(crate) fn log_in(session: &Session, user: UserType, pin: &Pin, label: &str) -> Result<(), TokenError> {
-    match session.login(user, Some(&pin.auth())) {
-        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-        Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
-            Err(TokenError::WrongPin { label: label.to_owned() })
-        }
-        Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(TokenError::PinLocked { label: label.to_owned() }),
-        Err(error) => Err(fault(error)),
     }
 }
 
@@ -344,7 +332,7 @@ mod tests {
             let other = TokenConfig { label: "other".into(), ..scratch.config().clone() };
             assert_eq!(
                 Token::open(&other, &scratch.pin()).unwrap_err(),
-                TokenError::SlotNotFound { label: "other".into() }
+                TokenError::SlotNotFound { label: "other".into(), others: vec!["scratch".into()] }
             );
             assert_eq!(
                 initialise_token(scratch.module(), "scratch", &scratch.so_pin(), &scratch.pin()),
@@ -374,6 +362,38 @@ mod tests {
             assert!(offered.contains(&"CKM_ECDSA"));
             assert!(!offered.contains(&"CKM_SP800_108_COUNTER_KDF"));
         });
+    }
+
+    #[test]
+    fn a_token_without_a_users_pin_is_not_tried() {
+        with_scratch_token("token::tests::a_token_without_a_users_pin_is_not_tried", |scratch| {
+            let module = load(scratch.module()).unwrap();
+            let (slot, _) = find_slot(&module, "scratch").unwrap();
+            module.init_token(slot, &scratch.so_pin().auth(), "scratch").unwrap();
+            let error = Token::open(scratch.config(), &scratch.pin()).unwrap_err();
+            assert_eq!(error, TokenError::NoPin { label: "scratch".into() });
+        });
+    }
+
+    #[test]
+    fn a_token_whose_folder_is_moved_away_is_seen_to_be_away() {
+        with_scratch_token(
+            "token::tests::a_token_whose_folder_is_moved_away_is_seen_to_be_away",
+            |scratch| {
+                let token = scratch.open();
+                token.look().unwrap();
+                let id = ObjectId([1; 16]);
+                token.generate(KeyKind::Checkpoint, id, "checkpoint").unwrap();
+                let away = scratch.folder().join("away");
+                std::fs::rename(scratch.token_folder(), &away).unwrap();
+                assert!(token.look().unwrap_err().is_away());
+                // What is not there is not listed either: without the look it would pass for a token without its keys.
+                assert!(token.inventory().unwrap().is_empty());
+                std::fs::rename(&away, scratch.token_folder()).unwrap();
+                // For good: only a new process sees it again.
+                assert!(token.look().unwrap_err().is_away());
+            },
+        );
     }
 
     #[test]
@@ -418,8 +438,12 @@ mod tests {
                 assert_eq!(call.join().unwrap(), Ok(()));
 
                 let (done, late) = channel();
-                // It never ends: its thread goes with this process.
+                // Neither ends: their threads go with this process.
+                let (second, ended) = channel();
+                let again = token.clone();
+                thread::spawn(move || second.send(again.hold_calls(Duration::from_millis(1))).unwrap());
                 thread::spawn(move || done.send(token.random(&mut [0; 16])).unwrap());
+                assert_eq!(ended.recv_timeout(Duration::from_millis(200)), Err(RecvTimeoutError::Timeout));
                 assert_eq!(late.recv_timeout(Duration::from_millis(200)), Err(RecvTimeoutError::Timeout));
             },
         );

@@ -31,10 +31,11 @@ impl TransportKey {
     /// # Errors
     /// If the token fails.
     pub fn generate(token: &Token) -> Result<Self, TokenError> {
-        let session = token.open_session()?;
         let ordered = template(KeyKind::Transport.profile(), Half::Secret, token.offered());
-        let handle = session.generate_key(&Mechanism::AesKeyGen, &ordered).map_err(fault)?;
-        Ok(Self { token: token.clone(), handle, _holder: Holder::new(session) })
+        let (handle, holder) = token.with_own_session(|session| {
+            session.generate_key(&Mechanism::AesKeyGen, &ordered).map_err(fault)
+        })?;
+        Ok(Self { token: token.clone(), handle, _holder: holder })
     }
 
     /// The transport key's check value: 5 bytes of the key wrap of 16 zero bytes.

@@ -77,17 +77,20 @@ impl WrappingKey {
     /// # Errors
     /// [`TokenError::BadData`] if the bytes are damaged, for another key, or no AES-256 key; else if the token fails.
     pub fn unwrap_transport(&self, wrapped: &[u8]) -> Result<StationTransport, TokenError> {
-        let session = self.token.open_session()?;
-        let handle =
-            session.unwrap_key(&oaep(), self.handle, wrapped, &station_transport()).map_err(data_fault)?;
-        // SoftHSM tells no length of what it unwrapped; a token that does tell one is held to it.
-        if let Some(Attribute::ValueLen(length)) = read_one(&session, handle, AttributeType::ValueLen)?
-            && ![0, 32].map(Ulong::new).contains(&length)
-        {
-            // The session's end destroys what was unwrapped.
-            return Err(TokenError::bad_data("C_UnwrapKey", "no AES-256 key"));
-        }
-        Ok(StationTransport { token: self.token.clone(), handle, _holder: Holder::new(session) })
+        let (handle, holder) = self.token.with_own_session(|session| {
+            let handle = session
+                .unwrap_key(&oaep(), self.handle, wrapped, &station_transport())
+                .map_err(data_fault)?;
+            // SoftHSM tells no length of what it unwrapped; a token that does tell one is held to it.
+            if let Some(Attribute::ValueLen(length)) = read_one(session, handle, AttributeType::ValueLen)?
+                && ![0, 32].map(Ulong::new).contains(&length)
+            {
+                // The session's end destroys what was unwrapped.
+                return Err(TokenError::bad_data("C_UnwrapKey", "no AES-256 key"));
+            }
+            Ok(handle)
+        })?;
+        Ok(StationTransport { token: self.token.clone(), handle, _holder: holder })
     }
 }
 
