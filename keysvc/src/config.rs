@@ -1,17 +1,33 @@
 //! `keysvc.toml`: where things are, and every limit with its arithmetic.
 //!
-//! Reading refuses unknown keys and names the file, the key and the mend. Which parts must agree with the log
-//! (trust domain, policies) is checked where they are used.
+//! Reading refuses unknown keys and names the file, the key and the mend; [`examine`] says everything that is wrong at
+//! once. Limits that can be set are in [`FrontLimits`] and [`KeeperLimits`], all others in [`fixed`]. Which parts must
+//! agree with the log (trust domain, policies) is checked where they are used.
 
+mod explain;
+pub mod fixed;
 mod front_limits;
+mod keys;
+mod limit;
 mod limits;
+mod log;
+mod nearest;
 mod paths;
+mod pin_source;
+mod user;
 
+pub use explain::{Finding, Findings, examine};
 pub use front_limits::FrontLimits;
 pub use limits::KeeperLimits;
+pub use log::{LogConfig, LogFormat, LogLevel};
 pub use paths::{check_private_file, read_capped};
+pub use pin_source::PinSource;
+pub use user::uid_of;
 
+use front_limits::FRONT;
 use keysvc_protocol::trust::TrustDomain;
+use limit::differing;
+use limits::KEEPER;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -23,7 +39,7 @@ use std::{
 pub const FILE_LEN_MAX: u64 = 64 * 1024;
 
 /// The whole configuration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The SPIFFE trust domain; the founding file's.
@@ -41,10 +57,31 @@ pub struct Config {
     pub keeper: KeeperConfig,
     /// The service's token.
     pub token: TokenSection,
+    /// The service's log.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// Who reads the configuration: each half checks the files it uses, and only those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Whoever checks or founds the whole.
+    Both,
+    /// The front.
+    Front,
+    /// The keeper.
+    Keeper,
+}
+
+impl Half {
+    /// Whether what is `of` one half is this one's affair.
+    const fn holds(self, of: Self) -> bool {
+        matches!((self, of), (Self::Both, _) | (Self::Front, Self::Front) | (Self::Keeper, Self::Keeper))
+    }
 }
 
 /// `[front]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FrontConfig {
     /// Address and port to listen on.
@@ -58,13 +95,16 @@ pub struct FrontConfig {
     /// Certificate revocation lists, PEM.
     #[serde(default)]
     pub crls: Vec<PathBuf>,
+    /// Address and port of the health and metrics listener; off without it.
+    #[serde(default)]
+    pub health: Option<SocketAddr>,
     /// Limits.
     #[serde(default)]
     pub limits: FrontLimits,
 }
 
 /// `[keeper]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct KeeperConfig {
     /// The Unix socket between the halves; its folder is private to the service.
@@ -75,21 +115,31 @@ pub struct KeeperConfig {
     pub anchor: PathBuf,
     /// Folder of the site's policies.
     pub policies: PathBuf,
+    /// The user that the front runs as; the keeper's own without it.
+    #[serde(default)]
+    pub front_user: Option<String>,
     /// Limits.
     #[serde(default)]
     pub limits: KeeperLimits,
 }
 
 /// `[token]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TokenSection {
     /// The PKCS#11 module.
     pub module: PathBuf,
     /// The token's label.
     pub label: String,
-    /// File with the PIN; mode 0600.
-    pub pin_file: PathBuf,
+    /// File with the PIN; mode 0600. One of the three, and no more: [`TokenSection::pin_source`].
+    #[serde(default)]
+    pub pin_file: Option<PathBuf>,
+    /// Name of the systemd credential with the PIN.
+    #[serde(default)]
+    pub pin_credential: Option<String>,
+    /// Open file descriptor to read the PIN from.
+    #[serde(default)]
+    pub pin_fd: Option<u32>,
     /// Folder of the token's files, for a token that keeps them in files: synced before a ceremony is acknowledged.
     #[serde(default)]
     pub folder: Option<PathBuf>,
@@ -140,41 +190,50 @@ pub fn parse_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> Re
 }
 
 impl Config {
-    /// Reads and checks the configuration in `file`.
+    /// Reads and checks the configuration in `file`, for both halves.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first thing wrong.
+    /// [`ConfigError`] for the first thing wrong, with how many more there are.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
-        let bytes = read_capped(file, FILE_LEN_MAX)?;
-        let text = String::from_utf8(bytes).map_err(|_| ConfigError::file(file, "not UTF-8 text"))?;
-        let config: Self = parse_toml(file, &text)?;
-        config.check(file)?;
-        Ok(config)
+        Self::read_for(file, Half::Both)
     }
 
-    fn check(&self, file: &Path) -> Result<(), ConfigError> {
-        // sun_path holds 108 bytes with its end.
-        if self.keeper.socket.as_os_str().len() > 100 {
-            return Err(ConfigError::key(
-                file,
-                "keeper.socket",
-                "a Unix socket's path has at most 100 bytes; shorten it",
-            ));
-        }
-        check_private_file(&self.front.key)?;
-        check_private_file(&self.token.pin_file)?;
-        for (key, path) in [
-            ("front.certificate", &self.front.certificate),
-            ("front.ca", &self.front.ca),
-            ("token.module", &self.token.module),
-            ("keeper.policies", &self.keeper.policies),
-        ] {
-            if !path.exists() {
-                let mend = format!("{} does not exist; name the right file", path.display());
-                return Err(ConfigError::key(file, key, mend));
-            }
-        }
-        self.keeper.limits.check(file)
+    /// Reads the configuration in `file` and checks what `half` uses.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_for(file: &Path, half: Half) -> Result<Self, ConfigError> {
+        Ok(examine(file, half)?)
+    }
+
+    /// The limits that are not as they are by default: name, value, default.
+    #[must_use]
+    pub fn set_limits(&self) -> Vec<(String, u64, u64)> {
+        let front = differing(&FRONT, &self.front.limits, &FrontLimits::default());
+        let keeper = differing(&KEEPER, &self.keeper.limits, &KeeperLimits::default());
+        let named = |section: &'static str| {
+            move |(name, value, default)| (format!("{section}.{name}"), value, default)
+        };
+        front
+            .into_iter()
+            .map(named("front.limits"))
+            .chain(keeper.into_iter().map(named("keeper.limits")))
+            .collect()
+    }
+
+    /// The user that may connect to the keeper: the front's, or this process's own.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is no such user.
+    pub fn front_uid(&self) -> Result<u32, ConfigError> {
+        let Some(name) = &self.keeper.front_user else { return Ok(rustix::process::getuid().as_raw()) };
+        uid_of(name).ok_or_else(|| {
+            ConfigError::key(
+                Path::new("keysvc.toml"),
+                "keeper.front-user",
+                format!("there is no user {name}"),
+            )
+        })
     }
 }
 

@@ -66,9 +66,8 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
     report.line("certificates", certificates(config), |text: &String| text.clone());
     let policies = PolicySet::load(&config.keeper.policies).map_err(Fault::from);
     report.line("policies", policies, |set| keysvc_protocol::bytes::Digest::new(set.digest()).to_string());
-    report.line("pin file", check_private_file(&config.token.pin_file).map_err(Fault::from), |()| {
-        config.token.pin_file.display().to_string()
-    });
+    let pin = config.token.pin_source().and_then(|source| source.look());
+    report.line("pin file", pin.map_err(Fault::from), |place: &String| place.clone());
     let token = report.line("token", open_token(config), |token| {
         let identity = token.identity();
         format!("{} ({}, serial {})", identity.label, identity.model, identity.serial)
@@ -86,7 +85,7 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
             "{} clients, {} officers, {} in flight, {} changes a commit",
             limits.clients_max,
             limits.officers_max,
-            crate::link::CALLS_MAX,
+            crate::config::fixed::CALLS_MAX,
             config.keeper.limits.commit_batch_max
         )
     });

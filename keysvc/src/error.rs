@@ -32,6 +32,9 @@ pub enum Fault {
     /// The front.
     #[error("front: {0}")]
     Front(#[from] FrontFault),
+    /// The token in place is not the service's.
+    #[error("another token: {0}")]
+    OtherToken(String),
     /// What was found at the start does not agree with the log; serving would be wrong.
     #[error("refusing to serve: {0}")]
     Refusing(String),
@@ -70,6 +73,10 @@ pub enum Exit {
     Store = 11,
     /// A broken invariant. Restarted.
     Invariant = 12,
+    /// The token refused the PIN, or has locked it. Not restarted before the PIN is another one: a token may lock.
+    Pin = 13,
+    /// A token is there, but not the service's. Restarted; its PIN is not tried on a stranger.
+    OtherToken = 14,
 }
 
 impl From<Exit> for ExitCode {
@@ -89,6 +96,7 @@ impl Fault {
             Self::Anchor(_)
             | Self::Config(_)
             | Self::Front(_)
+            | Self::OtherToken(_)
             | Self::Refusing(_)
             | Self::Invariant(_)
             | Self::Io { .. } => true,
@@ -99,7 +107,9 @@ impl Fault {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Token(error) if error.is_fatal() || is_away(error) => Exit::Token,
+            Self::Token(error) if error.is_pin() => Exit::Pin,
+            Self::OtherToken(_) | Self::Token(TokenError::NoPin { .. }) => Exit::OtherToken,
+            Self::Token(error) if error.is_fatal() || error.is_away() => Exit::Token,
             Self::Invariant(_) => Exit::Invariant,
             Self::Anchor(AnchorFault::File { .. }) | Self::Io { .. } => Exit::Store,
             Self::Ledger(fault) if !needs_an_operator(fault) => Exit::Store,
@@ -130,17 +140,6 @@ impl Fault {
     }
 }
 
-/// A token that is not there at the start and may come back by itself, as one on a mount or a network does. A file that
-/// is no module and a refused PIN stay as they are, however often they are tried.
-fn is_away(error: &TokenError) -> bool {
-    match error {
-        TokenError::SlotNotFound { .. } => true,
-        // A return code says that the module was loaded and found no token folder or device; else it is the loader's words.
-        TokenError::ModuleUnusable { detail, .. } => detail.starts_with("CKR"),
-        _ => false,
-    }
-}
-
 /// Faults of the store that no restart cures.
 fn needs_an_operator(fault: &LedgerFault) -> bool {
     matches!(
@@ -148,6 +147,7 @@ fn needs_an_operator(fault: &LedgerFault) -> bool {
         LedgerFault::InUse { .. }
             | LedgerFault::Foreign { .. }
             | LedgerFault::Newer { .. }
+            | LedgerFault::Older { .. }
             | LedgerFault::Broken { .. }
             | LedgerFault::BrokenTable { .. }
     )
@@ -158,22 +158,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_is_away_is_waited_for_and_one_that_needs_an_operator_is_not() {
+    fn the_exit_code_says_whether_to_wait_for_the_token_for_a_pin_or_for_an_operator() {
         let label = || "service".to_owned();
-        let unusable =
-            |detail: &str| TokenError::ModuleUnusable { path: "/m.so".into(), detail: detail.into() };
-        for away in [TokenError::SlotNotFound { label: label() }, unusable("CKR_GENERAL_ERROR")] {
-            assert_eq!(Fault::from(away).exit(), Exit::Token);
+        let others = vec!["spare".to_owned()];
+        let code = || "CKR_GENERAL_ERROR".to_owned();
+        for (error, exit) in [
+            (TokenError::SlotNotFound { label: label(), others }, Exit::Token),
+            (TokenError::ModuleMissing { path: "/m.so".into() }, Exit::Token),
+            (TokenError::ModuleAway { path: "/m.so".into(), code: code() }, Exit::Token),
+            (TokenError::WrongPin { label: label() }, Exit::Pin),
+            (TokenError::PinLocked { label: label() }, Exit::Pin),
+            (TokenError::PinExpired { label: label() }, Exit::Pin),
+            (TokenError::NoPin { label: label() }, Exit::OtherToken),
+            (TokenError::AmbiguousLabel { label: label(), count: 2 }, Exit::Refusing),
+            (TokenError::ModuleUnusable { path: "/m".into(), detail: "no ELF".into() }, Exit::Refusing),
+        ] {
+            assert_eq!(Fault::from(error.clone()).exit(), exit, "{error:?}");
         }
-        let operators = [
-            TokenError::WrongPin { label: label() },
-            TokenError::PinLocked { label: label() },
-            TokenError::AmbiguousLabel { label: label(), count: 2 },
-            TokenError::ModuleMissing { path: "/m.so".into() },
-            unusable("invalid ELF header"),
-        ];
-        for operators in operators {
-            assert_eq!(Fault::from(operators).exit(), Exit::Refusing);
-        }
+        assert_eq!(Fault::OtherToken("it has another serial".into()).exit(), Exit::OtherToken);
     }
 }

@@ -12,7 +12,9 @@ mod counters;
 mod fault;
 mod framing;
 mod head;
+mod health;
 mod peer;
+mod reload;
 mod request_ids;
 mod server;
 mod tls;
@@ -20,11 +22,20 @@ mod tls;
 pub use crate::config::FrontLimits;
 pub use counters::Counters;
 pub use fault::FrontFault;
+pub use reload::Reread;
 pub use server::Front;
 
+use crate::{
+    config::fixed::{FILES_LOOKED_AT_EVERY, KEEPER_AWAITED_MAX},
+    parent, service_manager,
+};
 use keysvc_protocol::trust::TrustDomain;
-use std::{net::SocketAddr, path::PathBuf};
-use tokio::signal::unix::{SignalKind, signal};
+use reload::Reloader;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
 
 /// What the front is told.
 #[derive(Debug, Clone)]
@@ -44,6 +55,8 @@ pub struct FrontSettings {
     pub trust_domain: TrustDomain,
     /// The socket the keeper listens on.
     pub keeper_socket: PathBuf,
+    /// Where to listen for questions after health and figures; nowhere without it.
+    pub health: Option<SocketAddr>,
     /// The limits.
     pub limits: FrontLimits,
 }
@@ -54,24 +67,85 @@ impl FrontSettings {
     /// # Errors
     /// [`FrontFault`] naming the file and the mend.
     pub fn check(&self) -> Result<(), FrontFault> {
-        tls::acceptor(self).map(drop)
+        tls::TlsState::read(self).map(drop)
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight. On SIGHUP, and when a certificate, key or list has
+/// changed on disk, `reread` gives the settings as they now are.
 ///
 /// # Errors
 /// [`FrontFault`] when the front cannot begin: files, key, certificates or address.
-pub async fn run(settings: FrontSettings) -> Result<(), FrontFault> {
+pub async fn run(
+    settings: FrontSettings,
+    reread: impl FnMut() -> Result<Reread, String> + Send + 'static,
+) -> Result<(), FrontFault> {
     let mut terminate = signal(SignalKind::terminate()).map_err(FrontFault::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(FrontFault::Signals)?;
+    let hangups = signal(SignalKind::hangup()).map_err(FrontFault::Signals)?;
     let front = Front::bind(settings).await?;
+    parent::tell_serving();
+    // Only now: from here on SIGHUP does not end this process.
+    let reloads = tokio::spawn(reload_when_told(front.reloader(), hangups, reread));
+    let notices = tokio::spawn(keep_manager_informed(front.keeper_connected()));
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        service_manager::stopping();
     };
     front.serve(stop).await;
+    reloads.abort();
+    notices.abort();
     Ok(())
+}
+
+async fn reload_when_told(
+    mut reloader: Reloader,
+    mut hangups: Signal,
+    mut reread: impl FnMut() -> Result<Reread, String>,
+) {
+    let mut look = interval(FILES_LOOKED_AT_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let told = tokio::select! {
+            told = hangups.recv() => told.is_some(),
+            _ = look.tick() => false,
+        };
+        if told {
+            service_manager::reloading();
+            reloader.reload("SIGHUP", reread());
+            service_manager::ready("serving");
+        } else if reloader.files_changed() {
+            reloader.reload("a file has changed", reread());
+        }
+    }
+}
+
+/// Tells the service manager when the front is ready, whether the keeper is there, and that the workers still turn.
+async fn keep_manager_informed(connected: impl Fn() -> bool) {
+    let awaited = async {
+        while !connected() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mut is_there = timeout(KEEPER_AWAITED_MAX, awaited).await.is_ok();
+    service_manager::ready(status(is_there));
+    let every = service_manager::alive_every();
+    loop {
+        sleep(every.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1))).await;
+        if every.is_some() {
+            service_manager::alive();
+        }
+        let now = connected();
+        if now != is_there {
+            service_manager::status(status(now));
+        }
+        is_there = now;
+    }
+}
+
+const fn status(keeper_is_there: bool) -> &'static str {
+    if keeper_is_there { "serving" } else { "listening, but the keeper does not answer" }
 }

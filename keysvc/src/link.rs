@@ -5,13 +5,15 @@
 //! Many calls are in flight on one connection, in any order of answers. All integers are little-endian:
 //!
 //! ```text
-//! frame    length u32 (of what follows the number), number u64 (chosen by the front), call or answer
+//! frame    length u32 (of what follows the number), number u64 (chosen by the front), call, look or answer
 //! call     request id 16, operation u8 (its place in Operation::ALL), key digest 32,
 //!          length of the URI u16, length of the serial u8, URI, serial (both UTF-8), body to the end
+//! look     16 zero bytes, u8: 255 state, 254 figures
 //! answer   HTTP status u16, body to the end
 //! ```
 //!
-//! A body has at most 1 MiB. A frame that is longer than a head and such a body, or is not a call or an answer,
+//! A look is the front's own question and is answered from memory, beside the calls and whatever their number; its
+//! answer's body is a [`KeeperState`] or OpenMetrics text. A body has at most 1 MiB. A frame that is longer than a head and such a body, or is not a call or an answer,
 //! closes the connection: the halves are of one build, so it can only mean a fault or an attack.
 //!
 //! This file decides nothing about a request and knows neither HTTP's parsing nor the store; that the front's word
@@ -20,12 +22,16 @@
 mod calling;
 mod frame;
 mod inbox;
+mod last_end;
+mod look;
 mod outbox;
 mod serving;
 mod status;
 
 pub use calling::{KeeperLink, LinkDown};
-pub use serving::serve;
+pub use last_end::LastEnd;
+pub use look::{KeeperState, Look};
+pub use serving::{Listening, listen};
 pub use status::status_of;
 
 use bytes::Bytes;
@@ -41,9 +47,6 @@ use std::{fmt, sync::Arc};
 pub const URI_LEN_MAX: usize = 512;
 /// Longest serial number, in hexadecimal digits: 20 bytes (RFC 5280 section 4.1.2.2), and as much again to spare.
 pub const SERIAL_LEN_MAX: usize = 80;
-/// Most calls in flight in the keeper; beyond it a call is answered `busy` at once. The front has at most
-/// 1,024 + 32 connections with one request each, so only a fault of the front comes near.
-pub const CALLS_MAX: usize = 4_096;
 
 /// Who is on the other end of a TLS connection, from the certificate that the front verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,16 @@ impl fmt::Debug for Call {
     }
 }
 
-/// The answer to a call.
+/// What the front sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A caller's request.
+    Call(Call),
+    /// The front's own question.
+    Look(Look),
+}
+
+/// The answer to a call or a look.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status (RFC 9110 section 15).
@@ -128,6 +140,7 @@ pub(crate) struct TooLong;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::fixed::CALLS_MAX;
     use keysvc_protocol::bytes::Idem;
     use std::{path::PathBuf, time::Duration};
     use tempfile::TempDir;
@@ -159,7 +172,7 @@ mod tests {
     struct Keeper {
         folder: TempDir,
         release: Arc<Notify>,
-        serving: JoinHandle<std::io::Result<()>>,
+        serving: JoinHandle<()>,
     }
 
     impl Keeper {
@@ -167,6 +180,7 @@ mod tests {
             let (folder, release) = (TempDir::new().unwrap(), Arc::new(Notify::new()));
             let (path, kept) = (folder.path().join("link/keeper.sock"), Arc::clone(&release));
             let serving = tokio::spawn(async move {
+                let look = |look: Look| Answer::reply(vec![look.byte()]);
                 let uid = rustix::process::getuid().as_raw();
                 let handler = move |call: Call| {
                     let kept = Arc::clone(&kept);
@@ -177,7 +191,7 @@ mod tests {
                         Answer::reply(call.body)
                     }
                 };
-                serve(&path, uid, handler).await
+                listen(&path, uid).unwrap().serve(handler, look).await;
             });
             Self { folder, release, serving }
         }
@@ -244,6 +258,21 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_look_is_answered_beside_calls_that_wait_and_when_there_are_too_many() {
+        let keeper = Keeper::start();
+        let link = keeper.link().await;
+        let mut calls = JoinSet::new();
+        for _ in 0..CALLS_MAX {
+            let link = Arc::clone(&link);
+            calls.spawn(async move { link.call(call(Operation::LogProof, Vec::new())).await });
+        }
+        for look in [Look::State, Look::Metrics] {
+            let answer = timeout(LONG, link.look(look)).await.expect("an answer in time");
+            assert_eq!(answer, Ok(Answer::reply(vec![look.byte()])));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_front_that_does_not_read_is_not_read_for_long() {
         let keeper = Keeper::start();
         drop(keeper.link().await);
@@ -262,6 +291,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let link = KeeperLink::connect(&folder.path().join("none"));
         assert_eq!(link.call(call(Operation::Status, Vec::new())).await, Err(LinkDown));
+        assert_eq!(link.look(Look::State).await, Err(LinkDown));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

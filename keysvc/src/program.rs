@@ -1,13 +1,18 @@
 //! The command line of `keysvc`.
 
 use crate::{
-    config::Config,
+    check_config,
+    config::{Config, Half},
     doctor,
     error::Fault,
-    front::{self, FrontSettings},
-    keeper::{founding, start},
+    front::{self, FrontSettings, Reread},
+    keeper::{
+        endpoint,
+        founding::{self, Leftovers, Orphans},
+        start, verify_store,
+    },
     output::Output,
-    supervisor, telemetry,
+    parent, service_manager, supervisor, telemetry,
 };
 use clap::{Parser, Subcommand};
 use keysvc_protocol::key::KeyRecord;
@@ -15,7 +20,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// What `--help` says of exit codes.
 const EXIT_CODES: &str = "Exit codes: 0 done; 2 wrong command line; 3 refuses, something must be mended first; \
-10 the token is gone or away, 11 a commit failed, 12 a broken invariant: the parent starts the keeper again.";
+10 the token is gone or away, 11 a commit failed, 12 a broken invariant, 14 another token is in place: the parent starts \
+the keeper again; 13 the token refused the PIN: it does so once the PIN is another one.";
 
 /// HSM-style key and card crypto service.
 #[derive(Debug, Parser)]
@@ -32,7 +38,15 @@ pub struct Arguments {
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
     /// Found the service: check every officer's signature, make the keys, write leaf 0, print the genesis digest.
-    Init,
+    Init {
+        /// Destroy what an interrupted founding left in the token and beside it, then found. Lists everything first;
+        /// only what that founding announced is ever destroyed.
+        #[arg(long)]
+        discard_orphans: bool,
+        /// Do not ask before destroying.
+        #[arg(long, requires = "discard_orphans")]
+        yes: bool,
+    },
     /// Run front and keeper, and start again whichever ends.
     Serve,
     /// Run the half that faces the network.
@@ -41,7 +55,13 @@ enum Command {
     Keeper,
     /// Check token, store, policies, certificates and clock, one line each.
     Doctor,
-    /// Check the configuration file and print the policies' digest.
+    /// Make every table of the store again from the log and compare; the keeper must be stopped. 0 verified, 3 differs.
+    VerifyStore {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration file: say everything that must be mended, or what will be used and the policies' digest.
     CheckConfig,
 }
 
@@ -51,17 +71,23 @@ enum Command {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let output = Output;
     let done = match arguments.command {
-        Command::Init => init(arguments, &output),
+        Command::Init { discard_orphans, yes } => init(arguments, (discard_orphans, yes), &output),
         Command::Serve => return serve(arguments, &output),
         Command::Front => front(arguments),
         Command::Keeper => keeper(arguments),
+        Command::VerifyStore { json } => match verify_store::run(&arguments.config, json, &output) {
+            Ok(code) => return code,
+            Err(fault) => Err(fault),
+        },
         Command::Doctor => return doctor::run(&arguments.config, &output),
-        Command::CheckConfig => check_config(arguments, &output),
+        Command::CheckConfig => return check_config::run(&arguments.config, &output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            output.error("keysvc", &fault.chain());
+            if !parent::was_said(fault.exit()) {
+                output.error("keysvc", &fault.chain());
+            }
             fault.exit().into()
         }
     }
@@ -75,8 +101,16 @@ fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|source| Fault::Io { what: "starting the worker threads", source })
 }
 
-fn init(arguments: &Arguments, output: &Output) -> Result<(), Fault> {
-    let founded = runtime(1)?.block_on(founding::found(&arguments.config))?;
+fn init(arguments: &Arguments, (discard, yes): (bool, bool), output: &Output) -> Result<(), Fault> {
+    let confirm = |orphans: &Orphans| confirmed(orphans, yes, output);
+    let leftovers = if discard { Leftovers::Discard(&confirm) } else { Leftovers::Refuse };
+    let founded = runtime(1)?.block_on(founding::found(&arguments.config, &leftovers))?;
+    if founded.finished {
+        output.error(
+            "keysvc",
+            "an interrupted founding was finished: leaf 0 was on disk, nothing was made again",
+        );
+    }
     let officers: Vec<&str> = founded.officers.iter().map(keysvc_protocol::name::Name::as_str).collect();
     output.line(&format!("trust domain  {}", founded.trust.domain));
     output.line(&format!("signed by     {}", officers.join(", ")));
@@ -94,6 +128,21 @@ fn init(arguments: &Arguments, output: &Output) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Shows what is to be destroyed, and has the token's label typed, unless the command line agreed before.
+fn confirmed(orphans: &Orphans, yes: bool, output: &Output) -> Result<(), Fault> {
+    let what = "an interrupted founding left this; it will be destroyed for good, then founded anew:";
+    output.error("keysvc", &format!("{what}\n  {}", orphans.lines().join("\n  ")));
+    if yes {
+        return Ok(());
+    }
+    let refused = |why: &str| Err(Fault::Refusing(format!("nothing was destroyed: {why}")));
+    match output.ask(&format!("type the token's label, {}, to destroy it: ", orphans.token)) {
+        None => refused("nobody is there to be asked; run it on a terminal, or add --yes"),
+        Some(typed) if typed.trim() == orphans.token => Ok(()),
+        Some(_) => refused("that was not the token's label"),
+    }
+}
+
 fn key_line(key: &KeyRecord) -> String {
     let test = if key.test_key { "  TEST KEY" } else { "" };
     let check = key.check.to_string();
@@ -107,12 +156,17 @@ fn key_line(key: &KeyRecord) -> String {
 }
 
 fn serve(arguments: &Arguments, output: &Output) -> ExitCode {
-    telemetry::start();
     let run = || -> Result<ExitCode, Fault> {
-        Config::read(&arguments.config)?;
+        // As the halves do, and no more: a module that is away is waited for.
+        Config::read_for(&arguments.config, Half::Front)?;
+        let config = Config::read_for(&arguments.config, Half::Keeper)?;
+        config.token.pin_source()?.readable_again()?;
+        let _log = telemetry::start(config.log);
         let program =
             std::env::current_exe().map_err(|source| Fault::Io { what: "finding this program", source })?;
-        let code = runtime(1)?.block_on(supervisor::run(&program, &arguments.config));
+        let code = runtime(1)?.block_on(supervisor::run(&program, &arguments.config, || {
+            service_manager::ready("both halves serve");
+        }));
         Ok(code.map_err(|source| Fault::Io { what: "running front and keeper", source })?.into())
     };
     run().unwrap_or_else(|fault| {
@@ -122,11 +176,20 @@ fn serve(arguments: &Arguments, output: &Output) -> ExitCode {
 }
 
 fn front(arguments: &Arguments) -> Result<(), Fault> {
-    telemetry::start();
-    let config = Config::read(&arguments.config)?;
+    let config = Config::read_for(&arguments.config, Half::Front)?;
+    let mut log = telemetry::start(config.log);
+    let (file, format) = (arguments.config.clone(), config.log.format);
+    let reread = move || {
+        let config = Config::read_for(&file, Half::Front).map_err(|error| error.to_string())?;
+        let mut changed: Vec<_> = log.apply(config.log).into_iter().collect();
+        if config.log.format != format {
+            changed.push("log.format, at the next start".to_owned());
+        }
+        Ok(Reread { settings: front_settings(&config), changed })
+    };
     runtime(2)?.block_on(async {
         follow_parent()?;
-        front::run(front_settings(&config)).await.map_err(Fault::from)
+        front::run(front_settings(&config), reread).await.map_err(Fault::from)
     })
 }
 
@@ -137,11 +200,12 @@ fn keeper(arguments: &Arguments) -> Result<(), Fault> {
         // Not an exit: a module's own clean-up must not run beside calls in progress on other threads.
         std::process::abort();
     }));
-    telemetry::start();
-    let workers = Config::read(&arguments.config)?.keeper.limits.workers;
-    runtime(workers)?.block_on(async {
+    let config = Config::read_for(&arguments.config, Half::Keeper)?;
+    let log = telemetry::start(config.log);
+    runtime(config.keeper.limits.workers)?.block_on(async {
         follow_parent()?;
-        start::run(&arguments.config).await
+        let ended = start::run(&arguments.config, log).await;
+        ended.inspect_err(|fault| endpoint::note_end(&config.keeper.socket, fault))
     })
 }
 
@@ -157,22 +221,12 @@ pub fn front_settings(config: &Config) -> FrontSettings {
         crls: front.crls.clone(),
         trust_domain: config.trust_domain.clone(),
         keeper_socket: config.keeper.socket.clone(),
+        health: front.health,
         limits: front.limits,
     }
 }
 
 /// A half that a parent started ends with it.
 fn follow_parent() -> Result<(), Fault> {
-    supervisor::end_with_parent().map_err(|source| Fault::Io { what: "watching the parent", source })
-}
-
-fn check_config(arguments: &Arguments, output: &Output) -> Result<(), Fault> {
-    let config = Config::read(&arguments.config)?;
-    let policies = keysvc_policies::PolicySet::load(&config.keeper.policies)?;
-    let digest = keysvc_protocol::bytes::Digest::new(policies.digest());
-    output.line(&format!("configuration {} is good", arguments.config.display()));
-    output.line(&format!("policy digest {digest}"));
-    output
-        .line(&format!("next          put it into {} as: policy = \"{digest}\"", config.founding.display()));
-    Ok(())
+    parent::end_with().map_err(|source| Fault::Io { what: "watching the parent", source })
 }

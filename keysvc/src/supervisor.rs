@@ -1,78 +1,97 @@
 //! The small parent of `keysvc serve`: it starts both halves, starts again what ends, and ends with what refuses.
 //!
 //! In the field the service manager does this for two units with their own users; this is for one command. It holds
-//! no key and speaks to nobody: a pipe on each child's standard input, which closes when the parent is gone, is all
-//! that binds them ([`end_with_parent`]). A child is in a process group of its own, so that a key press at the
+//! no key and speaks to nobody: a socket on each child's standard input, which closes when the parent is gone, is all
+//! that binds them ([`crate::parent`]). A child is in a process group of its own, so that a key press at the
 //! terminal reaches the parent alone and the halves end in their order.
 
+mod half;
+mod pin_seen;
 mod restarts;
 
-use restarts::Restarts;
-use rustix::process::{Pid, Signal, getpid, kill_process};
-use std::{
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-    pin::pin,
-    process::{ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use crate::{config::fixed::KEEPER_AWAITED_MAX, error::Exit};
+use half::{Half, Wanted};
+use std::{io, path::Path, pin::pin};
 use tokio::{
-    process::{Child, ChildStdin, Command},
     select,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 /// Exit code of a half that refuses to serve (configuration, manifest, anchor, history): starting it again is
 /// no cure.
-pub const REFUSES_TO_SERVE: u8 = 3;
-/// Set to `1` for children, so that they end when the parent does.
-pub const PARENT_VARIABLE: &str = "KEYSVC_PARENT";
-/// Time a half has to end after SIGTERM.
-const STOP: Duration = Duration::from_secs(5);
+pub const REFUSES_TO_SERVE: u8 = Exit::Refusing as u8;
 
 /// Runs `program front` and `program keeper` with `--config config` until SIGTERM or SIGINT, or until one of them
-/// refuses to serve. Gives the exit code to end with: 0, or [`REFUSES_TO_SERVE`].
+/// refuses to serve; SIGHUP is passed on to both. `served` is called once, when both serve for the first time, or the
+/// front alone because the token is away. Gives the exit code to end with: 0, or [`REFUSES_TO_SERVE`].
 ///
 /// # Errors
 /// When the program cannot be started at all, or signals cannot be received.
-pub async fn run(program: &Path, config: &Path) -> io::Result<u8> {
+pub async fn run(program: &Path, config: &Path, served: impl FnOnce()) -> io::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (reload, reloads) = watch::channel(0_u64);
     let stop = async move {
-        select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hang_up.recv() => {
+                    tracing::info!("asked to read the files anew; both halves are told");
+                    reload.send_modify(|count| *count = count.wrapping_add(1));
+                }
+            }
         }
     };
-    supervise(program, config, stop).await
+    supervise(program, config, Asked { stop, reloads, served }).await
+}
+
+/// What is asked of the parent while it runs.
+struct Asked<S, R> {
+    /// Ready when it is to end.
+    stop: S,
+    /// Counts the requests to read the files anew.
+    reloads: watch::Receiver<u64>,
+    /// Called once both halves serve.
+    served: R,
 }
 
 /// As [`run`], until `stop` is ready.
-async fn supervise(program: &Path, config: &Path, stop: impl Future<Output = ()>) -> io::Result<u8> {
-    let (stop_front, front_stopped) = watch::channel(false);
-    let (stop_keeper, keeper_stopped) = watch::channel(false);
-    let half = |name| Half { name, program: program.to_owned(), config: config.to_owned() };
-    let mut keeper = pin!(half("keeper").keep(keeper_stopped));
-    let mut front = pin!(half("front").keep(front_stopped));
+async fn supervise<S, R>(program: &Path, config: &Path, asked: Asked<S, R>) -> io::Result<u8>
+where
+    S: Future<Output = ()>,
+    R: FnOnce(),
+{
+    let (want_front, front_wanted) = watch::channel(Wanted::default());
+    let (want_keeper, keeper_wanted) = watch::channel(Wanted::default());
+    let (front_serves, keeper_serves) = (watch::Sender::new(false), watch::Sender::new(false));
+    let both = (front_serves.subscribe(), keeper_serves.subscribe());
+    let half = |name, serves| Half { name, program: program.to_owned(), config: config.to_owned(), serves };
+    let mut keeper = pin!(half("keeper", keeper_serves).keep(keeper_wanted));
+    let mut front = pin!(half("front", front_serves).keep(front_wanted));
+    let Asked { stop, reloads, served } = asked;
     let first = select! {
         ended = &mut keeper => First::Keeper(ended?),
         ended = &mut front => First::Front(ended?),
         () = stop => First::Stop,
+        () = pass_on(reloads, [&want_front, &want_keeper]) => First::Stop,
+        () = both_serve(both, served) => First::Stop,
     };
     match first {
         First::Keeper(exit) => tracing::info!(half = "keeper", exit, "ended; stopping the front"),
         First::Front(exit) => tracing::info!(half = "front", exit, "ended; stopping the keeper"),
         First::Stop => tracing::info!("asked to end; stopping both halves"),
     }
-    stop_front.send_replace(true);
+    let stop = |wanted: &mut Wanted| wanted.stopped = true;
+    want_front.send_modify(stop);
     // The front first, so that what is in flight is still answered.
     match first {
         First::Keeper(code) => front.await.map(|_| code),
         First::Front(code) => {
-            stop_keeper.send_replace(true);
+            want_keeper.send_modify(stop);
             keeper.await.map(|_| code)
         }
         First::Stop => {
@@ -81,7 +100,7 @@ async fn supervise(program: &Path, config: &Path, stop: impl Future<Output = ()>
                 // It keeps the keeper running meanwhile.
                 ended = &mut keeper => return ended,
             };
-            stop_keeper.send_replace(true);
+            want_keeper.send_modify(stop);
             keeper.await.and(front_ended)
         }
     }
@@ -95,100 +114,45 @@ enum First {
     Stop,
 }
 
-/// For a child: watches standard input and ends this process when the parent is gone. Does nothing unless the parent
-/// asked for it.
-///
-/// # Errors
-/// When the watching thread cannot be started.
-pub fn end_with_parent() -> io::Result<()> {
-    if std::env::var_os(PARENT_VARIABLE).is_none_or(|value| value != "1") {
-        return Ok(());
-    }
-    thread::Builder::new().name("parent".to_owned()).spawn(|| {
-        let mut byte = [0];
-        // Nothing is ever sent: whatever comes back says that the other end is closed or broken.
-        while matches!(io::stdin().read(&mut byte), Ok(1..)) {}
-        tracing::warn!("the parent is gone");
-        // The way every half ends orderly. A process that may not signal itself is ended hard.
-        if kill_process(getpid(), Signal::TERM).is_err() {
-            std::process::abort();
+/// Passes each request to read the files anew on to the halves; never ends.
+async fn pass_on(mut reloads: watch::Receiver<u64>, halves: [&watch::Sender<Wanted>; 2]) {
+    while reloads.changed().await.is_ok() {
+        let count = *reloads.borrow_and_update();
+        for half in halves {
+            half.send_modify(|wanted| wanted.reloads = count);
         }
-    })?;
-    Ok(())
+    }
+    std::future::pending::<()>().await;
 }
 
-/// One of the two.
-struct Half {
-    name: &'static str,
-    program: PathBuf,
-    config: PathBuf,
-}
-
-impl Half {
-    /// Keeps the half running until `stopped` holds true or it refuses to serve; gives the code to end with.
-    async fn keep(self, mut stopped: watch::Receiver<bool>) -> io::Result<u8> {
-        let mut restarts = Restarts::default();
-        loop {
-            let begun = Instant::now();
-            let mut running = self.start()?;
-            let status = select! {
-                status = running.child.wait() => Some(status?),
-                _ = stopped.wait_for(|stopped| *stopped) => None,
-            };
-            let Some(status) = status else { return self.stop(running).await.map(|()| 0) };
-            if status.code() == Some(i32::from(REFUSES_TO_SERVE)) {
-                tracing::error!(half = self.name, "refuses to serve");
-                return Ok(REFUSES_TO_SERVE);
-            }
-            let wait = restarts.wait_after(begun.elapsed());
-            self.note_end(status, wait);
-            select! {
-                () = sleep(wait) => {}
-                _ = stopped.wait_for(|stopped| *stopped) => return Ok(0),
-            }
-        }
+/// Calls `served` once both halves serve, or once the front has waited for the keeper as long as a service manager is to
+/// wait: it refuses then, and says why. Never ends.
+async fn both_serve(
+    (mut front, mut keeper): (watch::Receiver<bool>, watch::Receiver<bool>),
+    served: impl FnOnce(),
+) {
+    if front.wait_for(|serves| *serves).await.is_ok() {
+        // Whether in time or not, and whatever the keeper does later: it is started again, and the front answers.
+        let _in_time = timeout(KEEPER_AWAITED_MAX, keeper.wait_for(|serves| *serves)).await.is_ok();
+        served();
     }
-
-    fn start(&self) -> io::Result<Running> {
-        let mut command = Command::new(&self.program);
-        command.arg(self.name).arg("--config").arg(&self.config).env(PARENT_VARIABLE, "1");
-        let mut child = command.stdin(Stdio::piped()).process_group(0).kill_on_drop(true).spawn()?;
-        tracing::info!(half = self.name, pid = child.id(), "started");
-        let pipe = child.stdin.take();
-        Ok(Running { child, pipe })
-    }
-
-    fn note_end(&self, status: ExitStatus, wait: Duration) {
-        tracing::error!(half = self.name, %status, wait_ms = wait.as_millis(), "ended; starting it again");
-    }
-
-    /// Asks the child to end, waits, and ends it.
-    async fn stop(&self, mut running: Running) -> io::Result<()> {
-        let pid = running.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM)?;
-        }
-        if timeout(STOP, running.child.wait()).await.is_err() {
-            tracing::warn!(half = self.name, "did not end in time and is killed");
-            running.child.kill().await?;
-        }
-        drop(running.pipe);
-        Ok(())
-    }
-}
-
-/// A child and our end of the pipe on its standard input, which closes with this process at the latest. Apart from the
-/// child, because waiting for a child closes what it holds.
-struct Running {
-    child: Child,
-    pipe: Option<ChildStdin>,
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::process::ExitStatusExt as _;
-    use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+    use crate::parent::{self, PARENT_VARIABLE};
+    use rustix::process::Signal;
+    use std::{
+        fs,
+        os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+        path::PathBuf,
+        process::Stdio,
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+        time::{Duration, Instant},
+    };
     use tempfile::TempDir;
     use tokio::{sync::oneshot, task::yield_now};
 
@@ -236,7 +200,8 @@ mod tests {
         }
 
         async fn run(&self, stop: impl Future<Output = ()>) -> io::Result<u8> {
-            timeout(LONG, supervise(&self.program, Path::new("config"), stop)).await.expect("an end in time")
+            let asked = Asked { stop, reloads: watch::channel(0).1, served: || {} };
+            timeout(LONG, supervise(&self.program, Path::new("config"), asked)).await.expect("an end in time")
         }
     }
 
@@ -295,11 +260,54 @@ mod tests {
         assert!(!play.has("front.left") && !play.has("keeper.left"));
     }
 
+    #[tokio::test]
+    async fn both_halves_get_a_hang_up_once_they_serve_and_what_they_say_is_heard() {
+        // The signal comes before the front serves: an end by it would show as a second start.
+        let begin = "trap 'touch $1.hup' HUP; printf s >&0; while :; do sleep 0.02; done";
+        let play = Play::new(&format!("sleep 0.2; {begin}"), begin);
+        let (reload, reloads) = watch::channel(0);
+        let served = AtomicUsize::new(0);
+        let stop = async {
+            play.wait_for_starts("front", 1).await;
+            play.wait_for_starts("keeper", 1).await;
+            reload.send_replace(1);
+            while !(play.has("front.hup") && play.has("keeper.hup")) {
+                yield_now().await;
+            }
+        };
+        let count = || {
+            served.fetch_add(1, Ordering::Relaxed);
+        };
+        let asked = Asked { stop, reloads, served: count };
+        let code = timeout(LONG, supervise(&play.program, Path::new("config"), asked)).await.unwrap();
+        assert_eq!(code.unwrap(), 0);
+        assert_eq!((play.starts("front").len(), play.starts("keeper").len()), (1, 1));
+        assert_eq!(served.into_inner(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refused_pin_is_not_tried_again_until_a_reload_is_asked_for() {
+        let play = Play::new(SERVE, "test -e again && exit 3; touch again; exit 13");
+        let (reload, reloads) = watch::channel(0);
+        let asking = async {
+            play.wait_for_starts("keeper", 1).await;
+            // Longer than any wait for a restart at the begin.
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            assert_eq!(play.starts("keeper").len(), 1);
+            reload.send_replace(1);
+            std::future::pending::<()>().await;
+        };
+        let asked = Asked { stop: asking, reloads, served: || {} };
+        let code = timeout(LONG, supervise(&play.program, Path::new("config"), asked)).await.unwrap();
+        assert_eq!(code.unwrap(), REFUSES_TO_SERVE);
+        assert_eq!((play.starts("keeper").len(), play.starts("front").len()), (2, 1));
+    }
+
     #[test]
     fn a_child_ends_when_its_parent_is_gone() {
         if std::env::var_os(PARENT_VARIABLE).is_some() {
             // This is the child, started below.
-            end_with_parent().unwrap();
+            parent::end_with().unwrap();
             loop {
                 thread::park();
             }
@@ -319,7 +327,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_a_fault() {
-        let fault = supervise(Path::new("/nowhere"), Path::new("config"), std::future::pending()).await;
+        let asked = Asked { stop: std::future::pending(), reloads: watch::channel(0).1, served: || {} };
+        let fault = supervise(Path::new("/nowhere"), Path::new("config"), asked).await;
         assert_eq!(fault.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,5 +1,6 @@
-//! The limits of the front, with their arithmetic. All of them can be set in the configuration.
+//! `[front.limits]`: the limits of the front, with their arithmetic.
 
+use super::limit::Limit;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -37,6 +38,93 @@ pub struct FrontLimits {
     pub headers_max: usize,
     /// Length of a request's body; 1,000 card identifiers take 11 KiB.
     pub request_len_max: usize,
+}
+
+/// Every limit of `[front.limits]`. A time of 0 would refuse everything and one of hours bound nothing; a head must fit the
+/// HTTP buffer of 64 KiB twice; a body may not be longer than a request of the protocol.
+pub(super) const FRONT: [Limit<FrontLimits>; 13] = [
+    Limit {
+        name: "handshake-ms",
+        range: (100, 60_000),
+        bounds: "from the accepted socket to the end of the handshake",
+        value: |limits| limits.handshake_ms,
+    },
+    Limit {
+        name: "header-ms",
+        range: (100, 60_000),
+        bounds: "from the first byte of a head to its end",
+        value: |limits| limits.header_ms,
+    },
+    Limit {
+        name: "body-ms",
+        range: (100, 60_000),
+        bounds: "from the end of the head to the end of the body",
+        value: |limits| limits.body_ms,
+    },
+    Limit {
+        name: "answer-ms",
+        range: (100, 600_000),
+        bounds: "from a request to its answer by the keeper",
+        value: |limits| limits.answer_ms,
+    },
+    Limit {
+        name: "idle-ms",
+        range: (100, 3_600_000),
+        bounds: "from an answer to the first byte of the next request",
+        value: |limits| limits.idle_ms,
+    },
+    Limit {
+        name: "connection-life-ms",
+        range: (1_000, 86_400_000),
+        bounds: "the life of a connection",
+        value: |limits| limits.connection_life_ms,
+    },
+    Limit {
+        name: "handshakes-max",
+        range: (1, 4_096),
+        bounds: "handshakes at one time",
+        value: |limits| size(limits.handshakes_max),
+    },
+    Limit {
+        name: "clients-max",
+        range: (1, 65_536),
+        bounds: "connections of everyone but officers at one time",
+        value: |limits| size(limits.clients_max),
+    },
+    Limit {
+        name: "officers-max",
+        range: (1, 4_096),
+        bounds: "connections reserved for officers",
+        value: |limits| size(limits.officers_max),
+    },
+    Limit {
+        name: "per-certificate-max",
+        range: (1, 65_536),
+        bounds: "connections with one key at one time",
+        value: |limits| size(limits.per_certificate_max),
+    },
+    Limit {
+        name: "headers-len-max",
+        range: (256, 32_768),
+        bounds: "length of a head, in bytes",
+        value: |limits| size(limits.headers_len_max),
+    },
+    Limit {
+        name: "headers-max",
+        range: (4, 256),
+        bounds: "headers of one request",
+        value: |limits| size(limits.headers_max),
+    },
+    Limit {
+        name: "request-len-max",
+        range: (1_024, 65_536),
+        bounds: "length of a body, in bytes",
+        value: |limits| size(limits.request_len_max),
+    },
+];
+
+fn size(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
 }
 
 impl Default for FrontLimits {
@@ -92,6 +180,17 @@ mod tests {
     fn what_is_not_set_has_its_default() {
         let limits: FrontLimits = toml::from_str("per-certificate-max = 3").unwrap();
         assert_eq!(limits, FrontLimits { per_certificate_max: 3, ..FrontLimits::default() });
+    }
+
+    #[test]
+    fn every_field_is_in_the_table_with_its_own_value_and_its_default_within_its_range() {
+        let (limits, mut fields) = (FrontLimits::default(), Vec::new());
+        for limit in &FRONT {
+            let value = (limit.value)(&limits);
+            assert!((limit.range.0..=limit.range.1).contains(&value), "{}", limit.name);
+            fields.push(format!("{}: {value}", limit.name.replace('-', "_")));
+        }
+        assert_eq!(format!("FrontLimits {{ {} }}", fields.join(", ")), format!("{limits:?}"));
     }
 
     #[test]

@@ -1,15 +1,14 @@
-//! Every limit of the service, with its arithmetic. All may be set in `keysvc.toml`.
+//! `[keeper.limits]`: the limits of the keeper, with their arithmetic.
 
-use super::ConfigError;
+use super::limit::Limit;
 use serde::Deserialize;
-use std::path::Path;
 
 /// `[keeper.limits]`: queues, lives and slices inside the keeper.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct KeeperLimits {
     /// Changes waiting for the ledger; one more is answered `busy`. As many as the link lets in flight
-    /// ([`crate::link::CALLS_MAX`]): 4,096 of 64 KiB at worst are 256 MiB, of the usual 0.5 KiB they are 2 MiB.
+    /// ([`super::fixed::CALLS_MAX`]): 4,096 of 64 KiB at worst are 256 MiB, of the usual 0.5 KiB they are 2 MiB.
     pub ledger_queue_len: usize,
     /// Changes in one commit: 256 at 12 us each are 3 ms.
     pub commit_batch_max: usize,
@@ -31,6 +30,69 @@ pub struct KeeperLimits {
     pub workers: usize,
 }
 
+/// Every limit of `[keeper.limits]`. A commit of 4,096 changes takes 50 ms; one that waits 0.1 s for company delays
+/// everyone; an exchange outlives no week and an update no month, so that a lost station or card is bounded.
+pub(super) const KEEPER: [Limit<KeeperLimits>; 9] = [
+    Limit {
+        name: "ledger-queue-len",
+        range: (1, 65_536),
+        bounds: "changes waiting for the ledger",
+        value: |limits| size(limits.ledger_queue_len),
+    },
+    Limit {
+        name: "commit-batch-max",
+        range: (1, 4_096),
+        bounds: "changes in one commit",
+        value: |limits| size(limits.commit_batch_max),
+    },
+    Limit {
+        name: "commit-gather-us",
+        range: (0, 100_000),
+        bounds: "how long a commit waits for company, in microseconds",
+        value: |limits| limits.commit_gather_us,
+    },
+    Limit {
+        name: "exchange-life-ms",
+        range: (60_000, 604_800_000),
+        bounds: "life of an exchange with a station",
+        value: |limits| limits.exchange_life_ms,
+    },
+    Limit {
+        name: "exchanges-per-station-max",
+        range: (1, 64),
+        bounds: "open exchanges of one station",
+        value: |limits| size(limits.exchanges_per_station_max),
+    },
+    Limit {
+        name: "value-valid-ms",
+        range: (1_000, 2_592_000_000),
+        bounds: "until when a terminal may write an update to the card",
+        value: |limits| limits.value_valid_ms,
+    },
+    Limit {
+        name: "bundle-life-ms",
+        range: (60_000, 2_592_000_000),
+        bounds: "life of a trust bundle",
+        value: |limits| limits.bundle_life_ms,
+    },
+    Limit {
+        name: "slice-ms",
+        range: (1, 1_000),
+        bounds: "longest time a batch holds a worker",
+        value: |limits| limits.slice_ms,
+    },
+    Limit {
+        name: "workers",
+        range: (1, 64),
+        bounds: "worker threads, each with a session of its own",
+        value: |limits| size(limits.workers),
+    },
+];
+
+fn size(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
 impl Default for KeeperLimits {
     fn default() -> Self {
         Self {
@@ -47,23 +109,18 @@ impl Default for KeeperLimits {
     }
 }
 
-impl KeeperLimits {
-    pub(super) fn check(&self, file: &Path) -> Result<(), ConfigError> {
-        let sizes = [
-            ("ledger-queue-len", self.ledger_queue_len, 65_536),
-            ("commit-batch-max", self.commit_batch_max, 4_096),
-            ("exchanges-per-station-max", self.exchanges_per_station_max, 64),
-            ("workers", self.workers, 64),
-        ];
-        for (name, value, max) in sizes {
-            if value == 0 || value > max {
-                return Err(ConfigError::key(
-                    file,
-                    format!("keeper.limits.{name}"),
-                    format!("give 1 to {max}"),
-                ));
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_in_the_table_with_its_own_value_and_its_default_within_its_range() {
+        let (limits, mut fields) = (KeeperLimits::default(), Vec::new());
+        for limit in &KEEPER {
+            let value = (limit.value)(&limits);
+            assert!((limit.range.0..=limit.range.1).contains(&value), "{}", limit.name);
+            fields.push(format!("{}: {value}", limit.name.replace('-', "_")));
         }
-        Ok(())
+        assert_eq!(format!("KeeperLimits {{ {} }}", fields.join(", ")), format!("{limits:?}"));
     }
 }

@@ -8,21 +8,23 @@ use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
 /// # Errors
 /// [`ConfigError`] naming the file and the mend.
 pub fn check_private_file(file: &Path) -> Result<(), ConfigError> {
-    let metadata = std::fs::metadata(file).map_err(|error| {
-        ConfigError::file(file, format!("cannot be read ({error}); check path and owner"))
-    })?;
+    private_trouble(file)
+        .map_or(Ok(()), |(wrong, mend)| Err(ConfigError::file(file, format!("{wrong}; {mend}"))))
+}
+
+/// What is wrong with a secret's file, and the mend.
+pub(super) fn private_trouble(file: &Path) -> Option<(String, String)> {
+    let metadata = match std::fs::metadata(file) {
+        Ok(metadata) => metadata,
+        Err(error) => return Some((format!("cannot be read ({error})"), "check path and owner".to_owned())),
+    };
     if !metadata.is_file() {
-        return Err(ConfigError::file(file, "not a regular file"));
+        return Some(("not a regular file".to_owned(), "name the file itself".to_owned()));
     }
-    if metadata.mode() & 0o077 != 0 {
-        let mend = format!(
-            "others may read it (mode {:04o}); run: chmod 600 {}",
-            metadata.mode() & 0o7777,
-            file.display()
-        );
-        return Err(ConfigError::file(file, mend));
-    }
-    Ok(())
+    let mode = metadata.mode() & 0o7777;
+    (mode & 0o077 != 0).then(|| {
+        (format!("others may read it (mode {mode:04o})"), format!("run: chmod 600 {}", file.display()))
+    })
 }
 
 /// Reads a file of at most `max` bytes.

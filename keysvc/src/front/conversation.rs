@@ -8,7 +8,10 @@ use super::{
     peer::Identity,
     request_ids::RequestIds,
 };
-use crate::link::{Answer, Call, KeeperLink, Peer};
+use crate::{
+    link::{Answer, Call, KeeperLink, Peer},
+    metrics::{FrontMetrics, Outcome, UNKNOWN_OPERATION, kind_of},
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
@@ -29,10 +32,11 @@ const CBOR: &str = "application/cbor";
 /// What all conversations share.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) link: KeeperLink,
+    pub(super) link: Arc<KeeperLink>,
     pub(super) ids: RequestIds,
     pub(super) limits: FrontLimits,
     pub(super) counters: Arc<Counters>,
+    pub(super) metrics: Arc<FrontMetrics>,
 }
 
 /// The requests of one connection.
@@ -62,24 +66,41 @@ impl Conversation {
         let request_id = self.desk.ids.next();
         self.desk.counters.add(Count::requests);
         let operation = operation(request.uri().path());
+        let name = operation.map_or(UNKNOWN_OPERATION, Operation::name);
         let answer = match fault {
-            Some(fault) => refused_head(fault, request_id),
-            None => match self.ask(request, operation, request_id).await {
-                Ok(answer) => answer,
-                Err(refusal) => Answer::refusal(refusal, request_id),
-            },
+            Some(fault) => Err((refusal_of(fault), status_of_head(fault))),
+            None => self.ask(request, operation, request_id).await.map_err(|refusal| (refusal, None)),
         };
+        let answer = answer.unwrap_or_else(|(refusal, status)| {
+            self.note_refusal(&refusal, request_id, name, begun);
+            let answer = Answer::refusal(refusal, request_id);
+            Answer { status: status.unwrap_or(answer.status), ..answer }
+        });
         if answer.status != 200 {
             self.desk.counters.add(Count::refusals);
         }
+        self.desk.metrics.requests().answered(name, outcome(answer.status), begun.elapsed());
         tracing::debug!(
             %request_id,
-            operation = operation.map_or("unknown", Operation::name),
+            operation = name,
             status = answer.status,
-            took_us = begun.elapsed().as_micros(),
+            duration_us = elapsed_us(begun),
             "answered"
         );
         respond(answer)
+    }
+
+    /// A refusal of the front's own; the keeper's are in its log.
+    fn note_refusal(&self, refusal: &Refusal, request_id: RequestId, operation: &str, begun: Instant) {
+        self.desk.metrics.requests().refused(refusal);
+        tracing::debug!(
+            %request_id,
+            operation,
+            refusal = refusal.number(),
+            name = kind_of(refusal),
+            duration_us = elapsed_us(begun),
+            "refused"
+        );
     }
 
     async fn ask(
@@ -125,15 +146,32 @@ fn check_form(request: &Request<Incoming>) -> Result<(), Refusal> {
     if good { Ok(()) } else { Err(Refusal::Invalid { reason: Invalid::Http }) }
 }
 
-fn refused_head(fault: HeadFault, request_id: RequestId) -> Answer {
+/// As a number that every log format takes.
+fn elapsed_us(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+const fn refusal_of(fault: HeadFault) -> Refusal {
     match fault {
-        HeadFault::Malformed => Answer::refusal(Refusal::Invalid { reason: Invalid::Http }, request_id),
-        HeadFault::BodyTooLong => Answer::refusal(Refusal::Invalid { reason: Invalid::TooLong }, request_id),
-        // The same refusal, but HTTP has a status of its own for heads (RFC 6585 section 5).
-        HeadFault::HeadTooLong => Answer {
-            status: 431,
-            ..Answer::refusal(Refusal::Invalid { reason: Invalid::TooLong }, request_id)
-        },
+        HeadFault::Malformed => Refusal::Invalid { reason: Invalid::Http },
+        HeadFault::BodyTooLong | HeadFault::HeadTooLong => Refusal::Invalid { reason: Invalid::TooLong },
+    }
+}
+
+/// The status where it is not the refusal's own: HTTP has one for heads (RFC 6585 section 5).
+const fn status_of_head(fault: HeadFault) -> Option<u16> {
+    match fault {
+        HeadFault::HeadTooLong => Some(431),
+        HeadFault::Malformed | HeadFault::BodyTooLong => None,
+    }
+}
+
+/// The outcome that a status stands for: what may succeed later without change is no refusal of the caller's.
+const fn outcome(status: u16) -> Outcome {
+    match status {
+        200 => Outcome::Done,
+        429 | 500.. => Outcome::Fault,
+        _ => Outcome::Refused,
     }
 }
 

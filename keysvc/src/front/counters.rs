@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
         /// Live counters since the start.
         #[derive(Debug, Default)]
         pub struct Counters {
@@ -12,12 +12,18 @@ macro_rules! counters {
 
         impl Counters {
             $(
-                $(#[$doc])*
+                #[doc = $doc]
                 #[must_use]
                 pub fn $name(&self) -> u64 {
                     self.$name.load(Ordering::Relaxed)
                 }
             )*
+
+            /// What each of them counts, in the same order as [`Counters::all`].
+            #[must_use]
+            pub fn meanings() -> Vec<&'static str> {
+                vec![$($doc.trim().trim_end_matches('.'),)*]
+            }
 
             /// All of them with their names, in a fixed order.
             #[must_use]
@@ -53,6 +59,8 @@ counters!(
     connections_refused,
     /// Connections served.
     connections,
+    /// Connections cut off because a reload revoked their certificate or took its CA away.
+    connections_cut,
     /// Connections whose certificate was good but whose URI name was not.
     peers_unnamed,
     /// Requests, those refused included.
@@ -61,6 +69,10 @@ counters!(
     refusals,
     /// Requests refused because the keeper was not there or did not answer in time.
     keeper_unavailable,
+    /// Reloads whose files were good.
+    reloads,
+    /// Reloads refused because a file was bad; what was in force stays so.
+    reloads_failed,
     /// Connections that ended by a panic. Anything but 0 is a bug.
     panics,
 );

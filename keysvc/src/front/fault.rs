@@ -38,6 +38,22 @@ pub enum FrontFault {
         /// What the TLS library said.
         reason: String,
     },
+    /// What was read again has expired already.
+    #[error("the {what} in {} has expired; put a fresh one there", path.display())]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// What has expired.
+        what: &'static str,
+    },
+    /// No revocation list is of the configured CA.
+    #[error("no revocation list is of the CA in {}; the first is in {}: put the CA's own there", ca.display(), path.display())]
+    ForeignList {
+        /// The first list's file.
+        path: PathBuf,
+        /// The CA's file.
+        ca: PathBuf,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {listen}: {error}")]
     Listen {
@@ -50,6 +66,9 @@ pub enum FrontFault {
     /// The system gives no randomness.
     #[error("the system gives no random bytes")]
     Random,
+    /// The thread of the health listener cannot be started.
+    #[error("the health listener cannot be started: {0}")]
+    Health(#[source] io::Error),
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),

@@ -11,6 +11,7 @@ use super::{
     FrontLimits,
     head::{self, HeadFault, HeadLimits},
 };
+use crate::config::fixed::{LINGER, LINGER_LEN_MAX};
 use std::{
     io,
     pin::Pin,
@@ -27,10 +28,6 @@ use tokio::{
 const REFUSED: &[u8] = b"POST / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 /// Read at one time while a head is expected, in bytes: a usual request with its head is shorter.
 const CHUNK_LEN: usize = 4 * 1024;
-/// Thrown away after a refusal before the connection is cut, in bytes: what may be under way.
-const LINGER_LEN_MAX: usize = 256 * 1024;
-/// Time for closing a connection, throwing away included.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// What was wrong with the last request of a connection, once it is known.
 #[derive(Debug, Clone, Default)]

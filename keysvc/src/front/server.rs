@@ -8,16 +8,23 @@ use super::{
     conversation::{Conversation, Desk},
     counters::{Count, Counters},
     framing::Framed,
+    health::{Health, Watched},
     peer::{self, Identity},
+    reload::Reloader,
     request_ids::RequestIds,
-    tls,
+    tls::TlsState,
 };
-use crate::link::KeeperLink;
+use crate::{
+    config::fixed::{ACCEPT_WAIT, COUNTERS_EVERY, DRAIN, HTTP_BUFFER_LEN_MAX},
+    link::KeeperLink,
+    metrics::{Counted, FrontMetrics},
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use keysvc_protocol::trust::TrustDomain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::{convert::Infallible, fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use rustls::pki_types::CertificateDer;
+use std::{convert::Infallible, fmt, io, net::SocketAddr, pin::pin, sync::Arc};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -26,24 +33,17 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// Wait after a failed accept (no file descriptors left): long enough not to spin.
-const ACCEPT_WAIT: Duration = Duration::from_millis(20);
-/// Time for what is in flight when the front is stopped.
-const DRAIN: Duration = Duration::from_secs(2);
-/// How often the counters are logged.
-const COUNTERS_EVERY: Duration = Duration::from_mins(1);
-/// The HTTP library's buffer for one connection, in bytes; more than the longest head, as it needs at least 8 KiB.
-const BUFFER_LEN_MAX: usize = 64 * 1024;
-
 /// The front, listening.
 pub struct Front {
     listener: TcpListener,
     hall: Arc<Hall>,
+    health: Option<Health>,
+    settings: FrontSettings,
 }
 
 /// What all connections share.
 struct Hall {
-    acceptor: TlsAcceptor,
+    tls: Arc<watch::Sender<Arc<TlsState>>>,
     admission: Admission,
     trust_domain: TrustDomain,
     desk: Arc<Desk>,
@@ -61,21 +61,22 @@ impl Front {
     /// # Errors
     /// [`FrontFault`] naming the file or address that cannot be used.
     pub async fn bind(settings: FrontSettings) -> Result<Self, FrontFault> {
-        let acceptor = tls::acceptor(&settings)?;
+        let tls = Arc::new(watch::Sender::new(Arc::new(TlsState::read(&settings)?)));
         let ids = RequestIds::new()?;
         raise_file_limit(&settings.limits);
         let listen = settings.listen;
         let listener =
             TcpListener::bind(listen).await.map_err(|error| FrontFault::Listen { listen, error })?;
-        let desk = Arc::new(Desk {
-            link: KeeperLink::connect(&settings.keeper_socket),
-            ids,
-            limits: settings.limits,
-            counters: Arc::default(),
-        });
+        let counters = Arc::<Counters>::default();
+        let link = Arc::new(KeeperLink::connect(&settings.keeper_socket));
+        let metrics = Arc::new(FrontMetrics::new(counts(&counters, &link)));
+        let watched = Watched::new(Arc::clone(&tls), Arc::clone(&metrics));
+        let socket = &settings.keeper_socket;
+        let health = settings.health.map(|listen| Health::start(listen, watched, socket)).transpose()?;
+        let desk = Arc::new(Desk { link, ids, limits: settings.limits, counters, metrics });
         let admission = Admission::new(&settings.limits);
-        let hall = Hall { acceptor, admission, trust_domain: settings.trust_domain, desk };
-        Ok(Self { listener, hall: Arc::new(hall) })
+        let hall = Hall { tls, admission, trust_domain: settings.trust_domain.clone(), desk };
+        Ok(Self { listener, hall: Arc::new(hall), health, settings })
     }
 
     /// The address listened on, with the port that the system chose where none was named.
@@ -86,6 +87,24 @@ impl Front {
         self.listener.local_addr()
     }
 
+    /// The address of the health listener, if there is one.
+    #[must_use]
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(Health::address)
+    }
+
+    /// Whether the keeper is connected at this moment; may be asked of a front that serves.
+    pub(super) fn keeper_connected(&self) -> impl Fn() -> bool + Send + 'static {
+        let desk = Arc::clone(&self.hall.desk);
+        move || desk.link.is_connected()
+    }
+
+    /// What reads the files again while the front serves.
+    pub(super) fn reloader(&self) -> Reloader {
+        let counters = Arc::clone(&self.hall.desk.counters);
+        Reloader::new(self.settings.clone(), Arc::clone(&self.hall.tls), counters)
+    }
+
     /// The live counters.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
@@ -94,7 +113,8 @@ impl Front {
 
     /// Serves until `stop` is ready, then takes no further connections and gives those in flight 2 s.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { listener, hall } = self;
+        // The health listener goes on until the last connection has ended.
+        let Self { listener, hall, health: _health, .. } = self;
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = pin!(stop);
@@ -127,6 +147,24 @@ impl Front {
     }
 }
 
+/// The front's counters and how often it met a keeper, whenever they are asked for.
+fn counts(
+    counters: &Arc<Counters>,
+    link: &Arc<KeeperLink>,
+) -> impl Fn() -> Vec<Counted> + Send + Sync + 'static {
+    let (counters, link) = (Arc::clone(counters), Arc::clone(link));
+    move || {
+        let each = counters.all().into_iter().zip(Counters::meanings());
+        let counted = each.map(|((name, value), help)| match name {
+            // A family of its own counts the front's refusals by kind.
+            "refusals" => Counted { name: "answers_other_than_200", help, value },
+            _ => Counted { name, help, value },
+        });
+        let help = "Times the keeper was met; each after the first follows its absence";
+        counted.chain([Counted { name: "keeper_connections", help, value: link.connections() }]).collect()
+    }
+}
+
 /// Takes a handshake's place and starts the connection's task; drops the socket where there is no place.
 fn begin(
     socket: TcpStream,
@@ -155,7 +193,10 @@ async fn carry(
     stopped: watch::Receiver<bool>,
 ) {
     let counters = &hall.desk.counters;
-    let Some(stream) = shake_hands(socket, &hall).await else {
+    // Before the handshake, so that no reload between it and the watch below is missed.
+    let mut tls = hall.tls.subscribe();
+    let acceptor = tls.borrow_and_update().acceptor.clone();
+    let Some(stream) = shake_hands(socket, &acceptor, &hall).await else {
         return counters.add(Count::handshakes_failed);
     };
     let Some((identity, place)) = admit(&stream, &hall) else {
@@ -168,14 +209,43 @@ async fn carry(
         counters.add(Count::peers_unnamed);
         tracing::warn!(key = %identity.key_digest, %reason, "a verified certificate names nobody");
     }
-    converse(stream, identity, Arc::clone(&hall.desk), stopped).await;
+    let chain = chain(&stream);
+    let serial = identity.peer.as_ref().map_or_else(|_| "unknown".to_owned(), |peer| peer.serial.clone());
+    tokio::select! {
+        biased;
+        reason = revoked(&mut tls, &chain) => {
+            counters.add(Count::connections_cut);
+            tracing::warn!(serial, reason, "a connection is cut off: its certificate is not good any more");
+        }
+        () = converse(stream, identity, Arc::clone(&hall.desk), stopped) => {}
+    }
     drop(place);
 }
 
-async fn shake_hands(socket: TcpStream, hall: &Hall) -> Option<TlsStream<TcpStream>> {
+/// The peer's certificates, to be judged again after a reload.
+fn chain(stream: &TlsStream<TcpStream>) -> Vec<CertificateDer<'static>> {
+    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    certificates.iter().map(|one| one.clone().into_owned()).collect()
+}
+
+/// Waits until a reload makes a live connection's certificates bad; says why they are.
+async fn revoked(tls: &mut watch::Receiver<Arc<TlsState>>, chain: &[CertificateDer<'_>]) -> String {
+    loop {
+        if tls.changed().await.is_err() {
+            // The front ends; so does the connection, in its own time.
+            std::future::pending::<()>().await;
+        }
+        let state = Arc::clone(&tls.borrow_and_update());
+        if let Err(reason) = state.judge(chain) {
+            return reason;
+        }
+    }
+}
+
+async fn shake_hands(socket: TcpStream, acceptor: &TlsAcceptor, hall: &Hall) -> Option<TlsStream<TcpStream>> {
     // Without it an answer of two records waits for the client's acknowledgement. Failing means: already gone.
     socket.set_nodelay(true).ok()?;
-    match timeout(hall.desk.limits.handshake(), hall.acceptor.accept(socket)).await {
+    match timeout(hall.desk.limits.handshake(), acceptor.accept(socket)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
@@ -218,7 +288,7 @@ async fn converse(
             .header_read_timeout(None)
             .keep_alive(true)
             .half_close(false)
-            .max_buf_size(BUFFER_LEN_MAX)
+            .max_buf_size(HTTP_BUFFER_LEN_MAX)
             .serve_connection(TokioIo::new(framed), service)
     );
     let ended = tokio::select! {

@@ -1,31 +1,126 @@
 //! TLS as this service speaks it: 1.3 only (RFC 8446), a client certificate always, no tickets, no resumption and no
 //! early data; so each connection proves its key anew.
 //!
-//! The only file that builds a TLS configuration. Which names are good is [`super::peer`]'s affair.
+//! The only file that builds a TLS configuration. It is built anew at each reload, and live connections are then judged
+//! again by it. Which names are good is [`super::peer`]'s affair.
 
 use super::{FrontFault, FrontSettings};
+use crate::config::fixed::TLS_FILE_LEN_MAX;
+use keysvc_protocol::{bytes::Digest, hash::sha256};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime, pem::PemObject},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     version::TLS13,
 };
-use std::{fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{fmt, fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 use tokio_rustls::TlsAcceptor;
+use x509_parser::{
+    certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList,
+};
 use zeroize::Zeroizing;
 
-/// Longest file read, in bytes: a revocation list of 300,000 entries at 40 bytes, and a third more for PEM.
-const FILE_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// Everything of TLS that the files say, as of one reading of them.
+pub(super) struct TlsState {
+    /// Accepts connections.
+    pub(super) acceptor: TlsAcceptor,
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// When the server's certificate ends, seconds since 1970-01-01 UTC.
+    pub(super) certificate_not_after_s: i64,
+    /// When the first of the revocation lists is due, seconds since 1970-01-01 UTC; nothing without lists.
+    pub(super) crl_next_update_s: Option<i64>,
+    parts: Parts,
+}
+
+/// What each kind of file held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Parts {
+    certificate: Digest,
+    ca: Digest,
+    crls: Digest,
+}
+
+impl fmt::Debug for TlsState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsState").field("parts", &self.parts).finish_non_exhaustive()
+    }
+}
+
+impl TlsState {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`FrontFault`] naming the file that cannot be used.
+    pub(super) fn read(settings: &FrontSettings) -> Result<Self, FrontFault> {
+        // Named here instead of installed for the process: nothing else in it may choose another.
+        let provider = Arc::new(ring::default_provider());
+        let roots = certificates(&settings.ca)?;
+        let mut lists = Vec::new();
+        for path in &settings.crls {
+            lists.extend(revocation_lists(path)?);
+        }
+        let parts = Parts {
+            certificate: digest(certificates(&settings.certificate)?.iter().map(AsRef::as_ref)),
+            ca: digest(roots.iter().map(AsRef::as_ref)),
+            crls: digest(lists.iter().map(AsRef::as_ref)),
+        };
+        let crl_next_update_s = next_update(settings, &roots, &lists)?;
+        let verifier = verifier(settings, roots, lists, &provider)?;
+        Ok(Self {
+            acceptor: acceptor(settings, provider, Arc::clone(&verifier))?,
+            verifier,
+            certificate_not_after_s: not_after(settings)?,
+            crl_next_update_s,
+            parts,
+        })
+    }
+
+    /// As [`TlsState::read`], and refuses what has expired already: what is in force is better.
+    ///
+    /// # Errors
+    /// [`FrontFault`] naming the file and the mend.
+    pub(super) fn read_again(settings: &FrontSettings) -> Result<Self, FrontFault> {
+        let state = Self::read(settings)?;
+        let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+        if state.certificate_not_after_s <= now {
+            return Err(FrontFault::Expired { path: settings.certificate.clone(), what: "certificate" });
+        }
+        if state.crl_next_update_s.is_some_and(|due| due <= now) {
+            let path = settings.crls.first().unwrap_or(&settings.ca).clone();
+            return Err(FrontFault::Expired { path, what: "revocation list, or one beside it," });
+        }
+        Ok(state)
+    }
+
+    /// What is other than in `before`, in words.
+    pub(super) fn changes(&self, before: &Self) -> Vec<&'static str> {
+        let (new, old) = (&self.parts, &before.parts);
+        let each = [
+            (new.certificate != old.certificate, "certificate"),
+            (new.ca != old.ca, "CA"),
+            (new.crls != old.crls, "revocation lists"),
+        ];
+        each.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+    }
+
+    /// Judges the certificates of a live connection again.
+    ///
+    /// # Errors
+    /// Why they would not be let in now, in the library's words.
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Result<(), String> {
+        let Some((leaf, rest)) = chain.split_first() else { return Err("no certificate".to_owned()) };
+        let judged = self.verifier.verify_client_cert(leaf, rest, UnixTime::now());
+        judged.map(drop).map_err(|error| error.to_string())
+    }
+}
 
 /// Builds what accepts TLS connections.
-///
-/// # Errors
-/// [`FrontFault`] naming the file that cannot be used.
-pub(super) fn acceptor(settings: &FrontSettings) -> Result<TlsAcceptor, FrontFault> {
-    // Named here instead of installed for the process: nothing else in it may choose another.
-    let provider = Arc::new(ring::default_provider());
-    let verifier = verifier(settings, &provider)?;
+fn acceptor(
+    settings: &FrontSettings,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Result<TlsAcceptor, FrontFault> {
     let chain = certificates(&settings.certificate)?;
     let key = private_key(&settings.key)?;
     let unusable = |error: rustls::Error| FrontFault::Tls {
@@ -49,22 +144,66 @@ pub(super) fn acceptor(settings: &FrontSettings) -> Result<TlsAcceptor, FrontFau
 /// that has not expired: an unknown status is a refusal, which is the library's default.
 fn verifier(
     settings: &FrontSettings,
+    certificates: Vec<CertificateDer<'static>>,
+    lists: Vec<CertificateRevocationListDer<'static>>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, FrontFault> {
     let unusable = |reason: String| FrontFault::Tls { path: settings.ca.clone(), reason };
     let mut roots = RootCertStore::empty();
-    for root in certificates(&settings.ca)? {
+    for root in certificates {
         roots.add(root).map_err(|error| unusable(error.to_string()))?;
-    }
-    let mut lists = Vec::new();
-    for path in &settings.crls {
-        lists.extend(revocation_lists(path)?);
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     if !lists.is_empty() {
         builder = builder.with_crls(lists).enforce_revocation_expiration();
     }
     builder.build().map_err(|error| unusable(error.to_string()))
+}
+
+/// When the server's certificate ends.
+fn not_after(settings: &FrontSettings) -> Result<i64, FrontFault> {
+    let path = &settings.certificate;
+    let chain = certificates(path)?;
+    let leaf = chain.first().and_then(|leaf| X509Certificate::from_der(leaf).ok());
+    let (_, leaf) = leaf.ok_or_else(|| FrontFault::Holds { path: path.clone(), wanted: "certificate" })?;
+    Ok(leaf.validity().not_after.timestamp())
+}
+
+/// When the first of the lists is due. One of them must be the CA's: without it every certificate's standing would be
+/// unknown, and nobody let in.
+fn next_update(
+    settings: &FrontSettings,
+    roots: &[CertificateDer<'_>],
+    lists: &[CertificateRevocationListDer<'_>],
+) -> Result<Option<i64>, FrontFault> {
+    let Some(path) = settings.crls.first() else { return Ok(None) };
+    let subjects: Vec<_> = roots
+        .iter()
+        .filter_map(|root| X509Certificate::from_der(root).ok())
+        .map(|(_, root)| root.subject().as_raw().to_vec())
+        .collect();
+    let (mut due, mut of_the_ca) = (None, false);
+    for list in lists {
+        let (_, list) = CertificateRevocationList::from_der(list.as_ref())
+            .map_err(|_| FrontFault::Holds { path: path.clone(), wanted: "revocation list" })?;
+        of_the_ca |= subjects.iter().any(|subject| subject.as_slice() == list.issuer().as_raw());
+        let next = list.next_update().map(|next| next.timestamp());
+        due = match (due, next) {
+            (Some(due), Some(next)) => Some(std::cmp::min(due, next)),
+            (due, next) => due.or(next),
+        };
+    }
+    if of_the_ca {
+        Ok(due)
+    } else {
+        Err(FrontFault::ForeignList { path: path.clone(), ca: settings.ca.clone() })
+    }
+}
+
+/// Over the parts and their lengths.
+fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Digest {
+    let each: Vec<_> = parts.map(|part| sha256(&[part])).collect();
+    sha256(&each.iter().map(|digest| digest.as_bytes().as_slice()).collect::<Vec<_>>())
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, FrontFault> {
@@ -74,7 +213,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, FrontFault> {
 
 fn read_file(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FrontFault> {
     let mut bytes = Zeroizing::new(Vec::new());
-    match file.take(FILE_LEN_MAX).read_to_end(&mut bytes) {
+    match file.take(TLS_FILE_LEN_MAX).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(FrontFault::Read { path: path.to_owned(), error }),
     }

@@ -2,6 +2,12 @@
 //!
 //! The one place where a fault becomes a refusal.
 
+mod end;
+mod look;
+
+pub use end::note_end;
+pub use look::look;
+
 use super::{
     keyring::Keyring,
     ledger::{Change, LedgerFault},
@@ -11,6 +17,7 @@ use super::{
 use crate::{
     error::Fault,
     link::{Answer, Call},
+    metrics::{Outcome, kind_of},
 };
 use keysvc_protocol::{
     bytes::Digest,
@@ -24,34 +31,66 @@ use keysvc_protocol::{
     },
     schema::Schema,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 /// Answers one call.
 pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
+    let begun = Instant::now();
+    let operation = call.operation.name();
     let refusal = match answer(&keeper, &call).await {
-        Ok(Ok(body)) => return Answer::reply(body),
+        Ok(Ok(body)) => {
+            keeper.metrics.requests().answered(operation, Outcome::Done, begun.elapsed());
+            return Answer::reply(body);
+        }
         Ok(Err(refusal)) => refusal,
         Err(fault) => {
+            note_token_fault(&keeper, &fault);
             tracing::error!(
                 request_id = %call.request_id,
-                operation = %call.operation,
+                operation,
+                duration_us = elapsed_us(begun),
                 fault = fault.chain(),
                 "a request met a fault"
             );
             if fault.is_fatal() && !keeper.closing.load(Ordering::Acquire) {
-                end(&fault, &keeper.keyring);
+                end(&fault, &keeper.keyring, &keeper.socket);
             }
             told(&fault)
         }
     };
-    tracing::debug!(request_id = %call.request_id, operation = %call.operation, number = refusal.number(), "refused");
+    keeper.metrics.requests().answered(operation, Outcome::of(&refusal), begun.elapsed());
+    keeper.metrics.requests().refused(&refusal);
+    tracing::debug!(
+        request_id = %call.request_id,
+        operation,
+        refusal = refusal.number(),
+        name = kind_of(&refusal),
+        duration_us = elapsed_us(begun),
+        "refused"
+    );
     Answer::refusal(refusal, call.request_id)
 }
 
+/// As a number that every log format takes.
+fn elapsed_us(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn note_token_fault(keeper: &Keeper, fault: &Fault) {
+    if let Fault::Token(error) = fault {
+        keeper.metrics.token_fault(error.class());
+    }
+}
+
 /// Ends the process: what it holds in memory cannot be trusted or used any more. The front answers whoever waits,
-/// and the parent starts the keeper again.
-pub fn end(fault: &Fault, keyring: &Keyring) -> ! {
+/// and the parent starts the keeper again. Why is noted beside the keeper's `socket`.
+pub fn end(fault: &Fault, keyring: &Keyring, socket: &Path) -> ! {
     tracing::error!(fault = fault.chain(), "the keeper ends");
+    note_end(socket, fault);
     leave(fault.exit() as i32, keyring)
 }
 

@@ -1,11 +1,19 @@
 //! `keysvc init`: from a founding file that every officer signed to the first leaf of the log.
 //!
 //! The one exception to record-before-perform: the keys are made before leaf 0 names them. So the token must be
-//! empty, and an interrupted founding names what it left.
+//! empty, the keys are announced in a file (`orders`), and of an interrupted founding everything that was announced can
+//! be destroyed (`orphans`) or, once leaf 0 is on disk, finished (`unfinished`).
+
+mod orders;
+mod orphans;
+mod unfinished;
+
+pub use orphans::Orphans;
 
 use super::{
-    ledger::{Anchor, Change, Options, Reader, Sequencer},
+    ledger::{Anchor, AnchorFault, Change, DataKeys, Options, Reader, Sequencer},
     manifest::{self, Order},
+    own_token,
     serve::now_ms,
     storage::{Storage, name_of_month},
 };
@@ -22,12 +30,15 @@ use keysvc_protocol::{
     key::{KeyKind, KeyRecord},
     leaf::{FoundingLeaf, FoundingSignature},
     list::List,
+    merkle::TreeHead,
     name::Name,
     schema::Schema,
     trust::Trust,
 };
-use keysvc_token::{ObjectId, Pin, Token, TokenConfig};
+use keysvc_token::{FoundObject, ObjectId, Token};
+use orders::Orders;
 use std::path::{Path, PathBuf};
+use unfinished::Unfinished;
 
 /// Most keys a founding file asks for: leaf 0 names 64, three of them the service's own.
 const FOUNDED_KEYS_MAX: usize = 61;
@@ -43,13 +54,29 @@ pub struct Founded {
     pub officers: Vec<Name>,
     /// Whether it is for development only.
     pub development: bool,
+    /// Whether an interrupted founding was finished: leaf 0 was there.
+    pub finished: bool,
+}
+
+/// What to do with what an interrupted founding left.
+pub enum Leftovers<'a> {
+    /// Name it and refuse.
+    Refuse,
+    /// Destroy it, if this says so when it is shown everything; its error is why not.
+    Discard(&'a dyn Fn(&Orphans) -> Result<(), Fault>),
+}
+
+impl std::fmt::Debug for Leftovers<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Refuse) { "Refuse" } else { "Discard" })
+    }
 }
 
 /// Founds the service that `file` configures.
 ///
 /// # Errors
-/// [`Fault`] naming file, key and mend; nothing is made before every check has passed.
-pub async fn found(file: &Path) -> Result<Founded, Fault> {
+/// [`Fault`] naming file, key and mend; nothing is made, and nothing destroyed, before every check has passed.
+pub async fn found(file: &Path, leftovers: &Leftovers<'_>) -> Result<Founded, Fault> {
     let config = Config::read(file)?;
     if config.trust.exists() {
         let mend =
@@ -63,13 +90,25 @@ pub async fn found(file: &Path) -> Result<Founded, Fault> {
     if founding.keys.len() > FOUNDED_KEYS_MAX {
         return Err(too_many_keys(&config).into());
     }
-    must_be_fresh(&config)?;
+    trust_must_be_writable(&config)?;
+    let officers = founding.officers.iter().map(|officer| officer.name.clone()).collect();
+    let development = founding.development;
+    let announced = Orders::read(&config)?;
+    if announced.is_none() {
+        must_be_fresh(&config)?;
+    }
     let token = open_token(&config)?;
+    if let Some(orders) = announced {
+        let site = (&founding, bytes.as_slice());
+        if let Some((trust, keys)) = take_up(&config, &token, site, (&orders, leftovers))? {
+            return Ok(Founded { trust, keys, officers, development, finished: true });
+        }
+        must_be_fresh(&config)?;
+    }
     must_be_empty(&token)?;
-    let keys = make_keys(&token, &founding)?;
-    let storage = storage(&config, &token);
+    let keys = make_keys(&config, &token, &founding)?;
     // Before leaf 0 acknowledges them: the token itself syncs nothing.
-    storage.sync()?;
+    storage(&config, &token).sync()?;
     let leaf = FoundingLeaf {
         schema: Schema,
         founding: Blob::try_from(bytes).map_err(|_| Fault::Invariant("a founding file is too long"))?,
@@ -78,8 +117,47 @@ pub async fn found(file: &Path) -> Result<Founded, Fault> {
         policy: founding.policy,
     };
     let trust = begin_log(&config, &token, leaf, &founding).await?;
-    let officers = founding.officers.iter().map(|officer| officer.name.clone()).collect();
-    Ok(Founded { trust, keys, officers, development: founding.development })
+    own_token::remember(&config, &token)?;
+    Ok(Founded { trust, keys, officers, development, finished: false })
+}
+
+/// Takes up a founding that was interrupted: finishes it where leaf 0 is there and all agrees, else clears it away, if
+/// that is wished.
+fn take_up(
+    config: &Config,
+    token: &Token,
+    (founding, bytes): (&Founding, &[u8]),
+    (orders, leftovers): (&Orders, &Leftovers<'_>),
+) -> Result<Option<(Trust, Vec<KeyRecord>)>, Fault> {
+    let mut why = "no leaf was written yet".to_owned();
+    if let Some(unfinished) = Unfinished::find(config, orders)? {
+        match unfinished.differs(token, founding, bytes)? {
+            None => {
+                let keys = unfinished.leaf.keys.to_vec();
+                let trust = Trust { domain: founding.trust_domain.clone(), genesis: unfinished.head.root };
+                acknowledge(config, token, &keys, (&trust, unfinished.head))?;
+                return Ok(Some((trust, keys)));
+            }
+            Some(difference) => why = format!("leaf 0 was written and cannot be finished: {difference}"),
+        }
+    }
+    let orphans = Orphans::find(config, token, orders)?;
+    if orphans.are_some(config) {
+        match leftovers {
+            Leftovers::Refuse => return Err(Fault::Refusing(interrupted(&why, &orphans))),
+            Leftovers::Discard(confirmed) => confirmed(&orphans)?,
+        }
+    }
+    orphans.discard(config, token, &storage(config, token))?;
+    Ok(None)
+}
+
+fn interrupted(why: &str, orphans: &Orphans) -> String {
+    format!(
+        "an earlier founding was interrupted ({why}); to destroy what it left and found again, run: \
+         keysvc init --discard-orphans\n  {}",
+        orphans.lines().join("\n  ")
+    )
 }
 
 /// Reads and checks a founding file.
@@ -98,11 +176,9 @@ pub fn read_founding(file: &Path, bytes: &[u8]) -> Result<Founding, ConfigError>
 /// # Errors
 /// [`Fault`] when it cannot be opened.
 pub fn open_token(config: &Config) -> Result<Token, Fault> {
-    let section = &config.token;
-    let pin = Pin::from_file(&section.pin_file)
-        .map_err(|error| ConfigError::file(&section.pin_file, error.to_string()))?;
-    let place = TokenConfig { module: section.module.clone(), label: section.label.clone() };
-    Ok(Token::open(&place, &pin)?)
+    // Before the PIN is read: it is tried on no token but the service's.
+    let found = own_token::find(config)?;
+    Ok(found.log_in(&config.token.pin_source()?.read()?)?)
 }
 
 /// The storage keys' means, from the configuration.
@@ -176,6 +252,15 @@ fn must_be_fresh(config: &Config) -> Result<(), ConfigError> {
                     store folder and no anchor file";
         return Err(ConfigError::file(&config.keeper.store, mend));
     }
+    let data_keys = DataKeys::read(&config.keeper.store).and_then(|keys| keys.all());
+    if data_keys.is_ok_and(|keys| !keys.is_empty()) {
+        let mend = "the store holds data keys of another token; use an empty store folder";
+        return Err(ConfigError::file(&config.keeper.store, mend));
+    }
+    Ok(())
+}
+
+fn trust_must_be_writable(config: &Config) -> Result<(), ConfigError> {
     let probe = beside(&config.trust);
     let written = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe));
     written.map_err(|error| {
@@ -195,19 +280,19 @@ fn must_be_empty(token: &Token) -> Result<(), Fault> {
     if objects.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = objects
-        .iter()
-        .map(|object| {
-            let id = object.id.map_or_else(|| "no identifier".to_owned(), |id| id.to_string());
-            format!("{} {:?} ({id})", object.class, object.label)
-        })
-        .collect();
+    let names: Vec<String> = objects.iter().map(object_line).collect();
     Err(Fault::Refusing(format!(
-        "the token is not empty ({} objects), so an earlier founding was interrupted or it is another's; use a fresh \
+        "the token is not empty ({} objects) and no founding here announced them, so they are another's; use a fresh \
          token, an empty store folder and no anchor file:\n  {}",
         names.len(),
         names.join("\n  ")
     )))
+}
+
+/// An object as people know it: class, label, identifier.
+fn object_line(object: &FoundObject) -> String {
+    let id = object.id.map_or_else(|| "no identifier".to_owned(), |id| id.to_string());
+    format!("{} {:?} ({id})", object.class, object.label)
 }
 
 fn orders(token: &Token, founding: &Founding) -> Result<Vec<Order>, Fault> {
@@ -236,8 +321,9 @@ fn orders(token: &Token, founding: &Founding) -> Result<Vec<Order>, Fault> {
         .collect()
 }
 
-fn make_keys(token: &Token, founding: &Founding) -> Result<Vec<KeyRecord>, Fault> {
+fn make_keys(config: &Config, token: &Token, founding: &Founding) -> Result<Vec<KeyRecord>, Fault> {
     let orders = orders(token, founding)?;
+    Orders::announce(config, token, &orders)?;
     orders.iter().map(|order| manifest::make(token, order, now_ms())).collect()
 }
 
@@ -245,20 +331,14 @@ fn too_many_keys(config: &Config) -> ConfigError {
     ConfigError::key(&config.founding, "keys", "a founding makes at most 61 keys")
 }
 
-/// Writes leaf 0, signs the first checkpoint, and writes anchor and trust file; the trust file last, because its
-/// presence says that the founding is whole.
+/// Writes leaf 0, then acknowledges it.
 async fn begin_log(
     config: &Config,
     token: &Token,
     leaf: FoundingLeaf,
     founding: &Founding,
 ) -> Result<Trust, Fault> {
-    let checkpoint_key = leaf
-        .keys
-        .iter()
-        .find(|key| key.kind == KeyKind::Checkpoint)
-        .map(|key| ObjectId(*key.id.as_bytes()))
-        .ok_or(Fault::Invariant("no checkpoint key was made"))?;
+    let keys = leaf.keys.to_vec();
     let storage_key = leaf.keys.iter().find(|key| key.kind == KeyKind::Storage);
     let storage_key = storage_key.map(|key| key.id).ok_or(Fault::Invariant("no storage key was made"))?;
     let (sequencer, _reader) = Sequencer::start(&config.keeper.store, Options::from(&config.keeper.limits))?;
@@ -266,14 +346,39 @@ async fn begin_log(
     let settled = sequencer.submit(Change::Founding { leaf }).await?;
     let head = settled.commit.head();
     let trust = Trust { domain: founding.trust_domain.clone(), genesis: head.root };
+    acknowledge(config, token, &keys, (&trust, head))?;
+    Ok(trust)
+}
+
+/// Signs the first checkpoint, and writes anchor and trust file; the trust file last, because its presence says that
+/// the founding is whole.
+fn acknowledge(
+    config: &Config,
+    token: &Token,
+    keys: &[KeyRecord],
+    (trust, head): (&Trust, TreeHead),
+) -> Result<(), Fault> {
+    let checkpoint_key = keys
+        .iter()
+        .find(|key| key.kind == KeyKind::Checkpoint)
+        .map(|key| ObjectId(*key.id.as_bytes()))
+        .ok_or(Fault::Invariant("no checkpoint key was made"))?;
     let checkpoint = Checkpoint { origin: Origin::of(&trust.domain, 1), head };
     let key = token.signing_key(keysvc_token::KeyKind::Checkpoint, checkpoint_key)?;
     let signature = key.sign(checkpoint.digest_to_sign().as_bytes())?;
-    let anchor = Anchor::open(&config.keeper.anchor)?;
+    let anchor = match Anchor::open(&config.keeper.anchor) {
+        // Its first write was cut short, by the interruption that is being mended.
+        Err(AnchorFault::Damaged { path }) => {
+            let removed = orphans::remove_file(&path);
+            removed.map_err(|source| Fault::Io { what: "removing a damaged anchor", source })?;
+            Anchor::open(&path)?
+        }
+        opened => opened?,
+    };
     anchor.advance(&SignedCheckpoint::assemble(&checkpoint, &signature, key.spki()))?;
     anchor.sync()?;
-    write_trust(&config.trust, &trust)?;
-    Ok(trust)
+    write_trust(&config.trust, trust)?;
+    Orders::withdraw(config)
 }
 
 fn write_trust(file: &Path, trust: &Trust) -> Result<(), Fault> {

@@ -31,7 +31,7 @@ use super::{
     limits::KeeperLimits,
     site::Site,
 };
-use crate::error::Fault;
+use crate::{config::fixed::TOKEN_CALLS_AWAITED_MAX, error::Fault};
 use exchanges::Exchanges;
 use keysvc_protocol::{
     bytes::{Blob, KeyIdentifier, ShortCheck, WrappedCardKey},
@@ -57,7 +57,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 /// A signing key of the token with its public half.
@@ -68,10 +67,6 @@ struct Signer {
     kid: KeyIdentifier,
     proved: AtomicBool,
 }
-
-/// How long the end of the process waits for token calls in progress: a signature takes 0.1 ms on a fast token and
-/// 10 ms on a slow one.
-const HOLD: Duration = Duration::from_millis(200);
 
 /// The keys.
 #[derive(Debug)]
@@ -339,7 +334,7 @@ impl Keyring {
     /// Lets the token calls in progress end and no other begin: the process is about to end. Gives whether they did.
     #[must_use]
     pub fn hold(&self) -> bool {
-        self.token.hold_calls(HOLD)
+        self.token.hold_calls(TOKEN_CALLS_AWAITED_MAX)
     }
 
     fn exchanges(&self) -> Result<std::sync::MutexGuard<'_, Exchanges<TransportKey>>, Fault> {

@@ -11,6 +11,7 @@ pub mod change;
 pub mod fault;
 pub mod purse;
 pub mod reader;
+pub mod rebuild;
 pub mod refusals;
 pub mod schema;
 pub mod seal;
@@ -24,14 +25,44 @@ pub use fault::LedgerFault;
 pub use reader::Reader;
 pub use seal::{Seal, Seals};
 pub use sequencer::{Commit, Committed, Options, Sequencer, Settled};
-pub use sqlite::DataKeys;
+pub use sqlite::{DataKey, DataKeys};
 
 use super::{action::Action, gate::Permit, limits::KeeperLimits, site::Site};
 use keysvc_protocol::{
     leaf::{BundleMadeLeaf, RefusedLeaf},
     refusal::Refusal,
 };
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The files of the store in `folder`, whether they are there or not.
+#[must_use]
+pub fn store_files(folder: &Path) -> Vec<PathBuf> {
+    sqlite::files(folder)
+}
+
+/// Removes a store whose log holds at most a founding; for an interrupted one, whose keys are gone.
+///
+/// # Errors
+/// [`LedgerFault`]: in use, or founded and started, and then nothing is removed.
+pub fn discard_unfounded(folder: &Path) -> Result<(), LedgerFault> {
+    // Held until all is gone.
+    let _lock = sqlite::lock(folder)?;
+    if Reader::open(folder).is_ok_and(|reader| reader.head().size > 1) {
+        return Err(LedgerFault::AlreadyFounded);
+    }
+    for file in sqlite::files(folder) {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LedgerFault::Open { path: file, source: Arc::new(error) });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
 
 /// A request that the ledger records before it is performed.
 pub trait Record: Action {

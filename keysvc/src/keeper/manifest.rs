@@ -80,6 +80,15 @@ fn record(order: &Order, made: CreatedKey, now_ms: u64) -> Result<KeyRecord, Fau
     })
 }
 
+/// Whether the token holds any key of the manifest: one that holds none is another token.
+///
+/// # Errors
+/// [`Fault`] of the token.
+pub fn holds_any(token: &Token, records: &[KeyRecord]) -> Result<bool, Fault> {
+    let ids: Vec<ObjectId> = records.iter().map(|record| ObjectId(*record.id.as_bytes())).collect();
+    Ok(token.inventory()?.iter().any(|object| object.id.is_some_and(|id| ids.contains(&id))))
+}
+
 /// What differs between manifest and token, each with what it means.
 ///
 /// # Errors

@@ -7,41 +7,52 @@ use super::{
     keyring::Keyring,
     ledger::{Anchor, Committed},
 };
-use crate::error::Fault;
+use crate::{config::fixed::CHECKPOINTS_RECOGNISED_MAX, error::Fault};
 use keysvc_protocol::checkpoint::SignedCheckpoint;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock, mpsc},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{SystemTime, UNIX_EPOCH},
 };
-
-/// How many of the newest checkpoints are recognised byte for byte when a client shows one: at two commits a
-/// millisecond, half a second of them; older ones are verified by their signature.
-const RECOGNISED_MAX: usize = 1_024;
 
 /// The newest checkpoints, newest last.
 #[derive(Debug, Default)]
-pub struct Checkpoints(RwLock<BTreeMap<u64, SignedCheckpoint>>);
+pub struct Checkpoints {
+    known: RwLock<BTreeMap<u64, SignedCheckpoint>>,
+    newest_at_ms: AtomicU64,
+}
 
 impl Checkpoints {
     /// The newest.
     #[must_use]
     pub fn newest(&self) -> Option<SignedCheckpoint> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.last_key_value().map(|(_, checkpoint)| checkpoint.clone())
     }
 
     /// Whether this very note was made by this process not long ago.
     #[must_use]
     pub fn made(&self, shown: &SignedCheckpoint) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&shown.checkpoint().head.size) == Some(shown)
     }
 
-    /// Adds one.
+    /// When the newest was made, milliseconds since 1970-01-01 UTC; 0 while there is none.
+    #[must_use]
+    pub fn newest_at_ms(&self) -> u64 {
+        self.newest_at_ms.load(Ordering::Relaxed)
+    }
+
+    /// Adds one, made now.
     pub fn add(&self, checkpoint: SignedCheckpoint) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        self.newest_at_ms.store(now_ms(), Ordering::Relaxed);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(checkpoint.checkpoint().head.size, checkpoint);
-        while known.len() > RECOGNISED_MAX {
+        while known.len() > CHECKPOINTS_RECOGNISED_MAX {
             known.pop_first();
         }
     }
@@ -62,7 +73,7 @@ impl Notary {
     pub fn start(
         keyring: Arc<Keyring>,
         anchor: Arc<Anchor>,
-        ended: fn(&Fault, &Keyring) -> !,
+        ended: impl Fn(&Fault, &Keyring) + Send + 'static,
     ) -> Result<Self, Fault> {
         let (duties, queue) = mpsc::channel::<Committed>();
         let checkpoints = Arc::new(Checkpoints::default());
@@ -71,6 +82,7 @@ impl Notary {
             for committed in queue {
                 if let Err(fault) = notarise(committed, &keyring, &anchor, &own) {
                     ended(&fault, &keyring);
+                    return;
                 }
             }
         };
@@ -95,6 +107,12 @@ impl Notary {
     pub fn checkpoints(&self) -> &Checkpoints {
         &self.checkpoints
     }
+}
+
+/// As the keeper's own clock, which lies above this module.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn notarise(

@@ -11,7 +11,10 @@ use super::{
     query::{Query, View},
     site::{Enrolled, Site},
 };
-use crate::error::{Fault, NotDone};
+use crate::{
+    error::{Fault, NotDone},
+    metrics::KeeperMetrics,
+};
 use arc_swap::ArcSwapOption;
 use keysvc_protocol::{
     bytes::Digest,
@@ -27,6 +30,7 @@ use keysvc_protocol::{
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -61,6 +65,10 @@ pub struct Keeper {
     pub evidence: Mutex<Option<RollbackLeaf>>,
     /// Whether the keeper was told to end: what then finds the ledger stopped is no fault.
     pub closing: AtomicBool,
+    /// What is counted and measured.
+    pub metrics: KeeperMetrics,
+    /// Where the front is met; how the keeper ended is noted beside it.
+    pub socket: PathBuf,
     /// Randomness for exchanges.
     pub random: SystemRandom,
 }

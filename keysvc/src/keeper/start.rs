@@ -3,6 +3,9 @@
 //! Order matters: token against manifest, anchor against log, policies and founding against leaf 0; only then a start
 //! leaf, and only then the socket.
 
+mod reload;
+mod upkeep;
+
 use super::{
     endpoint,
     founding::{open_token, read_founding, storage},
@@ -11,14 +14,18 @@ use super::{
     ledger::{Anchor, Change, Ledger, Options, Reader, Sequencer, Settled},
     manifest,
     notary::Notary,
+    own_token,
     serve::{Keeper, now_ms},
     site::Site,
     storage::name_of_month,
 };
 use crate::{
-    config::{Config, ConfigError, FILE_LEN_MAX, check_private_file, read_capped},
+    config::{Config, ConfigError, FILE_LEN_MAX, Half, read_capped},
     error::Fault,
-    link,
+    link::{self, LastEnd},
+    metrics::KeeperMetrics,
+    parent, service_manager,
+    telemetry::LogControl,
 };
 use arc_swap::ArcSwapOption;
 use keysvc_policies::PolicySet;
@@ -32,6 +39,7 @@ use keysvc_protocol::{
     trust::Trust,
 };
 use keysvc_token::Token;
+use reload::Reloading;
 use ring::rand::SystemRandom;
 use std::{
     path::Path,
@@ -39,32 +47,40 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use upkeep::Month;
 
 /// Runs the keeper until SIGTERM; then what is queued is committed and counted refusals are written.
 ///
 /// # Errors
 /// [`Fault`] that kept it from serving.
-pub async fn run(file: &Path) -> Result<(), Fault> {
-    let config = Config::read(file)?;
+pub async fn run(file: &Path, log: LogControl) -> Result<(), Fault> {
+    let config = Config::read_for(file, Half::Keeper)?;
     let opened = open(file, &config).await?;
     let keeper = Arc::new(opened.keeper);
     let (own, anchor) = (Arc::clone(&keeper), Arc::clone(&opened.anchor));
     let mut terminate = signal(SignalKind::terminate()).map_err(watching)?;
-    tokio::spawn(upkeep(Arc::clone(&keeper), opened.anchor, opened.month));
+    let hangups = signal(SignalKind::hangup()).map_err(watching)?;
+    tokio::spawn(upkeep::run(Arc::clone(&keeper), opened.anchor, opened.month));
+    let listening = link::listen(&config.keeper.socket, config.front_uid()?)
+        .map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })?;
+    let reloading = Reloading { file: file.to_owned(), config, log };
+    tokio::spawn(reloading.whenever_told(Arc::clone(&keeper), hangups));
     tracing::info!(leaves = keeper.ledger.reader().head().size, "the keeper serves");
-    let uid = rustix::process::getuid().as_raw();
+    service_manager::ready("serving");
+    parent::tell_serving();
+    let looked_at = Arc::clone(&keeper);
     let handler = move |call| endpoint::handle(Arc::clone(&keeper), call);
+    let look = move |look| endpoint::look(&looked_at, look);
     tokio::select! {
-        ended = link::serve(&config.keeper.socket, uid, handler) => {
-            ended.map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })
-        }
+        () = listening.serve(handler, look) => Ok(()),
         _ = terminate.recv() => {
+            service_manager::stopping();
             own.closing.store(true, Ordering::Release);
             own.ledger.sequencer().close();
             anchor.sync()?;
+            LastEnd::note(&own.socket, 0, "it was told to", None);
             // Not a return: the runtime would wait for workers that now wait for the token.
             endpoint::leave(0, &own.keyring)
         }
@@ -72,7 +88,7 @@ pub async fn run(file: &Path) -> Result<(), Fault> {
 }
 
 fn watching(source: std::io::Error) -> Fault {
-    Fault::Io { what: "watching for SIGTERM", source }
+    Fault::Io { what: "watching for signals", source }
 }
 
 /// A keeper ready to serve.
@@ -83,16 +99,25 @@ struct Opened {
     month: Month,
 }
 
-/// What the change of months needs.
-#[derive(Debug)]
-struct Month {
-    config: Config,
-    token: Token,
+async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
+    // First, because an attempt on a token that is away is to cost nothing.
+    let token = open_token(config)?;
+    let opened = compare_and_open(file, config, token.clone()).await;
+    opened.map_err(|fault| unless_gone(&token, fault))
 }
 
-async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
-    check_private_file(&config.token.pin_file)?;
-    let token = open_token(config)?;
+/// What was found wrong with a token that has gone meanwhile is nobody's word on it: it is away, and waited for. Where
+/// another thread has met that already and ends the process, this one waits for the end.
+fn unless_gone(token: &Token, fault: Fault) -> Fault {
+    match (&fault, token.look()) {
+        (Fault::Token(_) | Fault::OtherToken(_) | Fault::Refusing(_) | Fault::Invariant(_), Err(gone)) => {
+            gone.into()
+        }
+        _ => fault,
+    }
+}
+
+async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<Opened, Fault> {
     let (sequencer, reader) = open_store(config)?;
     let founding = founding_of(config, &reader)?;
     let trust = compare_trust(config, &reader)?;
@@ -103,11 +128,14 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
     compare_anchor(config, &anchor, &reader, &site)?;
     // Before the first use of a key: what a drifted one does is nobody's word.
     compare_token(&token, &records, &reader)?;
+    own_token::remember(config, &token)?;
     install_seals(config, &token, &sequencer)?;
     let (records, duties) = open_seals(config, &token, &sequencer, records).await?;
     let keyring = Keyring::open(token.clone(), Arc::clone(&site), &records, &config.keeper.limits)?;
     let keyring = Arc::new(keyring);
-    let notary = Notary::start(Arc::clone(&keyring), Arc::clone(&anchor), endpoint::end)?;
+    let socket = config.keeper.socket.clone();
+    let ended = move |fault: &Fault, keyring: &Keyring| endpoint::end(fault, keyring, &socket);
+    let notary = Notary::start(Arc::clone(&keyring), Arc::clone(&anchor), ended)?;
     for settled in duties.into_iter().chain([start_leaf(file, &sequencer, policy).await?]) {
         settled.lead.map_or(Ok(()), |lead| notary.take(lead))?;
         let note =
@@ -116,6 +144,7 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
     }
     let halted = AtomicBool::new(reader.halted()?.is_some());
     let limits = config.keeper.limits;
+    let metrics = KeeperMetrics::new(sequencer.commits(), LastEnd::read(&config.keeper.socket).as_ref());
     let keeper = Keeper {
         gate: Gate::new(Arc::clone(&site), policies),
         ledger: Ledger::new(sequencer, reader, Arc::clone(&site), limits),
@@ -129,6 +158,8 @@ async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
         halted,
         evidence: Mutex::new(None),
         closing: AtomicBool::new(false),
+        metrics,
+        socket: config.keeper.socket.clone(),
         random: SystemRandom::new(),
     };
     keeper.renew_bundle().await?;
@@ -261,11 +292,18 @@ pub fn checkpoint_key(records: &[KeyRecord]) -> Result<PublicKey, Fault> {
 /// Compares the token with the manifest and its behaviour with what is asked of a token.
 ///
 /// # Errors
-/// [`Fault::Refusing`] with every difference.
+/// [`Fault::Refusing`] with every difference, [`Fault::OtherToken`] when no key of ours is there.
 pub fn compare_token(token: &Token, records: &[KeyRecord], reader: &Reader) -> Result<(), Fault> {
     let intents = reader.open_intents()?;
     for (leaf, intent) in &intents {
         tracing::warn!(leaf, key = %intent.name, id = %intent.id, "an intent without outcome: its object is not used");
+    }
+    if !manifest::holds_any(token, records)? {
+        let mend = "it was initialised anew, or it is another site's; put the service's token back";
+        return Err(own_token::stranger(
+            token.identity(),
+            &format!("it holds none of the service's keys: {mend}"),
+        ));
     }
     let mut found = manifest::differences(token, records, &intents)?;
     let missing = token.missing_mechanisms()?;
@@ -312,60 +350,4 @@ async fn start_leaf(file: &Path, sequencer: &Sequencer, policy: Digest) -> Resul
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     Ok(sequencer.submit(Change::Start(leaf)).await?)
-}
-
-/// Once a second: anchor to disk and a real operation with a known answer. Once a minute: counted refusals to the
-/// log, and the new month's storage key.
-async fn upkeep(keeper: Arc<Keeper>, anchor: Arc<Anchor>, month: Month) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut seconds = 0_u64;
-    loop {
-        second.tick().await;
-        seconds = seconds.wrapping_add(1);
-        if keeper.closing.load(Ordering::Acquire) {
-            return;
-        }
-        if let Err(fault) = each_second(&keeper, &anchor).await {
-            unless_passing(&fault, &keeper);
-        }
-        if seconds.is_multiple_of(60)
-            && let Err(fault) = each_minute(&keeper, &month).await
-        {
-            unless_passing(&fault, &keeper);
-        }
-    }
-}
-
-/// Ends the keeper, unless the fault passes by itself: a full queue is tried again at the next turn.
-fn unless_passing(fault: &Fault, keeper: &Keeper) {
-    if fault.is_fatal() {
-        endpoint::end(fault, &keeper.keyring);
-    }
-    tracing::warn!(fault = fault.chain(), "upkeep is tried again");
-}
-
-async fn each_second(keeper: &Keeper, anchor: &Anchor) -> Result<(), Fault> {
-    anchor.sync()?;
-    keeper.record_rollback().await?;
-    keeper.notary.checkpoints().newest().map_or(Ok(()), |newest| keeper.keyring.self_test(&newest))
-}
-
-async fn each_minute(keeper: &Keeper, month: &Month) -> Result<(), Fault> {
-    let sequencer = keeper.ledger.sequencer();
-    if let Some(settled) = sequencer.flush_counts().await? {
-        keeper.notarise(settled.lead)?;
-    }
-    keeper.renew_bundle().await?;
-    let name = name_of_month(now_ms())?;
-    if keeper.ledger.reader().keys()?.iter().any(|record| record.name == name) {
-        return Ok(());
-    }
-    let storage = storage(&month.config, &month.token);
-    let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
-    for one in settled {
-        keeper.notarise(one.lead)?;
-    }
-    sequencer.install_seal(storage.seal_of(&record.id)?);
-    Ok(())
 }

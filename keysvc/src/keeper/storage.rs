@@ -4,7 +4,7 @@
 //! encrypts the month's payloads and never leaves the process but wrapped.
 
 use super::{
-    ledger::{Change, DataKeys, Outcome, Seal, Sequencer, Settled},
+    ledger::{Change, DataKey, DataKeys, Outcome, Seal, Sequencer, Settled},
     manifest::{self, Order},
 };
 use crate::error::Fault;
@@ -51,14 +51,17 @@ impl Storage<'_> {
     /// # Errors
     /// [`Fault`] of store or token.
     pub fn seals(&self) -> Result<Vec<Seal>, Fault> {
-        let wrapped = DataKeys::open(self.store)?.all()?;
-        wrapped
-            .into_iter()
-            .map(|row| {
-                let key = self.storage_key(&row.storage_key)?;
-                Ok(Seal::new(row.id, key.unwrap_data_key(&row.wrapped)?.expose()))
-            })
-            .collect()
+        let wrapped = DataKeys::read(self.store)?.all()?;
+        wrapped.iter().map(|row| self.seal(row)).collect()
+    }
+
+    /// One data key, unwrapped in the token.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token.
+    pub fn seal(&self, row: &DataKey) -> Result<Seal, Fault> {
+        let key = self.storage_key(&row.storage_key)?;
+        Ok(Seal::new(row.id, key.unwrap_data_key(&row.wrapped)?.expose()))
     }
 
     fn storage_key(&self, id: &ObjectIdentifier) -> Result<keysvc_token::StorageKey, Fault> {
@@ -73,7 +76,7 @@ impl Storage<'_> {
         let data_keys = DataKeys::open(self.store)?;
         let key = self.storage_key(storage_key)?;
         if let Some(row) = data_keys.all()?.into_iter().find(|row| row.storage_key == *storage_key) {
-            return Ok(Seal::new(row.id, key.unwrap_data_key(&row.wrapped)?.expose()));
+            return self.seal(&row);
         }
         let (data_key, wrapped) = key.generate_data_key()?;
         let id = data_keys.add(*storage_key, &wrapped)?;

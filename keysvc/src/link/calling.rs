@@ -1,10 +1,12 @@
 //! The front's side of the link: calls, and the connection that is made again whenever it is gone.
 
 use super::{
-    Answer, Call,
+    Answer, Call, Look,
+    frame::Payload,
     inbox::Inbox,
     outbox::{Company, NotSent, Outbox},
 };
+use crate::config::fixed::{LINK_WAIT_MAX as WAIT_MAX, LINK_WAIT_MIN as WAIT_MIN};
 use keysvc_protocol::refusal::{Invalid, Refusal};
 use std::{
     collections::HashMap,
@@ -14,14 +16,8 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 use tokio::{net::UnixStream, sync::oneshot, task::JoinHandle, time::sleep};
-
-/// First wait before connecting again: a keeper that was restarted at once is met within a few of these.
-const WAIT_MIN: Duration = Duration::from_millis(5);
-/// Longest wait before connecting again: with the keeper's own start it stays well under 500 ms.
-const WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// The keeper cannot be reached, or went away while the call was with it. Whether it was carried out is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,21 +59,42 @@ impl KeeperLink {
         self.current.connection().is_some()
     }
 
+    /// How often the keeper was met: each time after the first, it or the connection had been gone.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.current.made.load(Ordering::Relaxed)
+    }
+
     /// Makes one call and waits for its answer. A caller that stops waiting loses the answer, nothing else.
     ///
     /// # Errors
     /// [`LinkDown`] at once when the keeper is not connected, and as soon as the connection breaks.
     pub async fn call(&self, call: Call) -> Result<Answer, LinkDown> {
+        let refusal = Refusal::Invalid { reason: Invalid::TooLong };
+        let request_id = call.request_id;
+        self.ask(&call).await.map(|answer| answer.unwrap_or_else(|| Answer::refusal(refusal, request_id)))
+    }
+
+    /// Asks how the keeper is and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`KeeperLink::call`].
+    pub async fn look(&self, look: Look) -> Result<Answer, LinkDown> {
+        self.ask(&look).await?.ok_or(LinkDown)
+    }
+
+    /// The answer; none when what is asked is too long for a frame.
+    async fn ask(&self, asked: &impl Payload) -> Result<Option<Answer>, LinkDown> {
         let connection = self.current.connection().ok_or(LinkDown)?;
         let (number, answer) = connection.register().ok_or(LinkDown)?;
         // Removes the waiter where the caller stops waiting.
         let waiter = Waiter { connection: &connection, number };
-        match connection.outbox.send(number, &call, connection.company()) {
-            Ok(()) => answer.await.map_err(|_| LinkDown),
+        match connection.outbox.send(number, asked, connection.company()) {
+            Ok(()) => answer.await.map(Some).map_err(|_| LinkDown),
             Err(NotSent::Closed) => Err(LinkDown),
             Err(NotSent::TooLong) => {
                 drop(waiter);
-                Ok(Answer::refusal(Refusal::Invalid { reason: Invalid::TooLong }, call.request_id))
+                Ok(None)
             }
         }
     }
@@ -85,16 +102,22 @@ impl KeeperLink {
 
 /// The connection of the moment.
 #[derive(Default)]
-struct Current(RwLock<Option<Arc<Connection>>>);
+struct Current {
+    connection: RwLock<Option<Arc<Connection>>>,
+    /// How often there was a new one.
+    made: AtomicU64,
+}
 
 impl Current {
     fn connection(&self) -> Option<Arc<Connection>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn replace(&self, connection: Option<Arc<Connection>>) {
-        let before =
-            std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), connection);
+        let before = std::mem::replace(
+            &mut *self.connection.write().unwrap_or_else(PoisonError::into_inner),
+            connection,
+        );
         if let Some(before) = before {
             before.close();
         }
@@ -175,6 +198,7 @@ async fn carry(socket: Arc<UnixStream>, current: &Current) -> bool {
         next_number: AtomicU64::new(0),
         waiting: Mutex::new(Some(HashMap::new())),
     });
+    current.made.fetch_add(1, Ordering::Relaxed);
     current.replace(Some(Arc::clone(&connection)));
     let mut answered = false;
     let read = async {

@@ -2,7 +2,7 @@
 //!
 //! Apart because both directions and both halves share it. It moves no bytes over sockets.
 
-use super::{Answer, Call, Peer, SERIAL_LEN_MAX, TooLong, URI_LEN_MAX};
+use super::{Answer, Asked, Call, Look, Peer, SERIAL_LEN_MAX, TooLong, URI_LEN_MAX};
 use bytes::{Buf, Bytes, BytesMut};
 use keysvc_protocol::{
     bytes::{Digest, Idem},
@@ -125,6 +125,40 @@ impl Payload for Call {
     }
 }
 
+/// Length of a look, in bytes: shorter than any call.
+const LOOK_LEN: usize = Idem::LEN + 1;
+
+impl Payload for Look {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
+        out.extend_from_slice(&[0; Idem::LEN]);
+        out.push(self.byte());
+        Ok(())
+    }
+
+    fn read(bytes: Bytes) -> Result<Self, NotAFrame> {
+        let bytes = <[u8; LOOK_LEN]>::try_from(&bytes[..]).map_err(|_| NotAFrame)?;
+        let [zeros @ .., byte] = bytes;
+        Self::from_byte(byte).filter(|_| zeros == [0; Idem::LEN]).ok_or(NotAFrame)
+    }
+}
+
+impl Payload for Asked {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
+        match self {
+            Self::Call(call) => call.write(out),
+            Self::Look(look) => look.write(out),
+        }
+    }
+
+    fn read(bytes: Bytes) -> Result<Self, NotAFrame> {
+        if bytes.len() == LOOK_LEN {
+            Look::read(bytes).map(Self::Look)
+        } else {
+            Call::read(bytes).map(Self::Call)
+        }
+    }
+}
+
 impl Payload for Answer {
     fn write(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
         if self.body.len() > REPLY_LEN_MAX {
@@ -183,6 +217,22 @@ mod tests {
         out.clear();
         write(6, &Answer { status: 503, body: Bytes::from_static(b"x") }, &mut out).unwrap();
         assert_eq!(out, [3, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0xf7, 0x01, b'x']);
+    }
+
+    #[test]
+    fn a_look_comes_back_as_no_call_and_a_call_as_no_look() {
+        for look in [Look::State, Look::Metrics] {
+            let mut out = Vec::new();
+            write(3, &look, &mut out).unwrap();
+            assert_eq!(out.len(), PREFIX_LEN + LOOK_LEN);
+            assert_eq!(take::<Asked>(&mut BytesMut::from(&out[..])), Ok(Some((3, Asked::Look(look)))));
+            assert_eq!(take::<Call>(&mut BytesMut::from(&out[..])), Err(NotAFrame));
+            out[PREFIX_LEN] = 1;
+            assert_eq!(take::<Asked>(&mut BytesMut::from(&out[..])), Err(NotAFrame));
+        }
+        let mut out = Vec::new();
+        write(3, &call(vec![1]), &mut out).unwrap();
+        assert_eq!(take::<Asked>(&mut BytesMut::from(&out[..])), Ok(Some((3, Asked::Call(call(vec![1]))))));
     }
 
     #[test]

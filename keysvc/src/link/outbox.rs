@@ -7,17 +7,13 @@ use super::{
     TooLong,
     frame::{self, Payload},
 };
+use crate::config::fixed::{LINK_KEPT_LEN_MAX as KEPT_LEN_MAX, LINK_UNWRITTEN_LEN_MAX as UNWRITTEN_LEN_MAX};
 use rustix::net::{Shutdown, shutdown};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{net::UnixStream, sync::Notify, task::yield_now};
-
-/// Above this many unwritten bytes the keeper takes no further calls: eight of the longest answers.
-const UNWRITTEN_LEN_MAX: usize = 8 * 1024 * 1024;
-/// A buffer that grew beyond this is given back once it is empty, in bytes.
-const KEPT_LEN_MAX: usize = 256 * 1024;
 
 /// Why a frame was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

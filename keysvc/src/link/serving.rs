@@ -1,9 +1,13 @@
 //! The keeper's side of the link: a private socket, one user allowed, one task for each call.
 
 use super::{
-    Answer, CALLS_MAX, Call,
+    Answer, Asked, Call, Look,
     inbox::Inbox,
     outbox::{Company, Outbox},
+};
+use crate::{
+    config::fixed::{ACCEPT_WAIT, CALLS_MAX, LINK_CONNECTIONS_MAX},
+    metrics::kind_of,
 };
 use keysvc_protocol::refusal::Refusal;
 use std::{
@@ -11,7 +15,6 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
     path::Path,
     sync::Arc,
-    time::Duration,
 };
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -19,12 +22,14 @@ use tokio::{
     time::sleep,
 };
 
-/// Wait after a failed accept (no file descriptors left): long enough not to spin.
-const ACCEPT_WAIT: Duration = Duration::from_millis(20);
-/// Most connections at one time: one front and, for a moment, the one it replaces; the rest to spare.
-const CONNECTIONS_MAX: usize = 8;
+/// A keeper's side of the link that listens already.
+#[derive(Debug)]
+pub struct Listening {
+    listener: UnixListener,
+    allowed_uid: u32,
+}
 
-/// Listens at `listener_path` and answers calls with `handler`, each in a task of its own; ends only by a fault.
+/// Listens at `listener_path` for the front, whose user is `allowed_uid`. To be called within a tokio runtime.
 ///
 /// The socket is mode 0600 and its folder 0700 (made where missing). Where `allowed_uid` is another user than this
 /// process's, they are 0660 and at most 0750 instead, for the group that both share. A socket that nobody listens
@@ -32,51 +37,64 @@ const CONNECTIONS_MAX: usize = 8;
 ///
 /// # Errors
 /// When the folder is open to others, another process listens there, or the socket cannot be made.
-pub async fn serve<H, F>(listener_path: &Path, allowed_uid: u32, handler: H) -> io::Result<()>
-where
-    H: Fn(Call) -> F + Clone + Send + 'static,
-    F: Future<Output = Answer> + Send + 'static,
-{
-    let listener = listen(listener_path, allowed_uid)?;
-    let room = Room {
-        calls: Arc::new(Semaphore::new(CALLS_MAX)),
-        connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-    };
+pub fn listen(listener_path: &Path, allowed_uid: u32) -> io::Result<Listening> {
+    let listener = bind(listener_path, allowed_uid)?;
     tracing::info!(path = %listener_path.display(), "listening for the front");
-    loop {
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "a front could not be accepted");
-                sleep(ACCEPT_WAIT).await;
+    Ok(Listening { listener, allowed_uid })
+}
+
+impl Listening {
+    /// Answers calls with `handler`, each in a task of its own, and looks with `look`, at once. Never ends.
+    pub async fn serve<H, F, L>(self, handler: H, look: L)
+    where
+        H: Fn(Call) -> F + Clone + Send + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+        L: Fn(Look) -> Answer + Clone + Send + 'static,
+    {
+        let connections = Arc::new(Semaphore::new(LINK_CONNECTIONS_MAX));
+        let calls = Arc::new(Semaphore::new(CALLS_MAX));
+        loop {
+            let socket = match self.listener.accept().await {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    tracing::warn!(%error, "a front could not be accepted");
+                    sleep(ACCEPT_WAIT).await;
+                    continue;
+                }
+            };
+            if !self.is_the_front(&socket) {
                 continue;
             }
-        };
+            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+                tracing::error!("too many connections on the link");
+                continue;
+            };
+            let desk = Desk { handler: handler.clone(), look: look.clone(), calls: Arc::clone(&calls) };
+            tokio::spawn(carry(Arc::new(socket), desk, permit));
+        }
+    }
+
+    fn is_the_front(&self, socket: &UnixStream) -> bool {
+        let allowed_uid = self.allowed_uid;
         match socket.peer_cred() {
-            Ok(peer) if peer.uid() == allowed_uid => {}
+            Ok(peer) if peer.uid() == allowed_uid => return true,
             Ok(peer) => {
                 tracing::error!(uid = peer.uid(), allowed_uid, "a process of another user tried the link");
-                continue;
             }
-            Err(error) => {
-                tracing::error!(%error, "the user of a peer on the link is unknown");
-                continue;
-            }
+            Err(error) => tracing::error!(%error, "the user of a peer on the link is unknown"),
         }
-        let Ok(permit) = Arc::clone(&room.connections).try_acquire_owned() else {
-            tracing::error!("too many connections on the link");
-            continue;
-        };
-        tokio::spawn(carry(Arc::new(socket), handler.clone(), Arc::clone(&room.calls), permit));
+        false
     }
 }
 
-struct Room {
+/// Who answers on one connection.
+struct Desk<H, L> {
+    handler: H,
+    look: L,
     calls: Arc<Semaphore>,
-    connections: Arc<Semaphore>,
 }
 
-fn listen(path: &Path, allowed_uid: u32) -> io::Result<UnixListener> {
+fn bind(path: &Path, allowed_uid: u32) -> io::Result<UnixListener> {
     let shared = allowed_uid != rustix::process::getuid().as_raw();
     let (socket_mode, others_mask) = if shared { (0o660, 0o027) } else { (0o600, 0o077) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -119,23 +137,24 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn carry<H, F>(
-    socket: Arc<UnixStream>,
-    handler: H,
-    calls: Arc<Semaphore>,
-    _permit: OwnedSemaphorePermit,
-) where
-    H: Fn(Call) -> F + Clone + Send + 'static,
+async fn carry<H, F, L>(socket: Arc<UnixStream>, desk: Desk<H, L>, _permit: OwnedSemaphorePermit)
+where
+    H: Fn(Call) -> F + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
+    L: Fn(Look) -> Answer + Send + 'static,
 {
     let outbox = Arc::new(Outbox::new(Arc::clone(&socket)));
     let answers = Arc::clone(&outbox);
     let read = async move {
         let mut inbox = Inbox::new(socket);
-        while let Some(numbered) = inbox.next::<Call>().await? {
+        while let Some((number, asked)) = inbox.next::<Asked>().await? {
             // A front that sends but does not read is not read either.
             answers.room().await;
-            admit(numbered, &handler, &calls, &answers);
+            match asked {
+                Asked::Call(call) => admit((number, call), &desk.handler, &desk.calls, &answers),
+                // A closed outbox has nobody to tell, and a look's answer is short.
+                Asked::Look(look) => drop(answers.send(number, &(desk.look)(look), Company::Alone)),
+            }
         }
         Ok::<_, io::Error>(())
     };
@@ -158,8 +177,10 @@ where
 {
     let request_id = call.request_id;
     let Ok(permit) = Arc::clone(calls).try_acquire_owned() else {
+        let (operation, refusal) = (call.operation.name(), Refusal::Busy);
+        tracing::debug!(%request_id, operation, refusal = refusal.number(), name = kind_of(&refusal), "refused");
         // A closed outbox has nobody to tell; a refusal is never too long.
-        let _ = outbox.send(number, &Answer::refusal(Refusal::Busy, request_id), Company::Others);
+        let _ = outbox.send(number, &Answer::refusal(refusal, request_id), Company::Others);
         return;
     };
     let (answer, calls, outbox) = (handler(call), Arc::clone(calls), Arc::clone(outbox));

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use keysvc::{
     front::{Counters, Front, FrontFault, FrontLimits, FrontSettings},
-    link::{Answer, Call, serve},
+    link::{Answer, Call, KeeperState, Look, listen},
 };
 use keysvc_protocol::{
+    bytes::Digest,
     cbor,
     refusal::{Refusal, RefusalReply},
     request::Operation,
+    schema::Schema,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -85,6 +87,7 @@ pub(crate) struct Ground {
     pub(crate) folder: TempDir,
     pub(crate) authority: Authority,
     pub(crate) address: SocketAddr,
+    pub(crate) health: Option<SocketAddr>,
     pub(crate) counters: Arc<Counters>,
     stop: Option<oneshot::Sender<()>>,
     front: JoinHandle<()>,
@@ -107,6 +110,7 @@ pub(crate) fn settings(folder: &TempDir, authority: &Authority, limits: FrontLim
         crls: Vec::new(),
         trust_domain: "demo.test".parse().unwrap(),
         keeper_socket: folder.path().join("link/keeper.sock"),
+        health: None,
         limits,
     }
 }
@@ -130,9 +134,10 @@ impl Ground {
         change(&mut settings, &authority);
         let front = Front::bind(settings).await?;
         let (address, counters) = (front.local_addr().unwrap(), front.counters());
+        let health = front.health_addr();
         let (stop, stopped) = oneshot::channel();
         let front = tokio::spawn(front.serve(async move { drop(stopped.await) }));
-        Ok(Self { folder, authority, address, counters, stop: Some(stop), front })
+        Ok(Self { folder, authority, address, health, counters, stop: Some(stop), front })
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -291,16 +296,20 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn start(ground: &Ground) -> Self {
+        Self::start_with(ground, look)
+    }
+
+    /// One that answers looks with `look`.
+    pub(crate) fn start_with(ground: &Ground, look: fn(Look) -> Answer) -> Self {
         let (socket, (arrived, calls)) = (ground.socket(), mpsc::unbounded_channel());
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let uid = rustix::process::getuid().as_raw();
         runtime.spawn(async move {
-            serve(&socket, uid, move |call: Call| {
+            let handler = move |call: Call| {
                 let _ = arrived.send(call.clone());
                 answer(call)
-            })
-            .await
-            .unwrap();
+            };
+            listen(&socket, uid).unwrap().serve(handler, look).await;
         });
         Self { runtime: Some(runtime), calls }
     }
@@ -324,6 +333,31 @@ impl Drop for Keeper {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// A keeper in order.
+fn look(look: Look) -> Answer {
+    match look {
+        Look::State => Answer::reply(state().encode()),
+        Look::Metrics => Answer::reply("# TYPE keysvc_keeper_halted gauge\nkeysvc_keeper_halted 0\n"),
+    }
+}
+
+pub(crate) fn state() -> KeeperState {
+    KeeperState {
+        schema: Schema,
+        version: "0.1.0".to_owned(),
+        uptime_ms: 1_000,
+        policy: Digest::new([7; 32]),
+        development: true,
+        halted: false,
+        closing: false,
+        leaves: 3,
+        checkpoint_size: 3,
+        checkpoint_age_ms: 10,
+        token_silent_ms: 10,
+        queue_len: 0,
     }
 }
 

@@ -3,6 +3,7 @@
 mod certificates;
 mod connections;
 mod framing;
+mod health;
 mod keeper_gone;
 mod kit;
 mod private_socket;

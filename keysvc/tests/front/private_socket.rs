@@ -1,7 +1,7 @@
 //! The keeper's socket: who may use it, what may be sent on it, and where it may lie.
 
 use crate::kit::{Ground, Keeper, LONG};
-use keysvc::link::{Answer, Call, serve};
+use keysvc::link::{Answer, Call, Look, listen};
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
@@ -22,9 +22,16 @@ async fn echo(call: Call) -> Answer {
     Answer::reply(call.body)
 }
 
+/// A keeper's side of the link at `path`; gives why it cannot listen.
+async fn serve(path: &Path, allowed_uid: u32) -> io::Result<()> {
+    let look = |look: Look| Answer::reply(format!("{look:?}"));
+    listen(path, allowed_uid)?.serve(echo, look).await;
+    Ok(())
+}
+
 /// Why a keeper cannot listen at `path`.
 async fn refused(path: &Path) -> io::Error {
-    timeout(LONG, serve(path, own_uid(), echo)).await.expect("an end").unwrap_err()
+    timeout(LONG, serve(path, own_uid())).await.expect("an end").unwrap_err()
 }
 
 async fn connected(path: &Path) -> UnixStream {
@@ -53,7 +60,7 @@ async fn the_socket_and_its_folder_are_private() {
     let path = private(&folder);
     let listening = tokio::spawn({
         let path = path.clone();
-        async move { serve(&path, own_uid(), echo).await }
+        async move { serve(&path, own_uid()).await }
     });
     drop(connected(&path).await);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -68,7 +75,7 @@ async fn a_process_of_another_user_is_closed_at_once() {
     // This process is the other user: the keeper expects the next one.
     let listening = tokio::spawn({
         let path = path.clone();
-        async move { serve(&path, own_uid() + 1, echo).await }
+        async move { serve(&path, own_uid() + 1).await }
     });
     assert!(is_closed(connected(&path).await).await);
     listening.abort();
@@ -107,7 +114,7 @@ async fn a_socket_left_behind_is_replaced_and_anything_else_is_kept() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let listening = tokio::spawn({
         let path = path.clone();
-        async move { serve(&path, own_uid(), echo).await }
+        async move { serve(&path, own_uid()).await }
     });
     drop(connected(&path).await);
     assert_eq!(refused(&path).await.kind(), io::ErrorKind::AddrInUse);

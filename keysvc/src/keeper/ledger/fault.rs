@@ -46,6 +46,16 @@ pub enum LedgerFault {
         /// The highest schema number known.
         known: u32,
     },
+    /// The database was written by an earlier program, and nothing was to be changed.
+    #[error(
+        "the store has schema {found} and this program wants {known}; start the keeper once, which brings it there"
+    )]
+    Older {
+        /// The schema number found.
+        found: u32,
+        /// The schema number wanted.
+        known: u32,
+    },
     /// A stored leaf contradicts its own hashes, or a row it needs is missing.
     #[error("leaf {leaf} of the store is damaged; restore a backup that reaches the anchor")]
     Broken {

@@ -12,6 +12,7 @@ use super::{
     sqlite::{Opened, Rows, open_reader, open_to_read},
     tree::Tree,
 };
+use crate::config::fixed::STORE_READERS_KEPT;
 use keysvc_protocol::{
     bytes::Digest,
     card::CardUid,
@@ -33,8 +34,6 @@ use std::{
     },
 };
 
-/// Connections kept open for reading; more are made when needed and closed again.
-const CONNECTIONS_KEPT: usize = 4;
 /// What a leaf takes in a reply beside entry, salt and payload, in bytes.
 const LEAF_FRAME_LEN: usize = 32;
 /// No leaf has this index.
@@ -94,7 +93,7 @@ impl Shared {
         };
         let answer = read(Rows(&connection))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < CONNECTIONS_KEPT {
+        if idle.len() < STORE_READERS_KEPT {
             idle.push(connection);
         }
         Ok(answer)

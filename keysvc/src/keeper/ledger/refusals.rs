@@ -2,13 +2,12 @@
 //!
 //! Kept in memory alone, so a restart begins every minute anew. Pure: leaves are written by the backend.
 
+pub(super) use crate::config::fixed::{
+    REFUSAL_LEAVES_A_MINUTE as LEAVES_A_MINUTE, REFUSED_CALLERS_MAX as CALLERS_MAX,
+};
 use keysvc_protocol::{leaf::RefusalsCountedLeaf, name::Name, schema::Schema};
 use std::collections::HashMap;
 
-/// Refusals of one caller that get a leaf in one minute.
-pub(super) const LEAVES_A_MINUTE: u32 = 10;
-/// Callers whose refusals are counted by name: 4,096 names of at most 64 bytes take about 0.5 MiB.
-pub(super) const CALLERS_MAX: usize = 4_096;
 const MINUTE_MS: u64 = 60_000;
 
 /// The running counts.

@@ -5,7 +5,7 @@
 
 use super::fault::{LedgerFault, StoreError};
 use rusqlite::Connection;
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 /// `PRAGMA application_id` of our databases: "keys".
 const APPLICATION_ID: i32 = 0x6b65_7973;
@@ -48,6 +48,29 @@ const STEPS: [&str; 2] = [
     CREATE TABLE bundle (id INTEGER PRIMARY KEY CHECK (id = 0), leaf INTEGER NOT NULL) STRICT;
 ",
 ];
+
+/// Makes all tables in a database that has none, without saying whose it is: for what is made again to be compared.
+pub(super) fn make_tables(connection: &Connection) -> Result<(), LedgerFault> {
+    let read = |error| LedgerFault::Read(StoreError::new(error));
+    STEPS.iter().try_for_each(|step| connection.execute_batch(step).map_err(read))
+}
+
+/// Checks that a database is ours and has the newest schema, and changes nothing.
+pub(super) fn must_be_newest(connection: &Connection, path: &Path) -> Result<(), LedgerFault> {
+    let foreign = |_| LedgerFault::Foreign { path: path.to_path_buf() };
+    let number =
+        |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(foreign);
+    if number("application_id")? != APPLICATION_ID {
+        return Err(LedgerFault::Foreign { path: path.to_path_buf() });
+    }
+    let found = u32::try_from(number("user_version")?).unwrap_or(u32::MAX);
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    match found.cmp(&known) {
+        Ordering::Less => Err(LedgerFault::Older { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(LedgerFault::Newer { found, known }),
+    }
+}
 
 /// Brings the database to the newest schema, in one transaction.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerFault> {

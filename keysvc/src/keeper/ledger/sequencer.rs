@@ -17,6 +17,7 @@ use super::{
     seal::{Seal, Seals},
     sqlite::{Opened, Sqlite},
 };
+use crate::metrics::Commits;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     fmt,
@@ -27,7 +28,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::oneshot;
 
@@ -136,6 +137,7 @@ struct Hub {
     latest: Arc<ArcSwap<Commit>>,
     unknown: Arc<AtomicU64>,
     seals: Seals,
+    commits: Commits,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -179,8 +181,10 @@ impl Sequencer {
         let shared = Arc::new(Shared::new(opened, seals.clone()));
         let unknown = Arc::new(AtomicU64::new(0));
         let (queue, jobs) = sync_channel(options.queue_len);
+        let commits = Commits::default();
         let ledger = Ledger {
             backend,
+            commits: commits.clone(),
             jobs,
             options,
             clock,
@@ -193,7 +197,7 @@ impl Sequencer {
             .spawn(move || ledger.run())
             .map_err(|error| LedgerFault::NoThread(Arc::new(error)))?;
         let queue = ArcSwapOption::from_pointee(queue);
-        let hub = Hub { queue, latest, unknown, seals, thread: Mutex::new(Some(thread)) };
+        let hub = Hub { queue, latest, unknown, seals, commits, thread: Mutex::new(Some(thread)) };
         Ok((Self(Arc::new(hub)), Reader::over(shared)))
     }
 
@@ -239,7 +243,15 @@ impl Sequencer {
         queue.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => LedgerFault::Full,
             TrySendError::Disconnected(_) => LedgerFault::Stopped,
-        })
+        })?;
+        self.0.commits.queued();
+        Ok(())
+    }
+
+    /// The figures of the queue and the commits.
+    #[must_use]
+    pub fn commits(&self) -> &Commits {
+        &self.0.commits
     }
 
     /// Counts a refusal of a caller that is not enrolled; costs no place in the queue.
@@ -289,6 +301,7 @@ impl Sequencer {
 /// The thread's own.
 struct Ledger {
     backend: Box<dyn Backend>,
+    commits: Commits,
     jobs: Receiver<Job>,
     options: Options,
     clock: Clock,
@@ -331,11 +344,13 @@ impl Ledger {
             job.add_to(&mut batch);
             jobs = jobs.saturating_add(1);
         }
+        self.commits.taken(jobs);
         (batch, jobs > 1)
     }
 
     fn settle(&mut self, batch: Vec<(Change, Reply)>) -> Result<(), LedgerFault> {
         let (changes, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let begun = Instant::now();
         let mut applied = match self.backend.apply(&changes, self.clock.now_ms()) {
             Ok(applied) => applied,
             Err(fault) => {
@@ -346,6 +361,7 @@ impl Ledger {
                 return Err(fault);
             }
         };
+        self.commits.committed(changes.len(), begun.elapsed());
         let mut lead = self.publish(&applied);
         let commit = lead.as_ref().map_or_else(|| self.latest.load().as_ref().clone(), Committed::commit);
         let mut answers: Vec<_> = applied.outcomes.drain(..).zip(replies).collect();

@@ -32,6 +32,14 @@ impl DataKeys {
         place::open_writer(folder).map(|(connection, _)| Self(connection))
     }
 
+    /// Opens the table of a store that is there, to read it.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] when there is none.
+    pub fn read(folder: &Path) -> Result<Self, LedgerFault> {
+        place::open_reader(&place::database(folder)).map(Self)
+    }
+
     /// All data keys, oldest first.
     ///
     /// # Errors

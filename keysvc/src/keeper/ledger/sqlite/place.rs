@@ -26,7 +26,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const STATEMENTS_KEPT: usize = 64;
 
 /// Takes the store's lock; it is given back when the file is dropped or the process ends.
-pub(super) fn lock(folder: &Path) -> Result<File, LedgerFault> {
+pub(in super::super) fn lock(folder: &Path) -> Result<File, LedgerFault> {
     let path = folder.join(LOCK);
     let file = private_file(&path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -36,8 +36,14 @@ pub(super) fn lock(folder: &Path) -> Result<File, LedgerFault> {
     }
 }
 
+/// The files of a store, whether they are there or not.
+pub(in super::super) fn files(folder: &Path) -> Vec<PathBuf> {
+    let with = |end: &str| folder.join(format!("{DATABASE}{end}"));
+    vec![with(""), with("-wal"), with("-shm"), folder.join(LOCK)]
+}
+
 /// The database's file.
-pub(super) fn database(folder: &Path) -> PathBuf {
+pub(in super::super) fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE)
 }
 

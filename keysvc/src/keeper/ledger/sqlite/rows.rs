@@ -55,7 +55,7 @@ impl<'c> Rows<'c> {
     }
 
     /// Index of the last leaf.
-    pub(super) fn last_leaf(self) -> Result<Option<u64>, LedgerFault> {
+    pub(in super::super) fn last_leaf(self) -> Result<Option<u64>, LedgerFault> {
         self.one("SELECT idx FROM leaf ORDER BY idx DESC LIMIT 1", [], |row| unsigned(row, 0))
     }
 
@@ -111,7 +111,7 @@ impl<'c> Rows<'c> {
         })
     }
 
-    pub(super) fn put_purse(self, tag: &[u8; 16], purse: &Purse) -> Result<(), LedgerFault> {
+    pub(in super::super) fn put_purse(self, tag: &[u8; 16], purse: &Purse) -> Result<(), LedgerFault> {
         let sql = "INSERT INTO purse (tag, seq, balance, link, leaf) VALUES (?1, ?2, ?3, ?4, ?5) \
             ON CONFLICT (tag) DO UPDATE SET \
             seq = excluded.seq, balance = excluded.balance, link = excluded.link, leaf = excluded.leaf";
@@ -213,6 +213,22 @@ impl<'c> Rows<'c> {
     /// The sealed key of the tags and the data key it is sealed under.
     pub(in super::super) fn tags_key(self) -> Result<Option<(u32, Vec<u8>)>, LedgerFault> {
         self.one("SELECT sealed, key FROM tags_key", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The highest number that was ever given to a data key, erased ones too.
+    pub(in super::super) fn data_keys_given(self) -> Result<u32, LedgerFault> {
+        let given =
+            self.one("SELECT seq FROM sqlite_sequence WHERE name = 'data_key'", [], |row| row.get(0))?;
+        Ok(given.unwrap_or(0))
+    }
+
+    /// What `SQLite` finds wrong with pages and indices, at most `max` lines.
+    pub(in super::super) fn integrity(self, max: usize) -> Result<Vec<String>, LedgerFault> {
+        // Not a parameter: SQLite would take that for a table's name.
+        let mut statement = self.0.prepare(&format!("PRAGMA integrity_check({max})")).map_err(read_fault)?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0)).map_err(read_fault)?;
+        let lines: Vec<_> = lines.collect::<rusqlite::Result<_>>().map_err(read_fault)?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 
     pub(super) fn put_tags_key(self, sealed: u32, key: &[u8]) -> Result<(), LedgerFault> {

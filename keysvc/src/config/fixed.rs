@@ -1,0 +1,69 @@
+//! The limits that no file sets, with their arithmetic: setting them would help nobody, or break the other half.
+//!
+//! Apart from the limits in `keysvc.toml` so that whoever asks what bounds the service reads one folder. Limits of what
+//! travels outside are the protocol's; limits of how the store lies on disk stand beside its code.
+
+use std::time::Duration;
+
+/// Most calls in flight in the keeper; beyond it a call is answered `busy` at once. The front has at most
+/// 1,024 + 32 connections with one request each, so only a fault of the front comes near.
+pub const CALLS_MAX: usize = 4_096;
+/// Most connections on the link at one time: the front's, its health listener's, those of a front that they replace,
+/// and as many again.
+pub const LINK_CONNECTIONS_MAX: usize = 8;
+/// First wait before the front connects to the keeper again: a keeper that was restarted at once is met within a few.
+pub const LINK_WAIT_MIN: Duration = Duration::from_millis(5);
+/// Longest wait before connecting again: with the keeper's own start it stays well under 500 ms.
+pub const LINK_WAIT_MAX: Duration = Duration::from_millis(200);
+/// Above this many unwritten bytes the keeper takes no further calls: eight of the longest answers.
+pub const LINK_UNWRITTEN_LEN_MAX: usize = 8 * 1024 * 1024;
+/// A buffer of the link that grew beyond this is given back once it is empty, in bytes: a quarter of the longest answer.
+pub const LINK_KEPT_LEN_MAX: usize = 256 * 1024;
+/// Wait after a failed accept (no file descriptors left): long enough not to spin.
+pub const ACCEPT_WAIT: Duration = Duration::from_millis(20);
+
+/// Time for what is in flight when the front is stopped: under the 5 s after which the parent kills it.
+pub const DRAIN: Duration = Duration::from_secs(2);
+/// Thrown away after a refusal before the connection is cut, in bytes: what may be under way.
+pub const LINGER_LEN_MAX: usize = 256 * 1024;
+/// Time for closing a connection, throwing away included.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// How often the front's counters are logged.
+pub const COUNTERS_EVERY: Duration = Duration::from_mins(1);
+/// How often the front looks whether certificate, key, CA or revocation lists have changed on disk. A dozen `stat` calls.
+pub const FILES_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
+/// The HTTP library's buffer for one connection, in bytes; more than the longest head, as it needs at least 8 KiB.
+pub const HTTP_BUFFER_LEN_MAX: usize = 64 * 1024;
+/// Longest certificate, key or revocation list file, in bytes: a list of 300,000 entries at 40 bytes, and a third more
+/// for PEM.
+pub const TLS_FILE_LEN_MAX: u64 = 16 * 1024 * 1024;
+
+/// Connections of the health listener at one time: a few monitors, each with one; 8 KiB each when idle.
+pub const HEALTH_CONNECTIONS_MAX: usize = 16;
+/// Life of a connection to the health listener: it carries one request and its answer of some 40 KiB.
+pub const HEALTH_CONNECTION_LIFE: Duration = Duration::from_secs(2);
+/// The health listener's buffer for one connection, in bytes: the least that the HTTP library takes.
+pub const HEALTH_BUFFER_LEN_MAX: usize = 8 * 1024;
+/// How long the health listener waits for the keeper, which answers from memory in well under 1 ms: readiness is told
+/// within 100 ms whatever the keeper does.
+pub const HEALTH_KEEPER_WAIT: Duration = Duration::from_millis(80);
+/// A token that gave no good answer for so long is said not to answer: the keeper asks it once a second.
+pub const TOKEN_SILENCE_MAX: Duration = Duration::from_secs(5);
+/// How long a front that has no keeper waits before it says that it is up all the same: callers are then answered
+/// `token_unavailable`, which is better than no answer.
+pub const KEEPER_AWAITED_MAX: Duration = Duration::from_secs(5);
+
+/// How many of the newest checkpoints are recognised byte for byte when a client shows one: at two commits a
+/// millisecond, half a second of them; older ones are verified by their signature.
+pub const CHECKPOINTS_RECOGNISED_MAX: usize = 1_024;
+/// How long the end of the keeper waits for token calls in progress: a signature takes 0.1 ms on a fast token and 10 ms
+/// on a slow one.
+pub const TOKEN_CALLS_AWAITED_MAX: Duration = Duration::from_millis(200);
+/// Connections to the store kept open for reading; more are made when needed and closed again.
+pub const STORE_READERS_KEPT: usize = 4;
+/// Refusals of one caller that get a leaf in one minute; beyond it they are counted.
+pub const REFUSAL_LEAVES_A_MINUTE: u32 = 10;
+/// Callers whose refusals are counted by name: 4,096 names of at most 64 bytes take about 0.5 MiB.
+pub const REFUSED_CALLERS_MAX: usize = 4_096;
+/// Longest path of a Unix socket, in bytes: `sun_path` holds 108 with its end, and a few are left for temporary names.
+pub const SOCKET_PATH_LEN_MAX: usize = 100;

@@ -1,0 +1,304 @@
+//! One leaf: its row against the tree and its own entry, and what its payload does to the projections.
+
+use super::{
+    super::{fault::LedgerFault, purse::Purse},
+    Walk,
+    findings::Part,
+    requests::Asked,
+};
+use keysvc_protocol::{
+    bytes::{Digest, Salt},
+    cbor,
+    hash::sha256,
+    leaf::{
+        BundleMadeLeaf, CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf,
+        LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RetentionClass, RollbackLeaf, StartLeaf,
+        StationOpenedLeaf, ValueUpdatedLeaf,
+    },
+    merkle::leaf_hash,
+    receipt::LEAF_PAYLOAD_LEN_MAX,
+    request::{DeriveCardKeys, OpenStation, Operation, UpdateValue},
+    schema::Schema,
+    value::ValueUpdate,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A leaf as it lies in its row.
+pub(super) struct LeafRow {
+    pub(super) index: u64,
+    entry: Vec<u8>,
+    hashes: Vec<u8>,
+    salt: Vec<u8>,
+    sealed: Option<i64>,
+    payload: Vec<u8>,
+}
+
+impl LeafRow {
+    pub(super) fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            index: row.get::<_, i64>(0)?.cast_unsigned(),
+            entry: row.get(1)?,
+            hashes: row.get(2)?,
+            salt: row.get(3)?,
+            sealed: row.get(4)?,
+            payload: row.get(5)?,
+        })
+    }
+}
+
+impl Walk<'_, '_> {
+    /// Takes the next leaf; false when it is not the next, and nothing after it means anything.
+    pub(super) fn leaf(&mut self, row: LeafRow) -> Result<bool, LedgerFault> {
+        let index = self.frontier.size();
+        if row.index != index {
+            let found = format!("no row; the next is leaf {}, and nothing after is compared", row.index);
+            self.findings.differ(Part::Leaf, &index.to_string(), "a leaf", &found);
+            return Ok(false);
+        }
+        self.findings.compared(Part::Leaf, 1);
+        self.node(&row);
+        let Some(entry) = self.entry(&row) else { return Ok(true) };
+        let Some(payload) = self.payload(&entry, row) else { return Ok(true) };
+        if self.project(&entry, &payload)?.is_none() {
+            self.wrong(index, &format!("a payload of the kind {}", name(entry.kind)), "another payload");
+        }
+        Ok(true)
+    }
+
+    fn wrong(&mut self, leaf: u64, log: &str, store: &str) {
+        self.findings.differ(Part::Leaf, &leaf.to_string(), log, store);
+    }
+
+    /// The nodes that this leaf completes.
+    fn node(&mut self, row: &LeafRow) {
+        let completed = self.frontier.append(leaf_hash(&row.entry));
+        let nodes = u64::try_from(completed.hashes().len()).unwrap_or(u64::MAX);
+        self.findings.compared(Part::Node, nodes);
+        if row.hashes != completed.to_bytes() {
+            let stored: Vec<_> = row.hashes.chunks(Digest::LEN).collect();
+            for (level, node) in completed.hashes().iter().enumerate() {
+                let found = stored.get(level).copied().unwrap_or_default();
+                if found != node.as_bytes() {
+                    let key = format!("level {level} over leaf {}", row.index);
+                    self.findings.differ(Part::Node, &key, &node.to_string(), &hex(found));
+                }
+            }
+            if stored.len() > completed.hashes().len() {
+                let key = format!("leaf {}", row.index);
+                self.findings.differ(
+                    Part::Node,
+                    &key,
+                    &format!("{nodes} nodes"),
+                    &format!("{}", stored.len()),
+                );
+            }
+        }
+        let size = self.frontier.size();
+        if size == 1 {
+            self.genesis = Some(self.frontier.root());
+        }
+        if self.means.root_at == Some(size) {
+            self.root = Some(self.frontier.root());
+        }
+    }
+
+    /// The entry: index, time, and whether its class is one that is sealed.
+    fn entry(&mut self, row: &LeafRow) -> Option<LeafEntry> {
+        let Ok(entry) = LeafEntry::decode(&row.entry) else {
+            self.wrong(row.index, "an entry", "bytes that are none");
+            return None;
+        };
+        let count = self.kinds.entry(name(entry.kind)).or_default();
+        *count = count.saturating_add(1);
+        if entry.index != row.index {
+            self.wrong(row.index, &format!("index {}", row.index), &format!("index {}", entry.index));
+        }
+        if entry.time_ms < self.time_ms {
+            let (before, found) = (format!("{} ms or later", self.time_ms), format!("{} ms", entry.time_ms));
+            self.wrong(row.index, &before, &found);
+        }
+        self.time_ms = self.time_ms.max(entry.time_ms);
+        if (entry.kind == LeafKind::Founding) != (row.index == 0) {
+            self.wrong(row.index, "a founding at leaf 0 and nowhere else", name(entry.kind));
+        }
+        let sealed = entry.kind.class() == RetentionClass::Operational;
+        if sealed != row.sealed.is_some() {
+            let words = |sealed| if sealed { "a sealed payload" } else { "a payload in clear" };
+            self.wrong(row.index, words(sealed), words(!sealed));
+        }
+        Some(entry)
+    }
+
+    /// The payload in clear, if it is the one whose digest is in the tree.
+    fn payload(&mut self, entry: &LeafEntry, row: LeafRow) -> Option<Vec<u8>> {
+        let index = row.index;
+        let payload = match row.sealed {
+            None => row.payload,
+            Some(id) => {
+                let id = u32::try_from(id).unwrap_or(u32::MAX);
+                let count = self.sealed.entry(id).or_default();
+                *count = count.saturating_add(1);
+                match self.means.seals.open(index, id, &row.payload) {
+                    Ok(payload) => payload,
+                    Err(fault) => {
+                        let found = format!("a payload that does not open: {fault}");
+                        self.wrong(index, &format!("payload {}", entry.payload_digest), &found);
+                        return None;
+                    }
+                }
+            }
+        };
+        let salt = <[u8; Salt::LEN]>::try_from(row.salt.as_slice()).ok().map(Salt::new);
+        let digest = salt.map(|salt| LeafEntry::digest_of(&salt, &payload));
+        if digest == Some(entry.payload_digest) {
+            return Some(payload);
+        }
+        let found = digest.map_or_else(|| "a salt of another length".to_owned(), |d| format!("payload {d}"));
+        self.wrong(index, &format!("payload {}", entry.payload_digest), &found);
+        None
+    }
+
+    /// What the payload does to the projections; nothing when it is not of its kind.
+    fn project(&mut self, entry: &LeafEntry, payload: &[u8]) -> Result<Option<()>, LedgerFault> {
+        let index = entry.index;
+        Ok(match entry.kind {
+            LeafKind::Founding => decode::<FoundingLeaf>(payload).map(|leaf| {
+                for key in leaf.keys.iter() {
+                    self.records.put_key(key, index);
+                }
+            }),
+            LeafKind::KeyIntent => decode::<KeyIntentLeaf>(payload).map(|_| {
+                self.records.open_intent(index, payload);
+            }),
+            LeafKind::KeyOutcome => decode::<KeyOutcomeLeaf>(payload).map(|leaf| {
+                if !self.records.close_intent(leaf.intent) {
+                    let found = format!("an outcome of leaf {}", leaf.intent);
+                    self.wrong(index, "an outcome of an open intent", &found);
+                }
+                self.records.put_key(&leaf.key, index);
+            }),
+            LeafKind::RollbackShown => decode::<RollbackLeaf>(payload).map(|_| self.records.halt(index)),
+            LeafKind::StationOpened => match decode::<StationOpenedLeaf>(payload) {
+                Some(leaf) => Some(self.station_opened(entry, &leaf)?),
+                None => None,
+            },
+            LeafKind::CardKeysDerived => match decode::<CardKeysDerivedLeaf>(payload) {
+                Some(leaf) => Some(self.keys_derived(entry, &leaf)?),
+                None => None,
+            },
+            LeafKind::ValueUpdated => match decode::<ValueUpdatedLeaf>(payload) {
+                Some(leaf) => self.value_updated(entry, &leaf)?,
+                None => None,
+            },
+            LeafKind::Start => decode::<StartLeaf>(payload).map(drop),
+            LeafKind::EntriesRead => decode::<EntriesReadLeaf>(payload).map(drop),
+            LeafKind::Refused => decode::<RefusedLeaf>(payload).map(drop),
+            LeafKind::RefusalsCounted => decode::<RefusalsCountedLeaf>(payload).map(drop),
+            LeafKind::BundleMade => {
+                decode::<BundleMadeLeaf>(payload).map(|_| self.records.make_bundle(index))
+            }
+        })
+    }
+
+    fn station_opened(&mut self, entry: &LeafEntry, leaf: &StationOpenedLeaf) -> Result<(), LedgerFault> {
+        let asked = Asked::opened(self.means, (&leaf.station, Operation::StationOpen), &leaf.statement);
+        let asked =
+            asked.and_then(|(payload, asked)| Some(asked.with(decode_request::<OpenStation>(payload)?.idem)));
+        self.request(entry, asked)
+    }
+
+    fn keys_derived(&mut self, entry: &LeafEntry, leaf: &CardKeysDerivedLeaf) -> Result<(), LedgerFault> {
+        let asked = Asked::opened(self.means, (&leaf.station, Operation::CardDerive), &leaf.statement);
+        let asked = asked
+            .and_then(|(payload, asked)| Some(asked.with(decode_request::<DeriveCardKeys>(payload)?.idem)));
+        self.request(entry, asked)
+    }
+
+    fn value_updated(
+        &mut self,
+        entry: &LeafEntry,
+        leaf: &ValueUpdatedLeaf,
+    ) -> Result<Option<()>, LedgerFault> {
+        let bytes = leaf.update.as_bytes();
+        let Ok(update) = ValueUpdate::from_payload(bytes) else { return Ok(None) };
+        // The encoding is strict, so the update's own fields give the request's very bytes: no signature need be
+        // verified for them, and a statement of another request shows as another tag.
+        let request = cbor::encode(&request_of(&update));
+        self.request(entry, Some(Asked::new(&update.terminal, update.txn, sha256(&[&request]))))?;
+        if let Some(tags) = &self.tags {
+            let tag = tags.of_purse(&update.programme, &update.card, update.purse);
+            let link = ValueUpdate::link(bytes);
+            let purse = Purse { seq: update.seq, balance: update.balance_after, link, leaf: entry.index };
+            if let Some((log, store)) = self.purses.update(&tag, &update, &purse)? {
+                self.wrong(entry.index, &log, &store);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    fn request(&mut self, entry: &LeafEntry, asked: Option<Asked<'_>>) -> Result<(), LedgerFault> {
+        let Some(asked) = asked else {
+            self.wrong(entry.index, "a request signed by the caller the leaf names", "another statement");
+            return self.requests.unknown(entry.index);
+        };
+        match &self.tags {
+            Some(tags) => self.requests.expect(tags, entry, &asked, &mut self.findings),
+            None => self.requests.unknown(entry.index),
+        }
+    }
+}
+
+/// The request that an update answers: the ledger takes every field from it and adds its own.
+fn request_of(update: &ValueUpdate) -> UpdateValue {
+    UpdateValue {
+        schema: Schema,
+        programme: update.programme.clone(),
+        card: update.card,
+        purse: update.purse,
+        operation: update.operation,
+        expected_seq: update.seq,
+        amount: update.amount,
+        currency: update.currency,
+        balance_before: update.balance_before,
+        txn: update.txn,
+    }
+}
+
+fn decode<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).ok()
+}
+
+fn decode_request<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    cbor::decode(payload, cbor::REQUEST_LEN_MAX).ok()
+}
+
+/// The kind as documents name it.
+const fn name(kind: LeafKind) -> &'static str {
+    match kind {
+        LeafKind::Founding => "founding",
+        LeafKind::Start => "start",
+        LeafKind::KeyIntent => "key intent",
+        LeafKind::KeyOutcome => "key outcome",
+        LeafKind::StationOpened => "station opened",
+        LeafKind::CardKeysDerived => "card keys derived",
+        LeafKind::ValueUpdated => "value updated",
+        LeafKind::EntriesRead => "entries read",
+        LeafKind::Refused => "refused",
+        LeafKind::RefusalsCounted => "refusals counted",
+        LeafKind::RollbackShown => "rollback shown",
+        LeafKind::BundleMade => "bundle made",
+    }
+}
+
+/// Bytes for people; "nothing" where there are none.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    if bytes.is_empty() {
+        return "nothing".to_owned();
+    }
+    bytes.iter().fold(String::new(), |mut all, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(all, "{byte:02x}");
+        all
+    })
+}
