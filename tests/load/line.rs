@@ -37,7 +37,8 @@ impl Line {
     pub async fn open(persona: &Persona) -> Result<Self, Failed> {
         let host = persona.config.server_name.clone();
         let name = ServerName::try_from(host.clone()).map_err(while_doing("the server's name"))?;
-        let socket = TcpStream::connect(&persona.config.endpoint).await.map_err(while_doing("connecting"))?;
+        let endpoint = persona.config.endpoints.first().map_or("", String::as_str);
+        let socket = TcpStream::connect(endpoint).await.map_err(while_doing("connecting"))?;
         socket.set_nodelay(true).map_err(while_doing("connecting"))?;
         let tls = TlsConnector::from(persona.tls.clone());
         let stream = tls.connect(name, socket).await.map_err(while_doing("the TLS handshake"))?;

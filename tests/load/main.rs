@@ -6,9 +6,12 @@
 
 mod cpu;
 mod crew;
+mod fill;
 mod floor;
 mod fobs;
 mod line;
+mod long;
+mod long_report;
 mod order;
 mod persona;
 mod report;
@@ -39,6 +42,9 @@ struct Arguments {
     /// Measure the programs that this file names instead of building them: to compare two builds.
     #[arg(long, value_name = "FILE")]
     programs: Option<PathBuf>,
+    /// Compare a service whose log has so many leaves with one whose log is short; then verify, export and audit it.
+    #[arg(long, value_name = "N", conflicts_with = "only", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    leaves: Option<u64>,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -49,6 +55,9 @@ enum Role {
     /// Calls a scratch token.
     #[command(hide = true)]
     Floor { module: PathBuf },
+    /// Fills the store of this service's configuration.
+    #[command(hide = true)]
+    Fill { service: PathBuf, terminal: PathBuf, leaves: u64 },
     /// Asks for value updates as the terminal of this configuration.
     #[command(hide = true)]
     Terminal { config: PathBuf },
@@ -70,6 +79,10 @@ fn main() -> ExitCode {
         Some(Role::Floor { module }) => crew::obey(|| floor::Floor::new(module)),
         Some(Role::Terminal { config }) => crew::obey(|| fobs::Fobs::new(config)),
         Some(Role::Station { config }) => crew::obey(|| shift::Shift::new(config)),
+        Some(Role::Fill { service, terminal, leaves }) => fill::run(service, terminal, *leaves),
+        None if let Some(leaves) = arguments.leaves => {
+            long::run(&arguments, leaves).and_then(|ended| long_report::print(&ended, arguments.json))
+        }
         None => rounds::run(&arguments).and_then(|ended| report::print(&ended, arguments.json)),
     };
     match done {

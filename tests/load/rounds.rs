@@ -71,16 +71,10 @@ impl Hands {
         floor.env("SOFTHSM2_CONF", scratch_token(scratch)?).arg("floor");
         let module = keysvc_softhsm().ok_or_else(|| Failed("SoftHSM is not installed".to_owned()))?;
         floor.arg(module);
-        let persona = |role: &str, name: &str| {
-            let home = ground.site().home(name);
-            let mut command = home.command(&own);
-            command.arg(role).arg(home.client_config());
-            Hand::start(command)
-        };
         Ok(Self {
             floor: Hand::start(floor)?,
-            terminal: persona("terminal", "terminal-1")?,
-            station: persona("station", "station-1")?,
+            terminal: persona(ground, "terminal", "terminal-1")?,
+            station: persona(ground, "station", "station-1")?,
         })
     }
 
@@ -91,6 +85,18 @@ impl Hands {
             Work::Derive => self.station.measure(order),
         }
     }
+}
+
+/// A process that makes the load of one persona.
+///
+/// # Errors
+/// [`Failed`] when it cannot be started.
+pub fn persona(ground: &Ground, role: &str, name: &str) -> Result<Hand, Failed> {
+    let own = std::env::current_exe().map_err(while_doing("the path of this program"))?;
+    let home = ground.site().home(name);
+    let mut command = home.command(&own);
+    command.arg(role).arg(home.client_config());
+    Hand::start(command)
 }
 
 fn keysvc_softhsm() -> Option<PathBuf> {
@@ -162,7 +168,11 @@ fn measure(arguments: &Arguments, ground: &Ground, scratch: &Path) -> Result<End
     Ok(ended)
 }
 
-fn service(ground: &Ground) -> Result<Service, Failed> {
+/// The service's processes.
+///
+/// # Errors
+/// [`Failed`] when one is not up.
+pub fn service(ground: &Ground) -> Result<Service, Failed> {
     let half = |name: &str| ground.half(name).ok_or_else(|| Failed(format!("the {name} is not up")));
     Ok(Service { front: half("front")?, keeper: half("keeper")? })
 }
@@ -182,6 +192,7 @@ fn series(arguments: &Arguments, service: Service) -> Result<Vec<Series>, Failed
     Ok(series)
 }
 
-fn millis(seconds: f64) -> u64 {
+/// Seconds of the command line as milliseconds.
+pub fn millis(seconds: f64) -> u64 {
     u64::try_from(std::time::Duration::from_secs_f64(seconds).as_millis()).unwrap_or(u64::MAX)
 }

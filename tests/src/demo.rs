@@ -1,9 +1,12 @@
 //! The demo: the whole story of the product on this machine, with figures measured while it runs.
 
+mod audit;
 mod cards;
 mod narrator;
+mod persona;
 mod records;
 mod refusals;
 mod story;
+mod till;
 
 pub use story::run;

@@ -157,6 +157,15 @@ impl Line {
         self.stream.sock.local_addr().unwrap()
     }
 
+    /// The certificate that the service showed, DER.
+    ///
+    /// # Panics
+    /// When it showed none.
+    #[must_use]
+    pub fn server_certificate(&self) -> Vec<u8> {
+        self.stream.conn.peer_certificates().unwrap()[0].to_vec()
+    }
+
     /// Sends bytes as they are.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use keysvc_tests::{
 use serde_json::Value;
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Output,
 };
@@ -76,6 +77,123 @@ fn an_auditor_exports_the_log_and_proves_it_and_each_record_with_the_service_dow
     assert_eq!((replayed.status.code(), report(&replayed)["refusal"].as_str()), (Some(6), Some("replayed")));
 }
 
+/// Verifies with a state file; gives the exit code and the report.
+fn verify_from(ground: &Ground, log: &Path, state: &Path) -> (Option<i32>, Value) {
+    let output = fobaudit(ground, &[Path::new("verify"), log, Path::new("--state"), state]);
+    (output.status.code(), report(&output))
+}
+
+/// The one file in a folder of partial files.
+fn partial(folder: &Path) -> PathBuf {
+    let mut files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let file = files.next().unwrap();
+    assert_eq!(files.next(), None, "partial files of earlier exports are gone");
+    file
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_auditor_who_comes_again_reads_and_verifies_only_what_is_new() {
+    let ground = Ground::new();
+    records(&ground);
+    let log = export(&ground, "log");
+    let state = ground.site().folder().join("verified");
+    let (code, first) = verify_from(&ground, &log, &state);
+    assert_eq!((code, &first["log"]["leaves_verified_before"]), (Some(0), &0.into()), "{first}");
+    assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
+    let earlier = ground.site().folder().join("earlier");
+    copy(&log, &earlier);
+    // More happens: a third update of the same purse.
+    ground.block_on(async {
+        let terminal = ground.terminal("terminal-1").await.unwrap();
+        terminal.update(&raw::update(ValueOperation::Debit, 3, 50, 1_650)).await.unwrap();
+    });
+    let output = ground.fobctl("auditor-1", &["audit", "export", "--json"]).arg(&log).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let exported = report(&output);
+    assert_eq!(exported["before"], first["log"]["leaves"]);
+    // The update, and the read of the first export.
+    assert!(exported["new"].as_u64().unwrap() >= 2, "{exported}");
+    let (code, second) = verify_from(&ground, &log, &state);
+    assert_eq!(code, Some(0), "{second}");
+    assert_eq!(second["log"]["leaves_verified_before"], first["log"]["leaves"]);
+    assert_eq!(second["log"]["leaves_read"], exported["new"]);
+    assert_eq!(second["log"]["kinds"]["value_updated"]["checked"], 3);
+    // What both runs counted together is what one run over the whole log counts.
+    let whole = report(&fobaudit(&ground, &[Path::new("verify"), &log]));
+    for counted in ["leaves", "kinds", "statements_verified", "purses", "checkpoint"] {
+        assert_eq!(second["log"][counted], whole["log"][counted], "{counted}");
+    }
+    // The log as it was before is a log that was rolled back, to whom has verified more of it.
+    let (code, back) = verify_from(&ground, &earlier, &state);
+    assert_eq!(code, Some(6));
+    assert!(back["reason"].as_str().unwrap().contains("history was rolled back"), "{back}");
+}
+
+#[test]
+fn an_altered_or_truncated_file_of_an_export_is_named() {
+    let ground = Ground::new();
+    records(&ground);
+    let log = export(&ground, "log");
+    let cases = [
+        ("tile/0/000.p", "is not good: it is cut short", None, "was altered: its hash"),
+        ("tile/entries/000.p", "is not good: it is cut short", Some("its entry was altered"), ""),
+        ("payload/000.p", "is not good: it does not decode", Some("the payload is not this leaf's"), ""),
+    ];
+    for (place, (folder, truncated, altered_leaf, altered_file)) in cases.into_iter().enumerate() {
+        let spoil = |how: &str, spoil: &dyn Fn(&mut Vec<u8>)| {
+            let spoiled = ground.site().folder().join(format!("{how}-{place}"));
+            copy(&log, &spoiled);
+            let file = partial(&spoiled.join(folder));
+            let mut bytes = fs::read(&file).unwrap();
+            spoil(&mut bytes);
+            fs::write(&file, bytes).unwrap();
+            let output = fobaudit(&ground, &[Path::new("verify"), &spoiled]);
+            assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+            let name = file.strip_prefix(&spoiled).unwrap().display().to_string();
+            let width: u64 = file.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            (report(&output)["findings"].as_array().unwrap().clone(), name, width)
+        };
+        let says = |finding: &Value, text: &str| finding["text"].as_str().unwrap().contains(text);
+        let (findings, name, _) = spoil("truncated", &|bytes| bytes.truncate(bytes.len() - 1));
+        assert!(says(&findings[0], &format!("{name} {truncated}")), "{findings:?}");
+        let (findings, name, width) = spoil("altered", &|bytes| *bytes.last_mut().unwrap() ^= 1);
+        let named = |finding: &Value| match altered_leaf {
+            Some(text) => finding["leaf"] == width - 1 && says(finding, text),
+            None => says(finding, &format!("{name} {altered_file} {}", width - 1)),
+        };
+        assert!(findings.iter().any(named), "{findings:?}");
+    }
+}
+
+#[test]
+fn a_state_file_that_is_damaged_or_of_another_log_is_refused_with_the_next_step() {
+    let ground = Ground::new();
+    let log = export(&ground, "log");
+    let state = ground.site().folder().join("verified");
+    assert_eq!(verify_from(&ground, &log, &state).0, Some(0));
+    let mut bytes = fs::read(&state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&state, &bytes).unwrap();
+    let output = fobaudit(&ground, &[Path::new("verify"), &log, Path::new("--state"), &state]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("it is damaged") && said.contains("next: move the file away"), "{said}");
+    assert_eq!(fs::read(&state).unwrap(), bytes, "it is not written over");
+}
+
 #[test]
 fn a_changed_byte_of_a_record_is_refused_offline() {
     let ground = Ground::new();
@@ -85,7 +203,7 @@ fn a_changed_byte_of_a_record_is_refused_offline() {
     let altered = ground.site().folder().join("altered");
     // In the payload's amount, in the signature, and in the key identifier.
     for (place, refusal) in
-        [(good.len() / 2, "bad-signature"), (good.len() - 1, "bad-signature"), (9, "unknown-key")]
+        [(good.len() / 2, "bad_signature"), (good.len() - 1, "bad_signature"), (9, "unknown_key")]
     {
         let mut bytes = good.clone();
         bytes[place] ^= 1;

@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// A laid-out site and the text of its configuration.
@@ -85,15 +86,15 @@ fn a_good_configuration_is_said_to_be_good_with_the_policies_digest() {
 fn unknown_missing_and_repeated_keys_are_refused_with_their_place() {
     let configured = Configured::new();
     let text = &configured.text;
-    configured.refuses_text(&format!("colour = 1\n{text}"), &["colour", "unknown field"]);
+    configured.refuses_text(&format!("colour = 1\n{text}"), &["colour: there is no such key"]);
     let shelf = text.replace("[keeper]\n", "[keeper]\nshelf = 1\n");
-    configured.refuses_text(&shelf, &["keeper.shelf: unknown field `shelf`"]);
+    configured.refuses_text(&shelf, &["keeper.shelf: there is no such key"]);
     configured.refuses_text(
         &format!("{text}\n[keeper.limits]\nworker = 2\n"),
-        &["keeper.limits.worker: unknown field"],
+        &["keeper.limits.worker: there is no such key"],
     );
-    configured.refuses_text(&configured.with("keeper", "store", ""), &["keeper: missing field `store`"]);
-    configured.refuses_text(&configured.with("", "trust", ""), &["missing field `trust`"]);
+    configured.refuses_text(&configured.with("keeper", "store", ""), &["keeper.store: it is missing"]);
+    configured.refuses_text(&configured.with("", "trust", ""), &["trust: it is missing"]);
     let twice = text.replace("[keeper]\n", "[keeper]\nstore = \"/elsewhere\"\n");
     configured.refuses_text(&twice, &["duplicate key"]);
 }
@@ -103,25 +104,28 @@ fn values_of_the_wrong_type_or_outside_their_limits_are_refused_with_their_key()
     let configured = Configured::new();
     configured.refuses_text(
         &configured.with("front", "listen", "8443"),
-        &["front.listen: ", "invalid type: integer"],
+        &["front.listen: a whole number stands where text is wanted"],
     );
     configured.refuses_text(
         &configured.with("front", "listen", "\"nowhere\""),
-        &["front.listen: ", "socket address"],
+        &["front.listen: ", "is no socket address"],
     );
     configured.refuses_text(&configured.with("", "trust-domain", "\"No Domain\""), &["trust-domain: "]);
     configured.refuses_text(
         &configured.with("token", "label", "[1]"),
-        &["token.label: ", "invalid type: sequence"],
+        &["token.label: a list stands where text is wanted"],
     );
     let limits = |line: &str| format!("{}\n[keeper.limits]\n{line}\n", configured.text);
-    configured.refuses_text(&limits("workers = 0"), &["keeper.limits.workers: give 1 to 64"]);
+    configured
+        .refuses_text(&limits("workers = 0"), &["keeper.limits.workers: 0 is out of range", "give 1 to 64"]);
     configured.refuses_text(
         &limits("ledger-queue-len = 70000"),
-        &["keeper.limits.ledger-queue-len: give 1 to 65536"],
+        &["keeper.limits.ledger-queue-len: 70000 is out of range", "give 1 to 65536"],
     );
-    configured
-        .refuses_text(&limits("workers = \"two\""), &["keeper.limits.workers: ", "invalid type: string"]);
+    configured.refuses_text(
+        &limits("workers = \"two\""),
+        &["keeper.limits.workers: text stands where a whole number is wanted"],
+    );
 }
 
 #[test]
@@ -130,13 +134,17 @@ fn paths_that_do_not_do_are_refused_with_their_key_and_the_mend() {
     let long = format!("\"/run/{}/keeper.sock\"", "x".repeat(100));
     configured.refuses_text(
         &configured.with("keeper", "socket", &long),
-        &["keeper.socket: a Unix socket's path has at most 100 bytes; shorten it"],
+        &["keeper.socket: a Unix socket's path has at most 100 bytes", "shorten it"],
     );
-    for (table, key) in
-        [("keeper", "policies"), ("front", "certificate"), ("front", "ca"), ("token", "module")]
-    {
-        let words = format!("{table}.{key}: /nowhere does not exist; name the right file");
-        configured.refuses_text(&configured.with(table, key, "\"/nowhere\""), &[&words]);
+    // A module may be away for a while, so serve waits for it; whoever checks the file is told.
+    fs::write(&configured.file, configured.with("token", "module", "\"/nowhere\"")).unwrap();
+    let said = refusal(configured.ground.keysvc(&["check-config"]));
+    assert!(said.contains("token.module: /nowhere does not exist"), "{said}");
+    fs::write(&configured.file, &configured.text).unwrap();
+    for (table, key) in [("keeper", "policies"), ("front", "certificate"), ("front", "ca")] {
+        let words = format!("{table}.{key}: /nowhere does not exist");
+        configured
+            .refuses_text(&configured.with(table, key, "\"/nowhere\""), &[&words, "name the right file"]);
     }
 }
 
@@ -204,4 +212,118 @@ fn a_certificate_that_is_none_keeps_the_front_from_serving_and_is_named() {
     assert!(said.contains(&format!("{} holds no certificate in PEM", certificate.display())), "{said}");
     let said = refusal(ground.keysvc(&["serve"]));
     assert!(said.contains(&certificate.display().to_string()), "{said}");
+}
+
+#[test]
+fn check_config_says_everything_that_must_be_mended_at_once_with_what_it_is_for_and_the_mend() {
+    let configured = Configured::new();
+    let pin = configured.home("pin");
+    fs::set_permissions(&pin, fs::Permissions::from_mode(0o644)).unwrap();
+    let text = configured
+        .with("front", "listen", "8443")
+        .replace("[keeper]\n", "[keeper]\nsocet = \"/run/k\"\n")
+        .replace("ca.crt", "nowhere.crt");
+    let text = format!("{text}\n[front.limits]\nclients-max = 0\n[log]\nlevel = \"loud\"\n");
+    fs::write(&configured.file, text).unwrap();
+    let said = refusal(configured.ground.keysvc(&["check-config"]));
+    for words in [
+        "cannot be used: mend 6 things",
+        "front.listen: a whole number stands where text is wanted",
+        "\n    for   the address and port that clients connect to",
+        "keeper.socet: there is no such key",
+        "\n    mend  did you mean keeper.socket?",
+        "front.ca: ",
+        "nowhere.crt does not exist",
+        "front.limits.clients-max: 0 is out of range",
+        "mend  give 1 to 65536",
+        "log.level: \"loud\" is none of its words",
+        "mend  write one of error, warn, info, debug, trace",
+        "token.pin-file: ",
+        "others may read it (mode 0644)",
+    ] {
+        assert!(said.contains(words), "no '{words}' in {said}");
+    }
+    assert!(said.contains(&format!("mend  run: chmod 600 {}", pin.display())), "{said}");
+    // Another command says the first of them, and how to see the others.
+    let said = refusal(configured.ground.keysvc(&["keeper"]));
+    assert!(said.contains("more: keysvc check-config lists them all)"), "{said}");
+}
+
+#[test]
+fn a_good_configuration_shows_what_will_be_used_and_which_limits_are_not_the_defaults() {
+    let configured = Configured::new();
+    let text = format!(
+        "{}\n[front.limits]\nclients-max = 77\nidle-ms = 60000\n[keeper.limits]\nworkers = 3\n",
+        configured.text.replace("[front]\n", "[front]\nhealth = \"0.0.0.0:9443\"\n")
+    );
+    fs::write(&configured.file, text).unwrap();
+    let checked = configured.ground.keysvc(&["check-config"]).output().unwrap();
+    let said = String::from_utf8(checked.stdout).unwrap();
+    for line in [
+        "health        http://0.0.0.0:9443/ready, for whoever reaches it, in the clear",
+        "limit         front.limits.clients-max = 77 (by default 1024)",
+        "limit         keeper.limits.workers = 3 (by default 2)",
+        "revocation    none: certificates are good until they expire",
+    ] {
+        assert!(said.lines().any(|one| one == line), "no '{line}' in {said}");
+    }
+    // One that is set to its default is none that differs.
+    assert!(!said.contains("idle-ms"), "{said}");
+}
+
+#[test]
+fn the_pin_has_exactly_one_source() {
+    let configured = Configured::new();
+    let two = configured.text.replace("pin-file", "pin-credential = \"pin\"\npin-file");
+    configured.refuses_text(&two, &["the PIN has 2 sources"]);
+    configured.refuses_text(&configured.with("token", "pin-file", ""), &["the PIN's source is missing"]);
+    let fd = configured.with("token", "pin-file", "2").replace("pin-file", "pin-fd");
+    configured.refuses_text(&fd, &["token.pin-fd: 2 is out of range", "give 3 to 1023"]);
+}
+
+#[test]
+fn a_pin_from_a_credential_is_read_and_one_that_the_manager_did_not_give_is_named() {
+    let configured = Configured::new();
+    let text = configured.with("token", "pin-file", "\"keysvc-pin\"").replace("pin-file", "pin-credential");
+    fs::write(&configured.file, text).unwrap();
+    let said = refusal(configured.ground.keysvc(&["doctor"]));
+    assert!(said.contains("LoadCredential="), "{said}");
+    let credentials = tempfile::tempdir().unwrap();
+    let mut doctor = configured.ground.keysvc(&["doctor"]);
+    doctor.env("CREDENTIALS_DIRECTORY", credentials.path());
+    let said = refusal(doctor);
+    assert!(said.contains(&format!("{}/keysvc-pin", credentials.path().display())), "{said}");
+    fs::copy(configured.home("pin"), credentials.path().join("keysvc-pin")).unwrap();
+    let mut doctor = configured.ground.keysvc(&["doctor"]);
+    doctor.env("CREDENTIALS_DIRECTORY", credentials.path());
+    // Nothing is founded yet, so it refuses; but the token opened.
+    let said = refusal(doctor);
+    assert!(said.lines().any(|line| line.starts_with("ok    token ")), "{said}");
+}
+
+/// The command run by a shell, which alone gives a child a descriptor of a chosen number without unsafe code.
+fn by_shell(line: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    shell
+}
+
+#[test]
+fn a_pin_from_a_descriptor_opens_the_token_and_a_pipe_is_refused_where_it_is_needed_again() {
+    let configured = Configured::new();
+    let text = configured.with("token", "pin-file", "3").replace("pin-file", "pin-fd");
+    fs::write(&configured.file, text).unwrap();
+    let pin = configured.home("pin");
+    let doctor = configured.ground.keysvc(&["doctor"]);
+    let said = refusal(by_shell(&format!("exec \"$0\" \"$@\" 3< '{}'", pin.display()), &doctor));
+    assert!(said.lines().any(|line| line.starts_with("ok    token ")), "{said}");
+    let said = refusal(by_shell("exec \"$0\" \"$@\" 3<&-", &doctor));
+    assert!(said.contains("/dev/fd/3"), "{said}");
+    // Under serve a pipe would give the PIN to the first keeper alone.
+    let serve = configured.ground.keysvc(&["serve"]);
+    let said = refusal(by_shell(&format!("cat '{}' | \"$0\" \"$@\" 3<&0", pin.display()), &serve));
+    assert!(said.contains("gives the PIN once"), "{said}");
 }

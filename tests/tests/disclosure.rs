@@ -242,7 +242,7 @@ fn no_key_or_whole_check_value_is_found_anywhere_but_the_test_key_in_the_foundin
     for (place, bytes) in &captured {
         let lines = bytes.windows(line.len()).filter(|window| *window == line).count();
         assert_eq!(master.count(bytes), lines, "{place}");
-        let is_founding = ["founding", "export/leaves", "service/store", "log.checkpoint", "log.entries"];
+        let is_founding = ["founding", "export/payload", "service/store", "log.checkpoint", "log.entries"];
         assert!(lines == 0 || is_founding.iter().any(|known| place.contains(known)), "{place}");
         repeats += lines;
     }
@@ -282,7 +282,7 @@ fn no_card_is_named_in_the_store_the_anchor_or_the_logs() {
         }
     }
     // It is there to be found: the auditor's export holds it, sealed only at rest.
-    assert!(named(&captured, "export/leaves").any(|(_, bytes)| needle.count(bytes) > 0));
+    assert!(named(&captured, "export/payload").any(|(_, bytes)| needle.count(bytes) > 0));
     // And the log was as loud as it gets.
     assert!(named(&captured, "keysvc.log").any(|(_, bytes)| needle_of("DEBUG").count(bytes) > 0));
 }

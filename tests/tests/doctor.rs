@@ -95,7 +95,7 @@ fn a_whole_installation_passes_every_check_whether_it_was_stopped_or_serves() {
     assert_eq!(lines.len(), checks.len() + 1, "{lines:#?}");
     // It looked and changed nothing: the log holds the founding and one start.
     patient.ground.stop();
-    assert!(patient.lines(0).iter().any(|line| line.starts_with("ok    store          2 leaves in ")));
+    assert!(patient.lines(0).iter().any(|line| line.starts_with("ok    store          3 leaves in ")));
 }
 
 #[test]

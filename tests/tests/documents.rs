@@ -283,7 +283,8 @@ fn the_exit_codes_of_operations_are_those_in_the_code() {
         .collect();
     assert_eq!(
         of_the_service,
-        [Exit::Refusing, Exit::Token, Exit::Store, Exit::Invariant].map(|exit| exit as u8)
+        [Exit::Refusing, Exit::Token, Exit::Store, Exit::Invariant, Exit::Pin, Exit::OtherToken]
+            .map(|exit| exit as u8)
     );
     assert_eq!(keysvc::supervisor::REFUSES_TO_SERVE, Exit::Refusing as u8);
 }

@@ -11,13 +11,13 @@ use keysvc::{
 use keysvc_protocol::{bytes::ObjectIdentifier, key::KeyKind};
 use keysvc_tests::{
     copies::Copies,
-    ended::refusal,
+    ended::{ended, refusal},
     ground::{Ground, OFFICERS, text},
     raw::with_tokens,
     token_file::TokenFile,
 };
 use softhsm_setup::Site;
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Stdio};
 
 /// A site with all its signatures, not founded yet.
 struct Signed {
@@ -249,9 +249,193 @@ fn a_token_that_is_not_empty_is_refused_and_its_orphans_are_named() {
     for class in ["CKO_PRIVATE_KEY", "CKO_PUBLIC_KEY"] {
         assert!(said.contains(&format!("{class} \"checkpoint\" ({})", "0f".repeat(16))), "{said}");
     }
-    assert!(said.contains("use a fresh token"), "{said}");
+    assert!(said.contains("no founding here announced them") && said.contains("use a fresh token"), "{said}");
     assert!(!ground.site().trust().exists());
     assert_eq!(TokenFile::all(&ground.site().service().token_folder()).len(), 2);
+}
+
+/// A site whose founding is to be interrupted, and everything a founding makes.
+struct Interrupted {
+    signed: Signed,
+    bare: Copies,
+}
+
+impl Interrupted {
+    fn new() -> Self {
+        let signed = Signed::new();
+        let home = signed.ground.site().service();
+        let places = [
+            home.token_folder(),
+            home.folder().join("store"),
+            home.folder().join("anchor"),
+            signed.ground.site().trust(),
+        ];
+        let bare = Copies::of(&places);
+        Self { signed, bare }
+    }
+
+    /// Objects in the token, torn ones too, which are not read.
+    fn objects(&self) -> usize {
+        let mut count = 0;
+        for token in fs::read_dir(self.signed.ground.site().service().token_folder()).unwrap() {
+            let files = fs::read_dir(token.unwrap().path()).unwrap();
+            let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+            count += names.filter(|name| name.ends_with(".object") && name != "token.object").count();
+        }
+        count
+    }
+
+    fn in_store(&self, name: &str) -> PathBuf {
+        self.signed.ground.site().service().folder().join("store").join(name)
+    }
+
+    fn init(&self, arguments: &[&str]) -> std::process::Output {
+        ended(self.signed.ground.keysvc(&[&["init"], arguments].concat()))
+    }
+
+    /// Starts a founding and kills it as soon as `far` says so; whether that was before its end.
+    fn killed_when(&self, far: impl Fn() -> bool) -> bool {
+        let mut init = self.signed.ground.keysvc(&["init"]);
+        let mut init = init.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !far() && init.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        init.kill().unwrap();
+        init.wait().unwrap();
+        !self.signed.ground.site().trust().exists()
+    }
+
+    /// The founding is whole: its nine objects, no orders, and everything as a start wants it.
+    fn is_whole(&self) {
+        // A file that SoftHSM was killed over may stay: the module lists no object for it, so none can be destroyed.
+        assert!((9..=10).contains(&self.objects()), "{}", self.objects());
+        assert!(!self.in_store("founding.orders").exists());
+        let doctor = ended(self.signed.ground.keysvc(&["doctor"]));
+        assert!(doctor.status.success(), "{}", text(&doctor));
+        let verified = ended(self.signed.ground.keysvc(&["verify-store"]));
+        assert!(verified.status.success(), "{}", text(&verified));
+    }
+}
+
+#[test]
+fn a_founding_killed_anywhere_is_cleared_or_finished_and_then_whole() {
+    let site = Interrupted::new();
+    let (mut cleared, mut finished) = (0, 0);
+    let anchor = site.signed.ground.site().service().folder().join("anchor");
+    // After so many objects; then with a store, and with an anchor.
+    for point in [0, 1, 2, 3, 5, 7, 9, 10, 11] {
+        let killed = site.killed_when(|| match point {
+            10 => site.in_store("ledger.sqlite3").exists(),
+            11 => anchor.exists(),
+            objects => site.in_store("founding.orders").exists() && site.objects() >= objects,
+        });
+        if killed {
+            let plain = site.init(&[]);
+            let said = text(&plain);
+            if plain.status.success() {
+                finished += 1;
+            } else {
+                assert!(said.contains("an earlier founding was interrupted"), "{point}: {said}");
+                assert!(said.contains("keysvc init --discard-orphans\n  object  CKO_"), "{point}: {said}");
+                let before = site.objects();
+                let unasked = text(&site.init(&["--discard-orphans"]));
+                assert!(unasked.contains("nothing was destroyed: nobody is there to be asked"), "{unasked}");
+                assert_eq!(site.objects(), before);
+                let anew = site.init(&["--discard-orphans", "--yes"]);
+                assert!(anew.status.success(), "{point}: {}", text(&anew));
+                cleared += 1;
+            }
+            site.is_whole();
+        }
+        site.bare.put_back();
+    }
+    assert!(cleared >= 3, "{cleared} cleared, {finished} finished: the kills came too late");
+}
+
+#[test]
+fn a_founding_interrupted_after_leaf_0_is_finished_with_the_same_genesis() {
+    let site = Interrupted::new();
+    let anchor = site.signed.ground.site().service().folder().join("anchor");
+    // The anchor's disk is not there: leaf 0 is on disk, and nothing after it.
+    std::os::unix::fs::symlink("/nowhere/at/all", &anchor).unwrap();
+    let said = text(&site.init(&[]));
+    assert!(said.contains("the anchor") && !site.signed.ground.site().trust().exists(), "{said}");
+    fs::remove_file(&anchor).unwrap();
+    let store = site.in_store("");
+    let genesis = keysvc::keeper::ledger::Reader::open(&store).unwrap().root_at(1).unwrap();
+    let left = Copies::of(&[store, site.signed.ground.site().service().token_folder()]);
+
+    // Not with another founding file, nor without a key: then it can only be cleared.
+    let text_now = site.signed.founding();
+    fs::write(site.signed.ground.site().founding(), text_now.replacen("who is who", "who is Who", 1))
+        .unwrap();
+    for officer in OFFICERS {
+        fs::remove_file(site.signed.signature(officer)).unwrap();
+    }
+    site.signed.ground.sign_founding().unwrap();
+    let said = text(&site.init(&[]));
+    assert!(
+        said.contains("leaf 0 was written and cannot be finished: the founding file is not the one"),
+        "{said}"
+    );
+    let anew = site.init(&["--discard-orphans", "--yes"]);
+    assert!(anew.status.success(), "{}", text(&anew));
+    site.is_whole();
+    site.signed.whole.put_back();
+    site.bare.put_back();
+
+    left.put_back();
+    let done = site.init(&[]);
+    let said = text(&done);
+    assert!(done.status.success() && said.contains("an interrupted founding was finished"), "{said}");
+    assert!(said.contains(&format!("genesis       {genesis}")), "{said}");
+    assert!(fs::read_to_string(site.signed.ground.site().trust()).unwrap().contains(&genesis.to_string()));
+    site.is_whole();
+}
+
+#[test]
+fn nothing_is_destroyed_that_the_interrupted_founding_did_not_announce() {
+    let site = Interrupted::new();
+    assert!(site.killed_when(|| site.objects() >= 3), "the kill came too late");
+    let before = site.objects();
+    // A line of the orders taken away makes one object somebody else's.
+    let file = site.in_store("founding.orders");
+    let orders = fs::read_to_string(&file).unwrap();
+    let without: Vec<_> = orders.lines().filter(|line| !line.ends_with(" checkpoint")).collect();
+    fs::write(&file, without.join("\n") + "\n").unwrap();
+    let said = text(&site.init(&["--discard-orphans", "--yes"]));
+    assert!(said.contains("that it did not announce") && said.contains("nothing is destroyed"), "{said}");
+    assert_eq!(site.objects(), before);
+    // Nor where the token is another one.
+    fs::write(&file, orders.replacen("token ", "token 0", 1)).unwrap();
+    let said = text(&site.init(&["--discard-orphans", "--yes"]));
+    assert!(said.contains("was of another token"), "{said}");
+    assert_eq!(site.objects(), before);
+    // Nor without orders: a service that lost its disk looks like this.
+    fs::remove_file(&file).unwrap();
+    let said = text(&site.init(&["--discard-orphans", "--yes"]));
+    assert!(said.contains("the token is not empty"), "{said}");
+    assert_eq!(site.objects(), before);
+}
+
+#[test]
+fn a_service_that_started_is_not_discarded_whatever_lies_beside_it() {
+    let mut ground = Ground::new();
+    ground.stop();
+    let home = ground.site().service();
+    let store = home.folder().join("store");
+    let reader = keysvc::keeper::ledger::Reader::open(&store).unwrap();
+    let ids: Vec<_> = reader.keys().unwrap().iter().map(|key| format!("{} {}\n", key.id, key.name)).collect();
+    let genesis = reader.root_at(1).unwrap();
+    drop(reader);
+    // The trust file is gone and its orders are back, as far as files can say so.
+    let orders = format!("keysvc founding orders 1\ntoken 0\n{}end\n", ids.concat());
+    fs::write(store.join("founding.orders"), orders).unwrap();
+    fs::remove_file(ground.site().trust()).unwrap();
+    let said = refusal(ground.keysvc(&["init", "--discard-orphans", "--yes"]));
+    assert!(said.contains("the service was founded and started; put its trust file back"), "{said}");
+    assert!(said.contains(&genesis.to_string()), "{said}");
+    assert_eq!(TokenFile::all(&home.token_folder()).len(), 9);
 }
 
 #[test]

@@ -40,7 +40,7 @@ const KEEPER: [&[&str]; 15] = [
 const PROOFS: [&str; 4] = ["Permit", "Recorded", "RecordedBundle", "Committed"];
 const MAKERS: [&str; 3] =
     ["keysvc/src/keeper/gate.rs", "keysvc/src/keeper/ledger.rs", "keysvc/src/keeper/ledger/sequencer"];
-const CONFINED: [Confined; 5] = [
+const CONFINED: [Confined; 7] = [
     Confined { crates: &["cryptoki", "cryptoki_sys"], places: &["keysvc/token"] },
     Confined { crates: &["cedar_policy"], places: &["policies"] },
     Confined { crates: &["rusqlite"], places: &["keysvc/src/keeper/ledger"] },
@@ -50,6 +50,8 @@ const CONFINED: [Confined; 5] = [
         crates: &["hyper", "hyper_util", "rustls", "tokio_rustls"],
         places: &["keysvc/src/front", "keysvc/tests", "client/src/connect", "tests"],
     },
+    Confined { crates: &["prometheus_client"], places: &["keysvc/src/metrics"] },
+    Confined { crates: &["sd_notify"], places: &["keysvc/src/service_manager.rs"] },
 ];
 
 fn none(findings: &[String]) {

@@ -10,7 +10,7 @@ use keysvc_protocol::{
 };
 use keysvc_tests::{
     copies::Copies,
-    ended::{ended, refusal},
+    ended::ended,
     ground::{Ground, text},
     token_file::{self as file, TokenFile, Value},
 };
@@ -371,30 +371,34 @@ fn the_store_of_another_site_is_refused() {
 #[test]
 fn a_wrong_pin_is_tried_once_and_said() {
     let ground = Ground::founded();
-    let pin = ground.site().service().pin_file();
-    fs::write(&pin, "00000000\n").unwrap();
-    let mut serve = ground.keysvc(&["serve"]);
-    serve.env("KEYSVC_LOG", "info");
-    let said = refusal(serve);
-    assert!(said.contains("PIN"), "{said}");
-    // A second attempt could lock a token: the parent starts a half that refuses no more.
-    assert_eq!(said.matches("started half=\"keeper\"").count(), 1, "{said}");
+    fs::write(ground.site().service().pin_file(), "00000000\n").unwrap();
+    let output = ended(ground.keysvc(&["keeper"]));
+    let said = text(&output);
+    // A second attempt could lock a token: the service manager is told not to start it again after this code.
+    assert_eq!(output.status.code(), Some(13), "{said}");
+    assert!(
+        said.contains("the token \"keysvc\" refused the PIN: correct the PIN file before the next start"),
+        "{said}"
+    );
+    assert_eq!(said.matches("logging in to the token").count(), 1, "{said}");
 }
 
 #[test]
 fn a_module_that_is_not_one_is_named() {
     let ground = Ground::founded();
     let config = ground.site().service_config();
-    let text = fs::read_to_string(&config).unwrap();
-    let module = text.lines().find(|line| line.starts_with("module")).unwrap();
-    fs::write(&config, text.replace(module, "module = \"/nowhere/pkcs11.so\"")).unwrap();
-    let said = ground.keeper_refuses();
-    assert!(said.contains("token.module: /nowhere/pkcs11.so does not exist; name the right file"), "{said}");
+    let written = fs::read_to_string(&config).unwrap();
+    let module = written.lines().find(|line| line.starts_with("module")).unwrap();
+    fs::write(&config, written.replace(module, "module = \"/nowhere/pkcs11.so\"")).unwrap();
+    // It may come back, as a token may.
+    let output = ended(ground.keysvc(&["keeper"]));
+    assert_eq!(output.status.code(), Some(10), "{}", text(&output));
+    assert!(text(&output).contains("no PKCS#11 module at /nowhere/pkcs11.so"), "{}", text(&output));
     let founding = ground.site().founding();
-    fs::write(&config, text.replace(module, &format!("module = {:?}", founding.display().to_string())))
+    fs::write(&config, written.replace(module, &format!("module = {:?}", founding.display().to_string())))
         .unwrap();
     let said = ground.keeper_refuses();
-    assert!(said.contains(&founding.display().to_string()), "{said}");
+    assert!(said.contains(&format!("{} does not load as a PKCS#11 module", founding.display())), "{said}");
 }
 
 #[test]

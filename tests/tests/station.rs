@@ -1,8 +1,9 @@
-//! A station's shift: card keys under a known and a generated master, and going on after the keeper died.
+//! A station's shift: card keys under a known and a generated master, several encoders on one station, and going on
+//! after the keeper died.
 
 use aes::Aes128;
 use cmac::{Cmac, Mac as _};
-use keysvc_client::{ClientConfig, Station};
+use keysvc_client::{ClientConfig, Station, blocking};
 use keysvc_protocol::{
     bytes::from_hex,
     card::CardUid,
@@ -17,7 +18,7 @@ use keysvc_tests::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use softhsm_setup::Site;
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, thread, time::Duration};
 
 /// NXP AN10922 section 2.2: the example's card.
 const PUBLISHED_CARD: &str = "04782e21801d80";
@@ -104,9 +105,9 @@ fn keys_under_a_generated_master_differ_by_card_and_slot_and_come_again_the_same
     fs::remove_file(ground.site().folder().join("generated.csv")).unwrap();
     let (_, again) = derive(&ground, "generated", &["1"], &cards[..1]);
     assert_eq!(again, rows[1..2]);
-    // One leaf a call: 100 cards, then 20, then the one again.
+    // One leaf a call: 120 cards in two slots, then the one again.
     let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::CardKeysDerived);
-    assert_eq!(derived.iter().map(|leaf| leaf.count).collect::<Vec<_>>(), [200, 40, 1]);
+    assert_eq!(derived.iter().map(|leaf| leaf.count).collect::<Vec<_>>(), [240, 1]);
     assert!(derived.iter().all(|leaf| leaf.station.as_str() == "station-1"));
 }
 
@@ -153,4 +154,33 @@ fn a_station_opens_again_by_itself_when_the_keeper_was_killed() {
     let refused: Vec<RefusedLeaf> = raw::of_kind(&leaves, LeafKind::Refused);
     let refused: Vec<_> = refused.iter().map(|leaf| (leaf.operation, &leaf.refusal)).collect();
     assert_eq!(refused, [(Operation::CardDerive, &Refusal::ExchangeUnknown)]);
+}
+
+fn encoders(site: &Site, persona: &str) {
+    let config = ClientConfig::read(&site.home(persona).client_config()).unwrap();
+    let station = blocking::Station::connect(&config).unwrap().with_deadline(Duration::from_secs(30));
+    let checks = |number: u8| {
+        let cards = [0, 1, 2].map(|card| format!("04782e21801d{:02x}", number * 3 + card).parse().unwrap());
+        let keys = station.derive(&"known".parse().unwrap(), 1, &[0], &cards).unwrap();
+        assert_eq!(keys.iter().map(|key| key.card).collect::<Vec<_>>(), cards);
+        keys.iter().map(|key| key.check).collect::<Vec<_>>()
+    };
+    let at_once: Vec<_> = thread::scope(|scope| {
+        let checks = &checks;
+        let threads: Vec<_> = (0..6).map(|number| scope.spawn(move || checks(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    // The same keys as one after the other.
+    assert_eq!(at_once, (0..6).map(checks).collect::<Vec<_>>());
+}
+
+#[test]
+fn several_encoders_share_one_station_and_its_exchange() {
+    let test = "several_encoders_share_one_station_and_its_exchange";
+    let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, encoders) else { return };
+    let leaves = raw::leaves(&ground);
+    let opened: Vec<StationOpenedLeaf> = raw::of_kind(&leaves, LeafKind::StationOpened);
+    assert_eq!(opened.len(), 1);
+    let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&leaves, LeafKind::CardKeysDerived);
+    assert_eq!(derived.iter().map(|leaf| leaf.count).collect::<Vec<_>>(), [3; 12]);
 }

@@ -1,6 +1,12 @@
-//! A terminal's day: a load, a payment, a repetition after a lost answer, a wrong sequence number.
+//! A terminal's day: a load, a payment, a repetition after a lost answer, a wrong sequence number; many cards at once,
+//! a hub's batch, a second endpoint, and hours without the service.
 
-use keysvc_client::{ClientError, protocol, terminal::SignedUpdate};
+use keysvc_client::{
+    ClientConfig, ClientError, Hub, blocking,
+    hub::NotReleased,
+    protocol,
+    terminal::{Offline, SignedRequest, SignedUpdate},
+};
 use keysvc_protocol::{
     bytes::Idem,
     cose::{Kind, Signed},
@@ -12,6 +18,13 @@ use keysvc_protocol::{
 use keysvc_tests::{
     ground::{Ground, text},
     raw::{self, Caller},
+    tills::next_update,
+};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 const CARD: &str = "04782e21801d80";
@@ -100,4 +113,154 @@ fn a_new_terminal_process_repeats_an_update_by_its_transaction_number() {
     );
     assert_eq!((&first["seq"], &first["leaf_index"]), (&second["seq"], &second["leaf_index"]));
     assert_ne!(record, again, "a fresh signature");
+}
+
+/// A card's UID of this number.
+fn card(number: u8) -> String {
+    format!("04782e21801d{number:02x}")
+}
+
+fn evidence(config: &ClientConfig) -> usize {
+    let files = fs::read_dir(&config.state).unwrap().map(|file| file.unwrap().path());
+    files.filter(|path| path.is_dir()).count()
+}
+
+#[test]
+fn one_handle_serves_many_cards_at_once_and_every_late_head_is_proved() {
+    let ground = Ground::new();
+    let config = ground.config("terminal-1");
+    let last = ground.block_on(async {
+        let terminal = ground.terminal("terminal-1").await.unwrap();
+        let cards: Vec<_> = (0..8)
+            .map(|number| {
+                let terminal = terminal.clone();
+                tokio::spawn(async move {
+                    let mut last: Option<SignedUpdate> = None;
+                    for _ in 0..5 {
+                        let request = next_update(&card(number), last.as_ref());
+                        last = Some(terminal.update(&request).await.unwrap());
+                    }
+                    last.unwrap()
+                })
+            })
+            .collect();
+        for card in cards {
+            assert_eq!(card.await.unwrap().update.seq, 5);
+        }
+        terminal.reader().seen().unwrap()
+    });
+    assert_eq!(evidence(&config), 0);
+    assert!(last.checkpoint().head.size > 40);
+    let updated: Vec<protocol::leaf::ValueUpdatedLeaf> =
+        raw::of_kind(&raw::leaves(&ground), protocol::leaf::LeafKind::ValueUpdated);
+    assert_eq!(updated.len(), 40);
+}
+
+#[test]
+fn threads_share_a_blocking_handle_and_processes_a_state_folder() {
+    let ground = Ground::new();
+    let config = ground.config("terminal-1");
+    // Two handles know nothing of each other, as two processes would.
+    let terminals = [(); 2].map(|()| blocking::Terminal::connect(&config).unwrap());
+    thread::scope(|scope| {
+        for number in 0..6 {
+            let terminal = &terminals[usize::from(number % 2)];
+            scope.spawn(move || {
+                let mut last: Option<SignedUpdate> = None;
+                for _ in 0..4 {
+                    last = Some(terminal.update(&next_update(&card(number), last.as_ref())).unwrap());
+                }
+            });
+        }
+    });
+    assert_eq!(evidence(&config), 0);
+    let kept = fs::read(config.state.join("checkpoint")).unwrap();
+    let kept = protocol::checkpoint::SignedCheckpoint::parse(&kept).unwrap();
+    assert!(kept.checkpoint().head.size > 24);
+}
+
+#[test]
+fn a_terminal_goes_on_at_another_endpoint_and_says_what_it_reached_when_none_answers() {
+    let mut ground = Ground::new();
+    let mut config = ground.config("terminal-1");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    config.endpoints.insert(0, nobody.clone());
+    let terminal = blocking::Terminal::connect(&config).unwrap();
+    assert_eq!(terminal.update(&raw::update(ValueOperation::Load, 1, 2_000, 0)).unwrap().update.seq, 1);
+    ground.stop();
+    let began = Instant::now();
+    let hurried = terminal.with_deadline(Duration::from_millis(700));
+    let error = hurried.update(&raw::update(ValueOperation::Debit, 2, 350, 2_000)).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(error.exit_code(), 4);
+    for endpoint in &config.endpoints {
+        assert!(error.to_string().contains(&format!("{endpoint}: ")), "{error}");
+    }
+    assert_eq!(config.endpoints[0], nobody);
+}
+
+/// Requests of one terminal, signed while nothing is sent.
+fn signed(
+    ground: &Ground,
+    terminal: &str,
+    requests: &[protocol::request::UpdateValue],
+) -> Vec<SignedRequest> {
+    let terminal = blocking::Terminal::connect(&ground.config(terminal)).unwrap();
+    requests.iter().map(|request| terminal.sign_update(request).unwrap()).collect()
+}
+
+#[test]
+fn a_hub_sends_what_terminals_signed_and_a_refused_one_leaves_the_others_whole() {
+    let ground = Ground::new();
+    let loaded = raw::update(ValueOperation::Load, 1, 2_000, 0);
+    let wrong = raw::update(ValueOperation::Debit, 7, 100, 2_000);
+    let paid = raw::update(ValueOperation::Debit, 2, 350, 2_000);
+    let mut updates = signed(&ground, "terminal-1", &[loaded.clone(), wrong, paid.clone()]);
+    let (first, second) = ground.block_on(async {
+        let hub = Hub::connect(&ground.config("office-1")).await.unwrap();
+        // As bytes, the way they come from the tills.
+        updates = updates.iter().map(|update| hub.accept(update.as_bytes().to_vec()).unwrap()).collect();
+        (hub.send(&updates).await.unwrap(), hub.send(&updates).await.unwrap())
+    });
+    let [Ok(load), Err(NotReleased::Refused(refusal)), Ok(pay)] = first.as_slice() else {
+        panic!("{first:?}")
+    };
+    assert_eq!(*refusal, Refusal::CounterConflict { expected_seq: 2 });
+    assert_eq!((load.update.seq, pay.update.seq, pay.update.balance_after), (1, 2, 1_650));
+    assert_ne!(load.leaf_index, pay.leaf_index);
+    // The batch again, or one of its updates alone, is the same request.
+    let [Ok(again), Err(_), Ok(_)] = second.as_slice() else { panic!("{second:?}") };
+    assert_eq!((&again.update, again.leaf_index), (&load.update, load.leaf_index));
+    let alone = blocking::Terminal::connect(&ground.config("terminal-1")).unwrap().update(&paid).unwrap();
+    assert_eq!((alone.update, alone.leaf_index), (pay.update.clone(), pay.leaf_index));
+    let updated: Vec<protocol::leaf::ValueUpdatedLeaf> =
+        raw::of_kind(&raw::leaves(&ground), protocol::leaf::LeafKind::ValueUpdated);
+    assert_eq!(updated.len(), 2);
+}
+
+#[test]
+fn a_terminal_verifies_with_its_bundle_while_the_service_is_away() {
+    let mut ground = Ground::new();
+    let config = ground.config("terminal-1");
+    let (record, held_until_ms) = {
+        let terminal = blocking::Terminal::connect(&config).unwrap();
+        let loaded = terminal.update(&raw::update(ValueOperation::Load, 1, 2_000, 0)).unwrap();
+        let offline = terminal.bundle().unwrap();
+        assert!(offline.bundle().development);
+        // The service sends it once, and proves again that it is in force.
+        assert_eq!(terminal.bundle().unwrap(), offline);
+        (loaded, offline.bundle().not_after_ms)
+    };
+    ground.stop();
+    let issued_at_ms = record.update.issued_at_ms;
+    let offline = Offline::open(&config).unwrap();
+    assert_eq!(offline.verify(&record.record, issued_at_ms).unwrap(), record.update);
+    let expired = offline.verify(&record.record, held_until_ms + 1).unwrap_err();
+    assert!(expired.to_string().contains("it held until 20"), "{expired}");
+    let mut altered = record.record;
+    *altered.last_mut().unwrap() ^= 1;
+    assert_eq!(offline.verify(&altered, issued_at_ms).unwrap_err().exit_code(), 6);
+    // Another terminal of the site has none.
+    assert!(!Path::new(&ground.config("terminal-2").state).join("bundle").exists());
+    assert_eq!(Offline::open(&ground.config("terminal-2")).unwrap_err().exit_code(), 4);
 }

@@ -1,6 +1,6 @@
 //! Card keys in the demo: 500 under each of two masters, checked against an independent AES-CMAC.
 
-use super::narrator::Narrator;
+use super::{narrator::Narrator, persona::fobctl};
 use crate::ground::{Failed, Ground};
 use aes::Aes128;
 use cmac::{Cmac, Mac as _};
@@ -71,7 +71,7 @@ pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     for profile in ["known", "generated"] {
         let out = folder.join(format!("{profile}.csv"));
         let mut command =
-            ground.fobctl("station-1", &["station", "derive", "--profile", profile, "--version", "1"]);
+            fobctl(ground, "station-1", &["station", "derive", "--profile", profile, "--version", "1"]);
         command.args(["--slot", "0", "--cards-file"]).arg(&list).arg("--out").arg(&out);
         let (_, took) = narrator.run(&mut command)?;
         narrator.measured("card keys derived, delivered, unwrapped by the station's own token", CARDS, took);

@@ -1,6 +1,6 @@
 //! Value in the demo: a load and a debit, each verified offline.
 
-use super::narrator::Narrator;
+use super::{narrator::Narrator, persona::fobctl};
 use crate::ground::{Failed, Ground};
 use std::{path::PathBuf, process::Command};
 
@@ -22,7 +22,8 @@ pub fn export(ground: &Ground, name: &str) -> PathBuf {
 /// `fobctl value` for the demo's fob.
 #[must_use]
 pub fn value(ground: &Ground, operation: &str, amount: &str, seq: &str, balance: &str) -> Command {
-    ground.fobctl(
+    fobctl(
+        ground,
         "terminal-1",
         &[
             "value",
@@ -68,7 +69,7 @@ pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     }
     narrator.chapter("Offline: the log is exported, and each record verified without the service");
     let (said, _) =
-        narrator.run(ground.fobctl("auditor-1", &["audit", "export"]).arg(export(ground, "export")))?;
+        narrator.run(fobctl(ground, "auditor-1", &["audit", "export"]).arg(export(ground, "export")))?;
     narrator.say(said.trim_end());
     for record in ["load.cose", "debit.cose"] {
         let (said, _) = narrator.run(&mut check(ground, record, "export"))?;

@@ -1,6 +1,6 @@
 //! What the demo has refused, each with its reason.
 
-use super::{narrator::Narrator, records};
+use super::{narrator::Narrator, persona::fobctl, records};
 use crate::ground::{Failed, Ground};
 use keysvc_protocol::{
     bytes::{Exchange, Idem, KeyIdentifier},
@@ -31,7 +31,7 @@ pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     replayed(narrator, ground)?;
     forged(narrator, ground)?;
     narrator.say("\nA certificate of the same CA whose key nobody enrolled:");
-    narrator.refused(&mut ground.fobctl("stranger", &["status"]), 3)?;
+    narrator.refused(&mut fobctl(ground, "stranger", &["status"]), 3)?;
     unsigned_delivery(narrator, ground)
 }
 

@@ -1,6 +1,11 @@
 //! The order of the story, and what is left behind.
 
-use super::{cards, narrator::Narrator, records, refusals};
+use super::{
+    audit, cards,
+    narrator::Narrator,
+    persona::{fobctl, sign_founding},
+    records, refusals, till,
+};
 use crate::{
     ground::{Failed, Ground, OFFICERS},
     programs::{Profile, Programs},
@@ -8,7 +13,7 @@ use crate::{
 use clap::{Parser, Subcommand};
 use std::{
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::Instant,
 };
 
@@ -16,7 +21,7 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(name = "cargo demo")]
 pub struct Arguments {
-    /// Leave the daemon up and print the environment for fobctl by hand.
+    /// Leave the daemon up and say how to use fobctl by hand.
     #[arg(long)]
     keep: bool,
     #[command(subcommand)]
@@ -92,12 +97,13 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     narrator.background(&ground.keysvc(&["serve"]));
     narrator.say(&format!("serving after {:.3} s", ready.as_secs_f64()));
     narrator.chapter("Keys, as the token and the log know them");
-    let (said, _) = narrator.run(&mut ground.fobctl("officer-1", &["key", "list"]))?;
+    let (said, _) = narrator.run(&mut fobctl(&ground, "officer-1", &["key", "list"]))?;
     narrator.say(said.trim_end());
     cards::tell(&mut narrator, &ground)?;
     records::tell(&mut narrator, &ground)?;
+    till::tell(&mut narrator, &ground)?;
     refusals::tell(&mut narrator, &ground)?;
-    audit(&mut narrator, &ground)?;
+    audit::tell(&mut narrator, &ground)?;
     narrator.say(&format!("\nThe whole story took {:.1} s.", began.elapsed().as_secs_f64()));
     if arguments.keep { keep(&narrator, ground) } else { Ok(()) }
 }
@@ -117,7 +123,7 @@ fn founding(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     narrator.chapter("Founding: three officers sign, the token makes the keys, leaf 0 is written");
     narrator.say("(--yes skips the question after fobctl has said in sentences what the file founds)");
     for officer in OFFICERS {
-        let mut command = ground.sign_command(officer);
+        let mut command = sign_founding(ground, officer);
         // All three are shown the same sentences; once is enough here.
         if officer == OFFICERS[0] {
             narrator.tell(&mut command)?
@@ -132,28 +138,18 @@ fn founding(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     Ok(())
 }
 
-fn audit(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
-    narrator.chapter("Audit: the whole log, re-verified offline by a program without network or token");
-    let folder = records::export(ground, "export-2");
-    narrator.run(ground.fobctl("auditor-1", &["audit", "export"]).arg(&folder))?;
-    let mut command = Command::new(&ground.programs().fobaudit);
-    command.arg("verify").arg(&folder).arg("--trust").arg(ground.site().trust());
-    command.arg("--previous").arg(records::export(ground, "export").join("checkpoint"));
-    let (said, _) = narrator.run(&mut command)?;
-    narrator.say(said.trim_end());
-    Ok(())
-}
-
 fn keep(narrator: &Narrator, ground: Ground) -> Result<(), Failed> {
     let folder = ground.site().folder().to_path_buf();
     let programs = ground.programs().fobctl.parent().map(Path::to_path_buf).unwrap_or_default();
     let pid = ground.leave().ok_or_else(|| Failed("the daemon is not up".to_owned()))?;
     std::fs::write(pid_file(&folder), pid.to_string()).map_err(|error| Failed(error.to_string()))?;
-    narrator.say("\nThe daemon is still up. By hand, for example as officer-1:");
+    narrator.say(
+        "\nThe daemon is still up. From this folder no environment is needed; every persona is a context:",
+    );
     narrator.say(&format!("export PATH={}:$PATH", programs.display()));
-    narrator.say(&format!("export FOBCTL_CONFIG={}/officer-1/client.toml", folder.display()));
-    narrator.say(&format!("export SOFTHSM2_CONF={}/officer-1/softhsm2.conf", folder.display()));
-    narrator.say("fobctl status");
+    narrator.say("fobctl context list");
+    narrator.say("fobctl --context officer-1 status");
+    narrator.say("The whole tour: docs/fobctl.md");
     narrator.say("End it with: cargo demo down");
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) fn between(
 ) -> ClientConfig {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let mut config = ClientConfig::read(&site.home(persona).client_config()).unwrap();
-    config.endpoint = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
+    config.endpoints = vec![format!("127.0.0.1:{}", listener.local_addr().unwrap().port())];
     let (tls, mut line) = (Arc::new(server(&site.service())), Line::open(site, persona));
     thread::spawn(move || {
         // Ends when a client goes away, or the service; whoever waits sees the connection end.

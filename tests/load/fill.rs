@@ -1,0 +1,239 @@
+//! Fills a store with value updates through the ledger itself: each under a statement that the terminal's key really
+//! signed, each on a fob of its own, so that purses and idempotency keys are as many as leaves.
+//!
+//! A process of its own, because the data keys come out of the service's token. It does what a keeper does between gate
+//! and signature, in the same order, without asking the policies: 1,000,000 updates over the network would take half an
+//! hour of two cores.
+
+use crate::while_doing;
+use keysvc::{
+    config::Config,
+    keeper::{
+        founding::open_token,
+        ledger::{Change, PurseRules, Retry, Sequencer},
+        start::{compare_trust, founding_of, install_seals, open_store, site_of},
+    },
+};
+use keysvc_client::{ClientConfig, signer, signer::StatementSigner};
+use keysvc_protocol::{
+    bytes::{Blob, Digest, Idem},
+    card::CardUid,
+    cbor,
+    cose::{Kind, Unsigned},
+    hash::sha256,
+    leaf::Statement,
+    name::Name,
+    request::{Operation, UpdateValue, ValueOperation},
+    schema::Schema,
+    value::FLAG_NO_CARD_SESSION,
+};
+use keysvc_tests::ground::Failed;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+/// The programme of the development site, its purse and its currency (the euro).
+const PROGRAMME: &str = "coffee";
+const PURSE: u8 = 1;
+const CURRENCY: u16 = 978;
+/// What each fob is loaded with, in cents.
+const AMOUNT: u64 = 500;
+/// How long an update may be written to the card: as the service's default, 24 hours.
+const VALID_MS: u64 = 24 * 3_600_000;
+/// Changes handed to the ledger at once: four of its commits, a quarter of its queue.
+const CHUNK: u64 = 1_024;
+/// Chunks signed ahead: 4 of 1,024 changes of 1 KiB are 4 MiB.
+const AHEAD: usize = 4;
+
+/// What every update is made from.
+struct Till {
+    signer: Arc<dyn StatementSigner>,
+    terminal: Name,
+    programme: Name,
+    rules: PurseRules,
+    genesis: Digest,
+    random: SystemRandom,
+}
+
+/// Fills the store of the service `file` configures with `leaves` updates by the terminal of `terminal`.
+///
+/// # Errors
+/// [`Failed`] when one of them is not recorded.
+pub fn run(file: &Path, terminal: &Path, leaves: u64) -> Result<(), Failed> {
+    let config = Config::read(file).map_err(while_doing("the service's configuration"))?;
+    let token = open_token(&config).map_err(while_doing("the service's token"))?;
+    let (sequencer, reader) = open_store(&config).map_err(while_doing("the store"))?;
+    install_seals(&config, &token, &sequencer).map_err(while_doing("the data keys"))?;
+    let founding = founding_of(&config, &reader).map_err(while_doing("the founding"))?;
+    let trust = compare_trust(&config, &reader).map_err(while_doing("the trust file"))?;
+    let site = site_of(&config, &founding, &trust).map_err(while_doing("the founding"))?;
+    let client = ClientConfig::read(terminal).map_err(while_doing("the terminal's configuration"))?;
+    let signer = signer::of_config(&client).map_err(while_doing("the statement key"))?;
+    let programme: Name = PROGRAMME.parse().map_err(while_doing("the programme"))?;
+    let rules = site.programme(&programme).and_then(|programme| site.profile_of(programme)?.value.as_ref());
+    let rules = rules.ok_or_else(|| Failed("the founding has no such programme".to_owned()))?;
+    let own = signer.public_key();
+    let named = |key: &keysvc_protocol::public_key::PublicKey| key.identifier() == own.identifier();
+    let principal = site
+        .founding()
+        .principals
+        .iter()
+        .find(|principal| principal.statement_key.as_ref().is_some_and(|key| named(&key.p256())));
+    let till = Till {
+        signer,
+        terminal: principal.ok_or_else(|| Failed("the terminal is not enrolled".to_owned()))?.id.clone(),
+        programme,
+        rules: PurseRules {
+            ceiling: rules.ceiling,
+            load_max: rules.load_max,
+            debit_max: rules.debit_max,
+            valid_ms: VALID_MS,
+            flags: FLAG_NO_CARD_SESSION,
+        },
+        genesis: trust.genesis,
+        random: SystemRandom::new(),
+    };
+    let done = fill(&sequencer, &till, leaves);
+    sequencer.close();
+    done
+}
+
+fn fill(sequencer: &Sequencer, till: &Till, leaves: u64) -> Result<(), Failed> {
+    let next = AtomicU64::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (ready, chunks) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (ready, next) = (ready.clone(), &next);
+            scope.spawn(move || sign(till, leaves, next, &ready));
+        }
+        drop(ready);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.map_err(while_doing("the runtime"))?.block_on(record(sequencer, leaves, chunks))
+    })
+}
+
+/// Signs chunk after chunk until all are taken, or nobody records them any more.
+fn sign(till: &Till, leaves: u64, next: &AtomicU64, ready: &SyncSender<Result<Vec<Change>, Failed>>) {
+    loop {
+        let first = next.fetch_add(CHUNK, Ordering::Relaxed);
+        if first >= leaves {
+            return;
+        }
+        let last = first.saturating_add(CHUNK).min(leaves);
+        let chunk = (first..last).map(|number| till.change(number)).collect();
+        if ready.send(chunk).is_err() {
+            return;
+        }
+    }
+}
+
+async fn record(
+    sequencer: &Sequencer,
+    leaves: u64,
+    // Taken, so that those who sign end when this does.
+    chunks: Receiver<Result<Vec<Change>, Failed>>,
+) -> Result<(), Failed> {
+    let mut done = 0_u64;
+    let mut bar = Bar::new(leaves);
+    for chunk in chunks {
+        let mut waiting = JoinSet::new();
+        for change in chunk? {
+            let sequencer = sequencer.clone();
+            waiting.spawn(async move { sequencer.submit(change).await });
+        }
+        while let Some(settled) = waiting.join_next().await {
+            let settled = settled.map_err(while_doing("an update"))?.map_err(while_doing("an update"))?;
+            if settled.index().is_none() {
+                return Err(Failed(format!("an update was refused: {:?}", settled.outcome)));
+            }
+            done = done.saturating_add(1);
+        }
+        bar.tell(done);
+    }
+    bar.end();
+    Ok(())
+}
+
+impl Till {
+    /// The first load of fob number `number`.
+    fn change(&self, number: u64) -> Result<Change, Failed> {
+        let mut uid = [0x04, b'F', 0, 0, 0, 0, 0];
+        uid.iter_mut()
+            .skip(2)
+            .zip(number.to_be_bytes().into_iter().skip(3))
+            .for_each(|(to, from)| *to = from);
+        let mut txn = [0; Idem::LEN];
+        self.random.fill(&mut txn).map_err(while_doing("random bytes"))?;
+        let request = UpdateValue {
+            schema: Schema,
+            programme: self.programme.clone(),
+            card: CardUid::try_from(uid.as_slice()).map_err(while_doing("a card"))?,
+            purse: PURSE,
+            operation: ValueOperation::Load,
+            expected_seq: 1,
+            amount: AMOUNT,
+            currency: CURRENCY,
+            balance_before: 0,
+            txn: Idem::new(txn),
+        };
+        let payload = cbor::encode(&request);
+        let payload_digest = sha256(&[&payload]);
+        let kind = Kind::Request(Operation::ValueUpdate);
+        let kid = self.signer.public_key().identifier();
+        let unsigned = Unsigned::new(kind, self.genesis.as_bytes(), kid, payload);
+        let signature = self.signer.sign(&unsigned.to_be_signed()).map_err(while_doing("signing"))?;
+        let statement =
+            Blob::try_from(unsigned.with_signature(&signature)).map_err(while_doing("a request"))?;
+        Ok(Change::UpdateValue {
+            retry: Retry { principal: self.terminal.clone(), idem: request.txn, payload_digest },
+            request,
+            rules: self.rules,
+            terminal: self.terminal.clone(),
+            statement: Statement(statement),
+        })
+    }
+}
+
+/// How far it is, on standard error: on a terminal in one line, else a line every ten seconds.
+struct Bar {
+    leaves: u64,
+    began: Instant,
+    told: Instant,
+    terminal: bool,
+}
+
+impl Bar {
+    fn new(leaves: u64) -> Self {
+        let now = Instant::now();
+        Self { leaves, began: now, told: now, terminal: std::io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, done: u64) {
+        let every = Duration::from_millis(if self.terminal { 200 } else { 10_000 });
+        if self.told.elapsed() < every {
+            return;
+        }
+        self.told = Instant::now();
+        let rate = u128::from(done).saturating_mul(1_000).checked_div(self.began.elapsed().as_millis());
+        let text = format!("filling: {done} of {} leaves, {} a second", self.leaves, rate.unwrap_or(0));
+        let mut err = anstream::stderr();
+        // Who does not see how far it is sees how it ends.
+        let _ = if self.terminal { write!(err, "\r\x1b[K{text}") } else { writeln!(err, "{text}") };
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            let _ = write!(anstream::stderr(), "\r\x1b[K");
+        }
+    }
+}

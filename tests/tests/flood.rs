@@ -1,0 +1,109 @@
+//! A flood of bad requests: the log grows by tens of leaves, the counts are exact, and good clients are served.
+
+use keysvc_protocol::{
+    leaf::{LeafKind, RefusalsCountedLeaf, RefusedLeaf},
+    refusal::{Invalid, Refusal},
+    reply::ValueUpdateReply,
+    request::{Operation, ValueOperation::Load},
+};
+use keysvc_tests::{
+    ground::Ground,
+    raw::{self, Caller},
+};
+use softhsm_setup::Site;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Bad requests of a caller that is enrolled.
+const BAD: u64 = 10_000;
+/// On so many connections.
+const LINES: u64 = 4;
+/// Bad requests of a caller that is not enrolled.
+const STRANGE: u64 = 1_000;
+/// Far more than a good request takes beside a flood, and far less than waiting for its end would.
+const GOOD_MAX: Duration = Duration::from_secs(5);
+
+/// One connection of the flood: what is not even an envelope, what no policy allows, what is signed by nobody.
+fn flood(site: &Site, requests: u64) {
+    let mut caller = Caller::new(site, "terminal-2");
+    let not_signed = raw::envelope(vec![0xf6]);
+    let wrong = |reason| Refusal::Invalid { reason };
+    for number in 0..requests {
+        let (operation, body, expected) = match number % 3 {
+            0 => (Operation::ValueUpdate, vec![0xff], wrong(Invalid::Encoding)),
+            1 => (Operation::ValueUpdate, not_signed.clone(), wrong(Invalid::NotSigned)),
+            _ => (Operation::CardDerive, not_signed.clone(), wrong(Invalid::NotSigned)),
+        };
+        assert_eq!(caller.line.post(operation.name(), &body).refusal(), expected, "{number}");
+    }
+}
+
+fn strangers_flood(site: &Site) {
+    let mut caller = Caller::new(site, "stranger");
+    for _ in 0..STRANGE {
+        let answer = caller.line.post(Operation::Status.name(), &raw::envelope(vec![0xf6]));
+        assert_eq!(answer.refusal(), Refusal::Unauthenticated);
+    }
+}
+
+/// A good terminal at work until the flood is over: how many updates it got, and how long the slowest took.
+fn work(site: &Site, over: &AtomicBool) -> (u64, Duration) {
+    let mut terminal = Caller::new(site, "terminal-1");
+    let (mut seq, mut slowest) = (0, Duration::ZERO);
+    while !over.load(Ordering::Acquire) {
+        let began = Instant::now();
+        let request = raw::update(Load, seq + 1, 1, seq);
+        let answer = terminal.ask::<ValueUpdateReply>(Operation::ValueUpdate, &request);
+        answer.unwrap_or_else(|refusal| panic!("update {} was refused: {refusal:?}", seq + 1));
+        slowest = slowest.max(began.elapsed());
+        seq += 1;
+        // A customer a till; the flood is to have the rest of the machine.
+        thread::park_timeout(Duration::from_millis(5));
+    }
+    (seq, slowest)
+}
+
+#[test]
+fn a_flood_of_bad_requests_adds_tens_of_leaves_exact_counts_and_no_wait_for_good_clients() {
+    let mut ground = Ground::new();
+    let before = raw::leaves(&ground).len();
+    let (site, over) = (ground.site(), AtomicBool::new(false));
+    let (updates, slowest) = thread::scope(|scope| {
+        let good = scope.spawn(|| work(site, &over));
+        let mut floods: Vec<_> = (0..LINES).map(|_| scope.spawn(|| flood(site, BAD / LINES))).collect();
+        floods.push(scope.spawn(|| strangers_flood(site)));
+        let flooded = floods.into_iter().all(|flood| flood.join().is_ok());
+        over.store(true, Ordering::Release);
+        let good = good.join();
+        assert!(flooded);
+        good.unwrap()
+    });
+    // An orderly stop writes the counts of the running minute.
+    ground.stop();
+    ground.start().unwrap();
+
+    let leaves = raw::leaves(&ground);
+    let mine = |entry: &LeafKind| matches!(entry, LeafKind::Refused | LeafKind::RefusalsCounted);
+    let added = leaves.iter().skip(before).filter(|(entry, _)| mine(&entry.kind)).count();
+    let named = |principal: &str| Some(principal.parse().unwrap());
+    let single: Vec<RefusedLeaf> = raw::of_kind(&leaves, LeafKind::Refused);
+    let single: Vec<_> =
+        single.iter().filter(|leaf| named("terminal-2").as_ref() == Some(&leaf.principal)).collect();
+    let counted: Vec<RefusalsCountedLeaf> = raw::of_kind(&leaves, LeafKind::RefusalsCounted);
+    let sum = |principal: Option<_>| -> u64 {
+        counted.iter().filter(|leaf| leaf.principal == principal).map(|leaf| leaf.count).sum()
+    };
+    assert_eq!(single.len() as u64 + sum(named("terminal-2")), BAD);
+    assert_eq!(sum(None), STRANGE);
+    assert!(single.len() >= 10 && added < 60, "{} single leaves, {added} in all", single.len());
+    // Three kinds by turns, and each leaf says which it was.
+    for reason in [Invalid::Encoding, Invalid::NotSigned] {
+        assert!(single.iter().any(|leaf| leaf.refusal == Refusal::Invalid { reason }), "{reason:?}");
+    }
+    assert!(updates > 20 && slowest < GOOD_MAX, "{updates} good updates, the slowest took {slowest:?}");
+    let recorded = leaves.iter().filter(|(entry, _)| entry.kind == LeafKind::ValueUpdated).count();
+    assert_eq!(recorded as u64, updates);
+}
