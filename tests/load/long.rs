@@ -1,4 +1,4 @@
-//! `cargo load -- --leaves N`: does the service stay what it was when its log is long?
+//! `cargo load --leaves N`: does the service stay what it was when its log is long?
 //!
 //! Two sites in one run, one with a short log and one that was filled, measured in turns; then the long store is
 //! verified, exported and audited. Ratios count, and the goals of docs/performance.md.

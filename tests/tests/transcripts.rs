@@ -11,19 +11,20 @@ mod document;
 mod likeness;
 #[path = "transcripts/shell.rs"]
 mod shell;
+#[path = "transcripts/tools.rs"]
+mod tools;
 
 use document::{Block, Document};
 use keysvc_tests::ground::Ground;
 use likeness::blanked;
 use shell::Shell;
 use snapbox::{Assert, IntoData as _};
-use std::process::Command;
 
 /// The documents with transcripts.
 const REPLAYED: [&str; 3] = ["README.md", "docs/operations.md", "docs/fobctl.md"];
 
 /// The blocks that are not run, by document and first line, and why.
-const NOT_RUN: [(&str, &str, &str); 6] = [
+const NOT_RUN: [(&str, &str, &str); 7] = [
     ("README.md", "cargo demo", "it builds for release and founds a site of its own"),
     ("README.md", "cargo demo --keep", "as above"),
     (
@@ -42,6 +43,7 @@ const NOT_RUN: [(&str, &str, &str); 6] = [
         "it replaces a program of the system",
     ),
     ("docs/performance.md", "cargo load --seconds 1 --rounds 5", "it measures for minutes"),
+    ("docs/performance.md", "cargo load --leaves 1000000", "as above"),
 ];
 
 /// Runs a document's transcripts in order and gives what differs.
@@ -81,11 +83,7 @@ fn the_transcripts_of_the_readme_are_what_the_programs_print() {
 
 #[test]
 fn the_transcripts_of_operations_are_what_the_programs_print() {
-    // Where a person would use what every Debian has.
-    for tool in ["openssl", "curl"] {
-        let found = Command::new(tool).arg("--help").output().is_ok();
-        assert!(found, "the transcripts of docs/operations.md use {tool}: install it");
-    }
+    tools::get();
     // It founds the service itself.
     replay(REPLAYED[1], &mut Ground::laid_out());
 }

@@ -33,7 +33,7 @@ pub enum LedgerFault {
         folder: PathBuf,
     },
     /// The database is another program's.
-    #[error("{} is not a store of this program; give another folder", path.display())]
+    #[error("{} is no store of this program, or a damaged one; restore a backup, or give another folder", path.display())]
     Foreign {
         /// The database.
         path: PathBuf,

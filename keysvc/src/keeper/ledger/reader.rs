@@ -189,18 +189,23 @@ impl Reader {
         })
     }
 
-    /// The founding and its leaf; nothing while the log is empty.
+    /// The founding and its leaf; nothing while the log is empty. Who is enrolled is read out of it, so it must hash to
+    /// the first tree head, which is then compared with the trust file.
     ///
     /// # Errors
-    /// As [`Reader::leaf`].
+    /// As [`Reader::leaf`]; [`LedgerFault::Broken`] when entry, payload and first tree head contradict each other.
     pub fn founding(&self) -> Result<Option<(FoundingLeaf, LeafEvidence)>, LedgerFault> {
         if self.head().size == 0 {
             return Ok(None);
         }
         let leaf = self.leaf(0)?;
-        let founding = cbor::decode(&leaf.payload, LEAF_PAYLOAD_LEN_MAX);
-        let founding = founding.map_err(|_| LedgerFault::Broken { leaf: 0 })?;
-        Ok(Some((founding, evidence(&leaf)?)))
+        let broken = LedgerFault::Broken { leaf: 0 };
+        let evidence = evidence(&leaf)?;
+        if evidence.check().is_err() || merkle::leaf_hash(&leaf.entry) != self.root_at(1)? {
+            return Err(broken);
+        }
+        let founding = cbor::decode(&leaf.payload, LEAF_PAYLOAD_LEN_MAX).map_err(|_| broken)?;
+        Ok(Some((founding, evidence)))
     }
 
     /// The keys on record, by name and version.

@@ -17,9 +17,14 @@ use std::{
 
 const DATABASE: &str = "ledger.sqlite3";
 const LOCK: &str = "lock";
-/// The writer's page cache, as SQLite counts it: negative is KiB. 8 MiB hold the upper levels of the trees that are
-/// searched by tags for tens of millions of purses.
-const WRITER_CACHE_KIB: i64 = -8 * 1024;
+/// The writer's page cache, as `SQLite` counts it: negative is KiB. It takes what is used: a small store stays small. 32
+/// MiB hold a quarter of the pages that are searched by tags for 1,000,000 purses (75 MiB of purses, 40 MiB of
+/// idempotency keys), and the upper levels of the trees for tens of millions.
+const WRITER_CACHE_KIB: i64 = -32 * 1024;
+/// Pages of 4 KiB in the write-ahead log before they are moved into the database: 32 MiB. At the usual 1,000 the
+/// database would be synced some 20 times a second under load; a start after a kill reads the whole log again, in some
+/// 30 ms.
+const WAL_PAGES: i64 = 8 * 1024;
 /// How long a connection waits for another's write: only the data keys are written by a second one.
 const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by a connection: all there are.
@@ -57,6 +62,7 @@ pub(super) fn open_writer(folder: &Path) -> Result<(Connection, PathBuf), Ledger
     connection.pragma_update(None, "journal_mode", "wal").map_err(foreign)?;
     connection.pragma_update(None, "synchronous", "full").map_err(read_fault)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(read_fault)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(read_fault)?;
     schema::migrate(&mut connection, &path)?;
     Ok((connection, path))
 }

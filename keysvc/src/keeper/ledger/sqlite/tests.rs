@@ -257,6 +257,24 @@ fn another_programs_database_is_left_alone() {
 }
 
 #[test]
+fn a_founding_that_was_changed_in_the_store_is_not_read() {
+    for sql in [
+        // Another payload under the same entry, and another entry under the same tree.
+        "UPDATE leaf SET payload = CAST(payload || x'00' AS BLOB) WHERE idx = 0",
+        "UPDATE leaf SET salt = zeroblob(16) WHERE idx = 0",
+        "UPDATE leaf SET entry = (SELECT entry FROM leaf WHERE idx = 1) WHERE idx = 0",
+    ] {
+        let folder = folder();
+        let mut store = Store::founded(&folder);
+        store.apply(&[first_load(1)], NOW_MS);
+        assert!(store.reader.founding().unwrap().is_some());
+        store.sqlite.connection.execute_batch(sql).unwrap();
+        let read = store.reader.founding().map(|_| ());
+        assert!(matches!(read, Err(LedgerFault::Broken { leaf: 0 })), "{sql}: {read:?}");
+    }
+}
+
+#[test]
 fn a_newer_programs_store_is_left_alone() {
     let folder = folder();
     let store = Store::founded(&folder);
