@@ -190,6 +190,12 @@ fn failed(request: &UpdateValue, typed: &Typed, error: ClientError) -> Fault {
             let limit = money::shown(*limit, currency);
             Some(format!("stay within {limit}; the card profile in the founding file sets it"))
         }
+        // What passes by itself may have come between the commit and the signature.
+        Some(refusal) if refusal.retryable() => Some(format!(
+            "in a few seconds, `{}`: with its transaction number it is carried out once; if it stays so, run `keysvc \
+             doctor` on the service's host",
+            again(request, typed)
+        )),
         Some(_) => None,
         None => matches!(error, ClientError::Timeout { .. } | ClientError::Unreachable { .. }).then(|| {
             format!("it may have been carried out: `{}` tells, and does it once", again(request, typed))
@@ -366,6 +372,12 @@ mod tests {
         let fault = failed(&request(), &typed(), error);
         assert_eq!(fault.exit_code(), 4);
         assert!(fault.next().contains(&format!("--txn {}` tells", "05".repeat(16))), "{}", fault.next());
+        for passing in
+            [Refusal::TokenUnavailable, Refusal::StoreUnavailable, Refusal::Busy, Refusal::Internal]
+        {
+            let next = refused(passing).next().to_owned();
+            assert!(next.contains(&format!("--txn {}`: with its", "05".repeat(16))), "{next}");
+        }
     }
 
     #[test]
