@@ -1,7 +1,7 @@
 //! The same personas for programs without async: each call waits for its answer.
 //!
-//! Each handle runs its connections on one thread of its own, from `connect` until the last clone is dropped. A handle
-//! is cheap to clone, and several threads may call at once, on clones or on one handle. Checks, errors, retries and
+//! Each handle runs its connections on one thread of its own, from `connect` until the last clone is dropped, which waits
+//! for that thread's end. A handle is cheap to clone, and several threads may call at once, on clones or on one handle. Checks, errors, retries and
 //! deadlines are those of the async types, which these wrap.
 //!
 //! A call works wherever a thread may wait, also inside another async runtime (`tokio::task::spawn_blocking`), and

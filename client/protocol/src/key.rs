@@ -17,7 +17,7 @@ pub enum KeyKind {
     CardMaster,
     /// EC P-256 that signs value updates.
     ValueSigning,
-    /// EC P-256 that signs deliveries and openings for stations.
+    /// EC P-256 that signs deliveries and openings for stations, and trust bundles.
     ServiceStatement,
     /// EC P-256 that signs checkpoints of the log.
     Checkpoint,

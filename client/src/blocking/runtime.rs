@@ -4,7 +4,11 @@
 //! wait for themselves inside another runtime.
 
 use crate::error::ClientError;
-use std::{fmt, sync::Arc, sync::mpsc, thread};
+use std::{
+    fmt,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
@@ -14,7 +18,26 @@ use tokio::{
 #[derive(Clone)]
 pub(super) struct Runtime {
     handle: Handle,
-    _running: Arc<oneshot::Sender<()>>,
+    _running: Arc<Running>,
+}
+
+/// The thread while it runs. Dropping it ends the thread and waits for that: what it leaves behind closes sessions with
+/// the token, and a module that is unloaded meanwhile, at the end of the process, takes the process down.
+struct Running {
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        let Some(thread) = self.thread.take() else { return };
+        // A handle that is dropped on its own thread cannot wait for itself.
+        if thread.thread().id() != thread::current().id() {
+            // It has nothing to say: a call that panicked was told to its caller.
+            let _ended = thread.join();
+        }
+    }
 }
 
 impl Runtime {
@@ -23,11 +46,11 @@ impl Runtime {
         let fault = |error| ClientError::Request { what: format!("no thread to wait on: {error}") };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(fault)?;
         let handle = runtime.handle().clone();
-        let (running, ended) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("keysvc-client".into());
-        // Its end is awaited by nobody: nothing is under way when the last handle is dropped.
-        thread.spawn(move || drop(runtime.block_on(ended))).map_err(fault)?;
-        Ok(Self { handle, _running: Arc::new(running) })
+        // The runtime is dropped there, which waits for the threads that it lent to the token's work.
+        let thread = thread.spawn(move || drop(runtime.block_on(ended))).map_err(fault)?;
+        Ok(Self { handle, _running: Arc::new(Running { end: Some(end), thread: Some(thread) }) })
     }
 
     /// Runs a call there and waits for its result.

@@ -169,6 +169,10 @@ impl Keeper {
     /// # Errors
     /// [`Fault`] of store or token.
     pub async fn renew_bundle(&self) -> Result<(), Fault> {
+        // Nobody is to trust what comes after a history that was rolled back.
+        if self.halted.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let maker = bundle::Maker {
             site: &self.site,
             ledger: &self.ledger,
