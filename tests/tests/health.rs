@@ -22,6 +22,15 @@ use std::{
 
 const CARD: &str = "04782e21801d80";
 
+/// Whether every thread of a process stands still: the signal reaches them one after the other.
+fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).unwrap()).all(|stat| {
+        // The name, which may hold anything, is in parentheses; the state comes after it.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
+}
+
 #[test]
 fn readiness_follows_the_keeper_and_the_state_says_what_it_is() {
     let mut ground = Ground::founded();
@@ -38,7 +47,9 @@ fn readiness_follows_the_keeper_and_the_state_says_what_it_is() {
     assert!(state["keeper"]["token"]["silent_ms"].as_u64().unwrap() < 5_000, "{state}");
     assert!(state["front"]["certificate_not_after"].as_str().unwrap().starts_with("20"), "{state}");
 
-    send(ground.half("keeper").unwrap(), Signal::STOP);
+    let keeper = ground.half("keeper").unwrap();
+    send(keeper, Signal::STOP);
+    ground.wait_until("stopped", || is_stopped(keeper));
     let begun = Instant::now();
     let told = page(port, "/ready").unwrap();
     let took = begun.elapsed();
