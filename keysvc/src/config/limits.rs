@@ -71,7 +71,8 @@ pub(super) const KEEPER: [Limit<KeeperLimits>; 9] = [
     },
     Limit {
         name: "bundle-life-ms",
-        range: (60_000, 2_592_000_000),
+        // Renewal is looked at once a minute, so half of the least life is longer than that.
+        range: (180_000, 2_592_000_000),
         bounds: "life of a trust bundle",
         value: |limits| limits.bundle_life_ms,
     },

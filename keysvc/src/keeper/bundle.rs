@@ -65,14 +65,14 @@ impl Maker<'_> {
         now_ms: u64,
     ) -> Result<Option<(InForce, Option<Committed>)>, Fault> {
         let wanted = self.bundle(newest, now_ms)?;
-        if current.is_some_and(|current| self.serves(&current.bundle, &wanted)) {
+        if current.is_some_and(|current| serves(&current.bundle, &wanted, self.life_ms)) {
             return Ok(None);
         }
         if current.is_none()
             && let Some(recorded) = self.ledger.bundle_on_record()?
         {
             let on_record = self.signed(&recorded)?;
-            if self.serves(&on_record.bundle, &wanted) {
+            if serves(&on_record.bundle, &wanted, self.life_ms) {
                 return Ok(Some((on_record, None)));
             }
         }
@@ -86,19 +86,6 @@ impl Maker<'_> {
             "a trust bundle is made"
         );
         Ok(Some((self.signed(&recorded)?, lead)))
-    }
-
-    /// Whether a bundle still says what `wanted` would say, and its renewal is not due.
-    fn serves(&self, bundle: &TrustBundle, wanted: &TrustBundle) -> bool {
-        let due_ms = bundle.made_at_ms.saturating_add(self.life_ms / 2);
-        let same = TrustBundle {
-            made_at_ms: bundle.made_at_ms,
-            not_after_ms: bundle.made_at_ms.saturating_add(self.life_ms),
-            checkpoint: bundle.checkpoint.clone(),
-            ..wanted.clone()
-        };
-        // A clock that went back makes none anew: one made later than now holds longer, not shorter.
-        wanted.made_at_ms < due_ms && *bundle == same
     }
 
     fn signed(&self, recorded: &RecordedBundle) -> Result<InForce, Fault> {
@@ -148,6 +135,19 @@ impl Maker<'_> {
     }
 }
 
+/// Whether a bundle still says what `wanted` would say, and its renewal is not due.
+fn serves(bundle: &TrustBundle, wanted: &TrustBundle, life_ms: u64) -> bool {
+    let due_ms = bundle.made_at_ms.saturating_add(life_ms / 2);
+    let same = TrustBundle {
+        made_at_ms: bundle.made_at_ms,
+        not_after_ms: bundle.made_at_ms.saturating_add(life_ms),
+        checkpoint: bundle.checkpoint.clone(),
+        ..wanted.clone()
+    };
+    // A clock that went back makes none anew: one made later than now holds longer, not shorter.
+    wanted.made_at_ms < due_ms && *bundle == same
+}
+
 fn spki(key: &PublicKey) -> Result<Blob<128>, Fault> {
     Blob::try_from(key.spki().to_vec()).map_err(|_| Fault::Invariant("a public key is too long"))
 }
@@ -178,4 +178,50 @@ fn of_programme(programme: &Programme, rules: &ValueRules) -> Result<BundleProgr
         load_max: rules.load_max,
         debit_max: rules.debit_max,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keysvc_protocol::{
+        checkpoint::{Checkpoint, Origin},
+        merkle::TreeHead,
+    };
+
+    const LIFE_MS: u64 = 1_000;
+
+    /// A bundle made at this time, with the checkpoint of a log of so many leaves.
+    fn bundle(made_at_ms: u64, size: u64) -> TrustBundle {
+        let trust_domain = "demo.keysvc.test".parse().unwrap();
+        let head = TreeHead { size, root: Digest::new([1; 32]) };
+        let checkpoint = Checkpoint { origin: Origin::of(&trust_domain, 1), head };
+        TrustBundle {
+            schema: Schema,
+            trust_domain,
+            genesis: Digest::new([1; 32]),
+            development: true,
+            made_at_ms,
+            not_after_ms: made_at_ms + LIFE_MS,
+            log_key: Blob::try_from(vec![1]).unwrap(),
+            // Compared, never verified here.
+            checkpoint: SignedCheckpoint::assemble(&checkpoint, &[1; 64], &[1]),
+            value_keys: List::default(),
+            programmes: List::default(),
+        }
+    }
+
+    #[test]
+    fn a_bundle_serves_until_half_of_its_life_is_over_however_the_log_grows() {
+        let current = bundle(5_000, 1);
+        assert!(serves(&current, &bundle(5_499, 9), LIFE_MS));
+        assert!(!serves(&current, &bundle(5_500, 9), LIFE_MS));
+        assert!(serves(&current, &bundle(4_000, 9), LIFE_MS), "a clock that went back");
+    }
+
+    #[test]
+    fn a_bundle_that_says_something_else_serves_no_more() {
+        let current = bundle(5_000, 1);
+        assert!(!serves(&current, &TrustBundle { development: false, ..bundle(5_001, 1) }, LIFE_MS));
+        assert!(!serves(&current, &bundle(5_001, 1), 2 * LIFE_MS), "another life");
+    }
 }
