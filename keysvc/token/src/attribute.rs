@@ -40,6 +40,25 @@ pub(crate) fn observe(
     let read = |attribute, kind, wanted| -> Result<Observed, TokenError> {
         Ok(Observed { half, attribute, wanted, found: text(read_one(session, handle, kind)?) })
     };
+    let mut all = observe_shape(session, handle, profile, half)?;
+    for wanted in profile.flags(half).into_iter().chain(profile.birth_marks(half, origin)) {
+        all.push(read(wanted.0.name(), flag_type(wanted.0), wanted.1.to_string())?);
+    }
+    let allowed = profile.allowed_mechanisms(offered).into_iter().map(mechanism_type).collect();
+    all.push(read("CKA_ALLOWED_MECHANISMS", AttributeType::AllowedMechanisms, mechanism_names(allowed))?);
+    Ok(all)
+}
+
+/// Reads what says of which class, algorithm and length one half is.
+pub(crate) fn observe_shape(
+    session: &Session,
+    handle: ObjectHandle,
+    profile: &Profile,
+    half: Half,
+) -> Result<Vec<Observed>, TokenError> {
+    let read = |attribute, kind, wanted| -> Result<Observed, TokenError> {
+        Ok(Observed { half, attribute, wanted, found: text(read_one(session, handle, kind)?) })
+    };
     let mut all = vec![
         read("CKA_CLASS", AttributeType::Class, class_of(profile, half).to_string())?,
         read("CKA_KEY_TYPE", AttributeType::KeyType, key_type_of(profile.shape).to_string())?,
@@ -56,11 +75,6 @@ pub(crate) fn observe(
             all.push(read("CKA_PUBLIC_EXPONENT", AttributeType::PublicExponent, hex(&RSA_EXPONENT))?);
         }
     }
-    for wanted in profile.flags(half).into_iter().chain(profile.birth_marks(half, origin)) {
-        all.push(read(wanted.0.name(), flag_type(wanted.0), wanted.1.to_string())?);
-    }
-    let allowed = profile.allowed_mechanisms(offered).into_iter().map(mechanism_type).collect();
-    all.push(read("CKA_ALLOWED_MECHANISMS", AttributeType::AllowedMechanisms, mechanism_names(allowed))?);
     Ok(all)
 }
 

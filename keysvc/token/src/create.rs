@@ -93,7 +93,7 @@ impl Token {
         });
         if matches!(made, Err(TokenError::NotAsOrdered { .. })) {
             // Ours a moment ago and never used: destroyed before anyone relies on it.
-            self.destroy(order.kind, order.id)?;
+            self.destroy_just_made(order.id)?;
         }
         made
     }

@@ -134,6 +134,23 @@ pub enum TokenError {
         /// How many objects answer.
         count: usize,
     },
+    /// An object with the identifier is not of the kind, so it was not destroyed.
+    #[error(
+        "the object {id} is no {kind} key ({attribute} is {found}, not {wanted}): compare it with the key manifest, \
+         nothing was destroyed"
+    )]
+    NotOfKind {
+        /// The kind asked for.
+        kind: KeyKind,
+        /// The `CKA_ID` asked for.
+        id: ObjectId,
+        /// The attribute's `CKA_` name.
+        attribute: &'static str,
+        /// What the key profile wants.
+        wanted: String,
+        /// What the token holds.
+        found: String,
+    },
     /// An object with this identifier exists already, so no second one is made.
     #[error("the token holds an object {id} already: a key's identifier is never used twice")]
     Duplicate {
@@ -229,6 +246,7 @@ impl TokenError {
             | Self::NoFreeSlot
             | Self::NotFound { .. }
             | Self::Ambiguous { .. }
+            | Self::NotOfKind { .. }
             | Self::Duplicate { .. }
             | Self::OtherToken
             | Self::Unexpected { .. } => TokenErrorClass::Other,

@@ -81,6 +81,12 @@ pub struct FoundObject {
     handle: ObjectHandle,
 }
 
+impl FoundObject {
+    pub(crate) fn handle(&self) -> ObjectHandle {
+        self.handle
+    }
+}
+
 /// An attribute that is not as the key table wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
@@ -133,35 +139,6 @@ impl Token {
     /// If there is no such key, or more than one, or if the token fails.
     pub fn check_value(&self, kind: KeyKind, id: ObjectId) -> Result<CheckValue, TokenError> {
         self.with_session(|session| check_value_of(session, kind, id))
-    }
-
-    /// Destroys a key for ever, both halves of a pair. A half alone is destroyed too.
-    ///
-    /// # Errors
-    /// If there is no such key, more than one, or if the token refuses or fails.
-    pub fn destroy(&self, kind: KeyKind, id: ObjectId) -> Result<(), TokenError> {
-        self.with_session(|session| {
-            let mut handles = Vec::new();
-            for half in kind.profile().halves() {
-                match resolve(session, kind, *half, id) {
-                    Ok(handle) => handles.push(handle),
-                    Err(TokenError::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            if handles.is_empty() {
-                return Err(TokenError::NotFound { kind, id });
-            }
-            handles.into_iter().try_for_each(|handle| session.destroy_object(handle).map_err(fault))
-        })
-    }
-
-    /// Destroys one object of an inventory, such as what an interrupted creation left without an identifier.
-    ///
-    /// # Errors
-    /// If the token refuses or fails.
-    pub fn destroy_found(&self, object: &FoundObject) -> Result<(), TokenError> {
-        self.with_session(|session| session.destroy_object(object.handle).map_err(fault))
     }
 }
 
@@ -441,32 +418,6 @@ mod tests {
     }
 
     #[test]
-    fn a_destroyed_key_is_gone_with_its_public_half() {
-        with_scratch_token("object::tests::a_destroyed_key_is_gone_with_its_public_half", |scratch| {
-            let token = scratch.open();
-            token.generate(KeyKind::ValueSigning, ID, "pair").unwrap();
-            token.destroy(KeyKind::ValueSigning, ID).unwrap();
-            assert!(token.inventory().unwrap().is_empty());
-            let gone = TokenError::NotFound { kind: KeyKind::ValueSigning, id: ID };
-            assert_eq!(token.destroy(KeyKind::ValueSigning, ID), Err(gone.clone()));
-            assert_eq!(token.check_value(KeyKind::ValueSigning, ID), Err(gone.clone()));
-            assert_eq!(token.signing_key(KeyKind::ValueSigning, ID).unwrap_err(), gone);
-            assert!(!gone.is_fatal());
-        });
-    }
-
-    #[test]
-    fn a_key_destroyed_under_its_handle_is_fatal() {
-        with_scratch_token("object::tests::a_key_destroyed_under_its_handle_is_fatal", |scratch| {
-            let token = scratch.open();
-            token.generate(KeyKind::ValueSigning, ID, "pair").unwrap();
-            let key = token.signing_key(KeyKind::ValueSigning, ID).unwrap();
-            token.destroy(KeyKind::ValueSigning, ID).unwrap();
-            assert!(key.sign(&[1; 32]).unwrap_err().is_fatal());
-        });
-    }
-
-    #[test]
     fn two_objects_with_one_identifier_are_both_refused() {
         with_scratch_token("object::tests::two_objects_with_one_identifier_are_both_refused", |scratch| {
             let token = scratch.open();
@@ -476,8 +427,7 @@ mod tests {
             token.with_session(|s| generate_with(s, kind, ID, Half::Secret, &modifiable)).unwrap();
             let ambiguous = TokenError::Ambiguous { kind, id: ID, count: 2 };
             assert_eq!(token.master_key(kind, ID).unwrap_err(), ambiguous);
-            assert_eq!(token.drift(kind, ID, Origin::Generated), Err(ambiguous.clone()));
-            assert_eq!(token.destroy(kind, ID), Err(ambiguous));
+            assert_eq!(token.drift(kind, ID, Origin::Generated), Err(ambiguous));
         });
     }
 

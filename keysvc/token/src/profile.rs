@@ -414,6 +414,15 @@ mod tests {
     }
 
     #[test]
+    fn every_key_on_a_token_can_be_destroyed_with_both_its_halves() {
+        for kind in KeyKind::ALL.into_iter().filter(|kind| kind.profile().life == Life::Token) {
+            for half in kind.profile().halves() {
+                assert!(kind.profile().flags(*half).contains(&Wanted(Destroyable, true)), "{kind} {half:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_mechanism_is_added_only_where_the_token_offers_it() {
         let profile = KeyKind::CardMaster.profile();
         assert_eq!(profile.allowed_mechanisms(&[]), [Mechanism::AesCbcEncryptData]);

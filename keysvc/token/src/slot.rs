@@ -39,12 +39,39 @@ impl From<&TokenInfo> for TokenIdentity {
     }
 }
 
+/// What a token says of the tries that a PIN has left, before any is made. PKCS#11 has no counter, only these marks,
+/// and a token may set none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PinTries {
+    /// The token says nothing: all tries are left, or it does not tell.
+    NotSaid,
+    /// A wrong PIN was given since the last right one.
+    Low,
+    /// One more wrong PIN locks it.
+    LastTry,
+    /// It is locked: no PIN is looked at any more.
+    Locked,
+}
+
+impl PinTries {
+    /// Reads a token's flags. The gravest counts, because a token may leave the lesser ones set beside it.
+    const fn of(count_low: bool, final_try: bool, locked: bool) -> Self {
+        match (locked, final_try, count_low) {
+            (true, _, _) => Self::Locked,
+            (false, true, _) => Self::LastTry,
+            (false, false, true) => Self::Low,
+            (false, false, false) => Self::NotSaid,
+        }
+    }
+}
+
 /// A token that was found and looked at. Nobody is logged in yet.
 pub struct FoundToken {
     module: Pkcs11,
     slot: Slot,
     identity: TokenIdentity,
     has_pin: bool,
+    tries: PinTries,
 }
 
 impl FoundToken {
@@ -54,16 +81,25 @@ impl FoundToken {
         &self.identity
     }
 
-    /// Logs in, with one attempt.
+    /// What the token said, when it was found, of the tries that its user's PIN has left.
+    #[must_use]
+    pub const fn pin_tries(&self) -> PinTries {
+        self.tries
+    }
+
+    /// Logs in, with one attempt; with none where the token says that its PIN is locked.
     ///
     /// If this process is logged in to the token already, PKCS#11 does not look at the PIN again.
     ///
     /// # Errors
     /// If the token has no PIN, refuses this one or has locked it, or if it fails.
     pub fn log_in(self, pin: &Pin) -> Result<Token, TokenError> {
-        let Self { module, slot, identity, has_pin } = self;
+        let Self { module, slot, identity, has_pin, tries } = self;
         if !has_pin {
             return Err(TokenError::NoPin { label: identity.label });
+        }
+        if tries == PinTries::Locked {
+            return Err(TokenError::PinLocked { label: identity.label });
         }
         let anchor = module.open_rw_session(slot).map_err(fault)?;
         tracing::info!(label = identity.label, serial = identity.serial, "logging in to the token");
@@ -86,6 +122,7 @@ pub(crate) fn find(config: &TokenConfig) -> Result<FoundToken, TokenError> {
         slot,
         identity: TokenIdentity::from(&info),
         has_pin: info.user_pin_initialized(),
+        tries: PinTries::of(info.user_pin_count_low(), info.user_pin_final_try(), info.user_pin_locked()),
         module,
     })
 }
@@ -138,15 +175,82 @@ pub(crate) fn find_slot(module: &Pkcs11, label: &str) -> Result<(Slot, TokenInfo
 
 /// Logs in with one attempt: a token counts them, and may lock.
 pub(crate) fn log_in(session: &Session, user: UserType, pin: &Pin, label: &str) -> Result<(), TokenError> {
-    let label = || label.to_owned();
-    match session.login(user, Some(&pin.auth())) {
-        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-        Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
-            Err(TokenError::WrongPin { label: label() })
+    session.login(user, Some(&pin.auth())).or_else(|error| not_logged_in(error, label))
+}
+
+/// What a login means that the token did not answer with yes: a wrong PIN and a locked one are two things.
+fn not_logged_in(error: Error, label: &str) -> Result<(), TokenError> {
+    let label = label.to_owned();
+    match error {
+        Error::Pkcs11(RvError::UserAlreadyLoggedIn, _) => Ok(()),
+        Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _) => {
+            Err(TokenError::WrongPin { label })
         }
-        Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(TokenError::PinLocked { label: label() }),
-        Err(Error::Pkcs11(RvError::PinExpired, _)) => Err(TokenError::PinExpired { label: label() }),
-        Err(Error::Pkcs11(RvError::UserPinNotInitialized, _)) => Err(TokenError::NoPin { label: label() }),
-        Err(error) => Err(fault(error)),
+        Error::Pkcs11(RvError::PinLocked, _) => Err(TokenError::PinLocked { label }),
+        Error::Pkcs11(RvError::PinExpired, _) => Err(TokenError::PinExpired { label }),
+        Error::Pkcs11(RvError::UserPinNotInitialized, _) => Err(TokenError::NoPin { label }),
+        error => Err(fault(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+    use crate::scratch::with_scratch_token;
+
+    #[test]
+    fn the_gravest_of_a_tokens_marks_counts() {
+        use PinTries::{LastTry, Locked, Low, NotSaid};
+        for (marks, tries) in [
+            ((false, false, false), NotSaid),
+            ((true, false, false), Low),
+            ((false, true, false), LastTry),
+            ((true, true, false), LastTry),
+            ((false, false, true), Locked),
+            ((true, true, true), Locked),
+        ] {
+            assert_eq!(PinTries::of(marks.0, marks.1, marks.2), tries, "{marks:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_pin_and_a_locked_one_are_told_apart() {
+        let login = |code| not_logged_in(Error::Pkcs11(code, Function::Login), "card").unwrap_err();
+        assert_eq!(login(RvError::PinIncorrect), TokenError::WrongPin { label: "card".into() });
+        assert_eq!(login(RvError::PinLocked), TokenError::PinLocked { label: "card".into() });
+        assert_eq!(login(RvError::PinExpired), TokenError::PinExpired { label: "card".into() });
+    }
+
+    #[test]
+    fn softhsm_says_that_a_wrong_pin_was_given_until_the_right_one_is() {
+        with_scratch_token(
+            "slot::tests::softhsm_says_that_a_wrong_pin_was_given_until_the_right_one_is",
+            |scratch| {
+                let tries = || Token::find(scratch.config()).unwrap().pin_tries();
+                assert_eq!(tries(), PinTries::NotSaid);
+                // It never locks, and has no last try.
+                for _ in 0..4 {
+                    let error = Token::open(scratch.config(), &Pin::new("000000".into())).unwrap_err();
+                    assert_eq!(error, TokenError::WrongPin { label: "scratch".into() });
+                    assert_eq!(tries(), PinTries::Low);
+                }
+                let _token = scratch.open();
+                assert_eq!(tries(), PinTries::NotSaid);
+            },
+        );
+    }
+
+    #[test]
+    fn a_locked_pin_is_not_tried() {
+        with_scratch_token("slot::tests::a_locked_pin_is_not_tried", |scratch| {
+            let found = FoundToken { tries: PinTries::Locked, ..Token::find(scratch.config()).unwrap() };
+            let error = found.log_in(&Pin::new("000000".into())).unwrap_err();
+            assert_eq!(error, TokenError::PinLocked { label: "scratch".into() });
+            assert!(error.is_pin());
+            // No attempt was counted.
+            assert_eq!(Token::find(scratch.config()).unwrap().pin_tries(), PinTries::NotSaid);
+        });
     }
 }
