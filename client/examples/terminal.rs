@@ -145,7 +145,8 @@ fn finish(
         }
         Err(error) => {
             say(advice(&error));
-            if error.refusal().is_some_and(is_not_in_the_log) {
+            let ended = matches!(&error, ClientError::Pending(proposal) if !proposal.waits());
+            if ended || error.refusal().is_some_and(is_not_in_the_log) {
                 pending.forget()?;
             }
             Err(error.into())
@@ -181,6 +182,9 @@ fn advice(error: &ClientError) -> &'static str {
                 "advice: read the card again; if it is as before, finish its transaction at the till where it began"
             }
             Refusal::LimitExceeded { .. } | Refusal::ProfileForbids { .. } => "advice: ask for less",
+            Refusal::Frozen { .. } => {
+                "advice: an officer has stopped this; do not serve the card, ask the officers"
+            }
             // The journal and this request disagree about one transaction number: a copied state folder, for one.
             Refusal::IdemConflict => {
                 "advice: call for service; this till repeats a number of another request"
@@ -188,6 +192,12 @@ fn advice(error: &ClientError) -> &'static str {
             _ if reply.retryable => "advice: try again in a moment; the same transaction is repeated",
             _ => "advice: call for service and give the request number",
         },
+        // Officers must agree to it first. The pending request is repeated with its transaction number at the next run,
+        // and gives the update once they have.
+        ClientError::Pending(proposal) if proposal.waits() => {
+            "advice: officers must agree first; write nothing, and put the same card on the reader again later"
+        }
+        ClientError::Pending(_) => "advice: it was not agreed to; begin again if it is still wanted",
         // Nothing was written to the card, and nothing may be.
         ClientError::Untrusted { .. } | ClientError::NotSigned(_) | ClientError::Malformed { .. } => {
             "advice: take this till out of service, keep its state folder, and tell the officers"

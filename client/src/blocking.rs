@@ -25,6 +25,8 @@
 mod auditor;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
+mod office;
 #[cfg(feature = "officer")]
 mod officer;
 mod reader;
@@ -38,6 +40,8 @@ mod terminal;
 pub use auditor::Auditor;
 #[cfg(feature = "hub")]
 pub use hub::Hub;
+#[cfg(feature = "hub")]
+pub use office::Office;
 #[cfg(feature = "officer")]
 pub use officer::Officer;
 pub use reader::Reader;

@@ -1,7 +1,7 @@
 //! The client's clock, and a moment in words.
 
 /// Milliseconds since 1970-01-01 UTC.
-#[cfg(any(feature = "station", feature = "terminal"))]
+#[cfg(any(feature = "station", feature = "terminal", feature = "officer"))]
 pub(crate) fn now_ms() -> u64 {
     use std::time::{SystemTime, UNIX_EPOCH};
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

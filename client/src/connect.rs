@@ -36,6 +36,15 @@ pub(crate) struct Connections {
     pool: Pool,
 }
 
+/// What the service answered to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// The operation's reply.
+    Reply(Bytes),
+    /// Status 202: it takes people first.
+    Pending(Bytes),
+}
+
 /// One call under way.
 struct Call<'a> {
     connections: &'a Connections,
@@ -60,14 +69,14 @@ impl Connections {
         })
     }
 
-    /// Puts `body` to `operation` and gives the reply's bytes. Retries what is retryable until the deadline, and fails
+    /// Puts `body` to `operation` and gives the answer's bytes. Retries what is retryable until the deadline, and fails
     /// over from one endpoint to the next.
     pub(crate) async fn call(
         &self,
         operation: Operation,
         body: Bytes,
         deadline: Deadline,
-    ) -> Result<Bytes, ClientError> {
+    ) -> Result<Answered, ClientError> {
         let trail = Trail::new(&self.endpoints);
         let Ok(Ok(_place)) = deadline.wait(self.places.acquire()).await else {
             return Err(trail.unreachable("every connection was busy until the deadline"));
@@ -77,13 +86,13 @@ impl Connections {
 }
 
 impl Call<'_> {
-    async fn run(mut self) -> Result<Bytes, ClientError> {
+    async fn run(mut self) -> Result<Answered, ClientError> {
         let mut backoff = Backoff::new();
         let mut at = self.connections.pool.preferred(Instant::now());
         let mut untried = self.connections.endpoints.len();
         loop {
             let failure = match self.attempt_within_share(at).await {
-                Ok(Answer::Reply(bytes)) => return Ok(bytes),
+                Ok(Answer::Given(answered)) => return Ok(answered),
                 Ok(Answer::Refusal(reply)) if !reply.refusal.retryable() => {
                     return Err(ClientError::Refused(reply));
                 }

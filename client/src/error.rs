@@ -3,7 +3,9 @@
 //! Apart because programs choose by it: a refusal is the caller's affair, an unreachable service nobody's, and what
 //! does not verify is an alarm.
 
-use crate::{clock::utc, config::ConfigError};
+#[cfg(feature = "officer")]
+use crate::approvable::NotApprovable;
+use crate::{clock::utc, config::ConfigError, pending::Pending};
 use keysvc_protocol::{
     bundle::BundleError,
     delivery::DeliveryError,
@@ -18,6 +20,13 @@ pub enum ClientError {
     /// The service refused the request; retryable refusals were retried until the deadline.
     #[error("the service refused: {} (request {})", .0.refusal, .0.request_id)]
     Refused(Box<RefusalReply>),
+    /// The request takes people first and was not executed: it waits for them, or has ended without them.
+    #[error("not done: {0}")]
+    Pending(Box<Pending>),
+    #[cfg(feature = "officer")]
+    /// A proposal is nothing to be signed: it is not what it should be, or cannot be said in words.
+    #[error("nothing is signed: {0}")]
+    NotApprovable(#[from] NotApprovable),
     /// One side did not accept the other's certificate. Under TLS 1.3 the service's refusal is seen at the first
     /// read, after the handshake.
     #[error("not authenticated: {reason}")]
@@ -104,19 +113,22 @@ fn offline(error: &BundleError) -> String {
 }
 
 impl ClientError {
-    /// The exit code of a program that ends with this error: 2 usage, 3 refused, 4 unavailable, 6 verification
-    /// failed, 7 conflict.
+    /// The exit code of a program that ends with this error: 2 usage, 3 refused, 4 unavailable, 5 pending approvals,
+    /// 6 verification failed, 7 conflict.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(reply) => match reply.refusal {
-                Refusal::IdemConflict | Refusal::CounterConflict { .. } | Refusal::BalanceMismatch { .. } => {
-                    7
-                }
+                Refusal::IdemConflict
+                | Refusal::CounterConflict { .. }
+                | Refusal::BalanceMismatch { .. }
+                | Refusal::StateConflict { .. } => 7,
+                Refusal::ApprovalRequired { .. } => 5,
                 ref refusal if refusal.retryable() => 4,
                 _ => 3,
             },
-            Self::Authentication { .. } => 3,
+            Self::Pending(pending) if pending.waits() => 5,
+            Self::Pending(_) | Self::Authentication { .. } => 3,
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::State { .. } => 4,
             #[cfg(any(feature = "station", feature = "officer"))]
             Self::Token(_) => 4,
@@ -125,6 +137,8 @@ impl ClientError {
             | Self::Delivery(_)
             | Self::NotSigned(_)
             | Self::Bundle(_) => 6,
+            #[cfg(feature = "officer")]
+            Self::NotApprovable(_) => 6,
             Self::Request { .. } | Self::Config(_) => 2,
         }
     }

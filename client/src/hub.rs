@@ -21,6 +21,7 @@
 //! for (update, outcome) in updates.iter().zip(hub.send(&updates).await?) {
 //!     match outcome {
 //!         Ok(signed) => give_back(update.terminal(), &signed.record),
+//!         Err(NotReleased::Pending { proposal, .. }) => tell(update.terminal(), &format!("waits: {proposal}")),
 //!         Err(NotReleased::Refused(refusal)) => tell(update.terminal(), &refusal.to_string()),
 //!         Err(NotReleased::Unproved(error)) => return Err(error.into()),
 //!     }
@@ -37,6 +38,8 @@
 //!   send its own. What was recorded comes back, and nothing is recorded twice.
 //! - [`NotReleased::Refused`] is one update's affair, the others stand: act on it as the terminal would.
 //!   [`NotReleased::retryable`] ones go into the next batch.
+//! - [`NotReleased::Pending`]: officers must agree first. The till keeps its request; sent again once they have, alone or in
+//!   a batch, it brings the record.
 //! - [`NotReleased::Unproved`]: the till writes nothing to that card; tell the officers.
 //!
 //! # Limits
@@ -51,11 +54,13 @@ use crate::{
     update::{SignedRequest, SignedUpdate},
 };
 use keysvc_protocol::{
-    bytes::Blob,
+    bytes::{Blob, ProposalId},
     cbor,
     checkpoint::SignedCheckpoint,
     leaf::LeafEntry,
     merkle::Proof,
+    name::Name,
+    public_key::PublicKey,
     receipt::Receipt,
     refusal::Refusal,
     reply::{UpdateOutcome, ValueBatchReply, ValueUpdateReply},
@@ -76,6 +81,16 @@ pub enum NotReleased {
     /// The service refused it; what would have been enough stands in the refusal.
     #[error("the service refused: {0}")]
     Refused(Refusal),
+    /// It takes people first. Its terminal asks for what became of it, or it goes into a later batch again.
+    #[error("it takes {persons} people first: proposal {proposal}")]
+    Pending {
+        /// The proposal that waits for them.
+        proposal: ProposalId,
+        /// How many people.
+        persons: u8,
+        /// From how many departments at least.
+        departments: u8,
+    },
     /// Its answer does not prove what was asked: nothing may be written to the card.
     #[error("{0}")]
     Unproved(Box<ClientError>),
@@ -122,6 +137,20 @@ impl Hub {
         SignedRequest::open(message, self.reader.founded())
     }
 
+    /// The same for a till that was enrolled, or got another key, after the founding: the store knows its name and its
+    /// statement key, which the founding does not tell.
+    ///
+    /// # Errors
+    /// [`ClientError::Request`] when the bytes are no request that this key signed.
+    pub fn accept_of(
+        &self,
+        message: Vec<u8>,
+        terminal: Name,
+        statement_key: PublicKey,
+    ) -> Result<SignedRequest, ClientError> {
+        SignedRequest::open_of(message, self.reader.founded(), terminal, statement_key)
+    }
+
     /// Sends 1 to [`Hub::BATCH_MAX`] requests, none twice, and gives what became of each in their order. Each released
     /// update is checked as its terminal would check it alone. Asking again with the same requests gives the same
     /// updates; so after an error the same batch is sent again.
@@ -139,11 +168,15 @@ impl Hub {
         }
         let checkpoint = &reply.checkpoint;
         let outcomes = reply.outcomes.into_vec().into_iter().zip(updates);
-        Ok(outcomes.map(|(outcome, asked)| self.release(checkpoint, asked, outcome)).collect())
+        let mut released = Vec::with_capacity(updates.len());
+        for (outcome, asked) in outcomes {
+            released.push(self.release(checkpoint, asked, outcome).await);
+        }
+        Ok(released)
     }
 
     /// Checks one outcome against the request that it answers and the batch's checkpoint, which was judged before.
-    fn release(
+    async fn release(
         &self,
         checkpoint: &SignedCheckpoint,
         asked: &SignedRequest,
@@ -152,6 +185,11 @@ impl Hub {
         let unproved = |error| NotReleased::Unproved(Box::new(error));
         let (record, leaf, inclusion) = match outcome {
             UpdateOutcome::Signed { record, leaf, inclusion } => (record, leaf, inclusion),
+            UpdateOutcome::Refused {
+                refusal: Refusal::ApprovalRequired { proposal, persons, departments },
+            } => {
+                return Err(NotReleased::Pending { proposal, persons, departments });
+            }
             UpdateOutcome::Refused { refusal } => return Err(NotReleased::Refused(refusal)),
         };
         let entry = LeafEntry::decode(leaf.entry.as_bytes())
@@ -166,7 +204,7 @@ impl Hub {
             inclusion: Some(inclusion),
         };
         let reply = ValueUpdateReply { schema: Schema, record, receipt };
-        asked.asked().check(self.reader.founded(), reply).map_err(unproved)
+        asked.asked().released(&self.reader, reply).await.map_err(unproved)
     }
 }
 

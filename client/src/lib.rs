@@ -5,7 +5,8 @@
 //! | [`Station`] | `station` | receives the keys of the cards it makes, wrapped to its own token |
 //! | [`Terminal`] | `terminal` | has value updates signed and proved; verifies them offline |
 //! | [`Hub`] | `hub` | sends the updates of many terminals in one batch |
-//! | [`Officer`] | `officer` | signs the founding with the approval key in a card |
+//! | [`Office`] | `hub` | stops its own cards and terminals |
+//! | [`Officer`] | `officer` | signs the founding, agrees to what takes people, stops what must be stopped |
 //! | [`Auditor`] | `auditor` | reads the log and exports it for verification offline |
 //! | [`Reader`] | always | the reads that all of them may make |
 //!
@@ -66,14 +67,19 @@
 //! | error | what to do |
 //! | --- | --- |
 //! | [`ClientError::Refused`] | act on the refusal: it says what would be enough; retryable ones were retried already |
+//! | [`ClientError::Pending`] | keep the request: officers must agree first; repeating it tells |
 //! | [`ClientError::Timeout`], [`ClientError::Unreachable`] | ask again; a change with the same idempotency key |
-//! | [`ClientError::Untrusted`], [`ClientError::Malformed`], [`ClientError::Delivery`], [`ClientError::NotSigned`] | use nothing of it, keep the state folder, tell the officers |
+//! | [`ClientError::Untrusted`], [`ClientError::Malformed`], [`ClientError::Delivery`], [`ClientError::NotSigned`], `NotApprovable` | use nothing of it, keep the state folder, tell the officers |
 //! | [`ClientError::Bundle`] | do not take the record; fetch the bundle in force |
 //! | [`ClientError::Config`], [`ClientError::Authentication`], [`ClientError::Request`] | correct the configuration, the enrolment or the program |
 //! | [`ClientError::State`], [`ClientError::Token`] | mend the file or the token that is named |
 //!
 //! It decides nothing about who may do what, and it prints nothing: programs do.
 
+#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
+pub mod act;
+#[cfg(feature = "officer")]
+pub mod approvable;
 #[cfg(feature = "auditor")]
 pub mod auditor;
 mod backoff;
@@ -87,14 +93,24 @@ mod evidence;
 mod folder;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
+mod leaf_shown;
+#[cfg(feature = "hub")]
+pub mod office;
 #[cfg(feature = "officer")]
 pub mod officer;
+pub mod own_name;
+#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
+mod own_proposal;
+pub mod pending;
 mod private_file;
 pub mod reader;
 mod reply;
 pub mod seen;
 pub mod signer;
-#[cfg(any(feature = "station", feature = "terminal"))]
+#[cfg(any(feature = "hub", feature = "officer"))]
+mod site_reads;
+#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
 mod statement;
 #[cfg(feature = "station")]
 pub mod station;
@@ -107,6 +123,8 @@ pub mod token_signer;
 pub mod trust_store;
 #[cfg(any(feature = "terminal", feature = "hub"))]
 mod update;
+#[cfg(any(feature = "terminal", feature = "hub"))]
+mod value_keys;
 
 #[cfg(feature = "auditor")]
 pub use auditor::Auditor;
@@ -117,8 +135,11 @@ pub use hub::Hub;
 pub use keysvc_protocol as protocol;
 #[cfg(any(feature = "station", feature = "officer"))]
 pub use keysvc_token::{CardKeyValue, Pin, PinError, TokenError};
+#[cfg(feature = "hub")]
+pub use office::Office;
 #[cfg(feature = "officer")]
 pub use officer::Officer;
+pub use pending::{Outcome, Pending};
 pub use reader::Reader;
 #[cfg(feature = "station")]
 pub use station::Station;

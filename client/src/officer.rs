@@ -1,61 +1,93 @@
-//! A security officer: signs with the approval key in the officer's own card.
+//! A security officer: agrees to what takes people, and stops what must be stopped, with the approval key in a card.
 //!
-//! No blind signing: what is signed is read and checked first, and the officer's key must be the one it names. A
-//! program shows its officer what [`sign_founding`] will sign before it calls it.
+//! No blind signing: a vote is made of an [`Approvable`], which is a proposal read whole, with its act in words; and the
+//! founding is checked before it is signed. A program shows both to its officer first. Nobody is trusted with the counting:
+//! [`Votes`] are counted here, by the code that the service and the auditors use.
 //!
 //! # Configuration
 //!
 //! For signing `[token]` with the officer's card: `module` and `label`; the PIN is typed, or stands in `pin-file` in
 //! development. The card's only P-256 key is the approval key. For reading, certificate, key, trust file and state
-//! folder.
+//! folder; the card is not needed.
 //!
 //! # Example
 //!
 //! ```no_run
-//! use keysvc_client::{ClientConfig, Pin, config::ConfigError, officer::sign_founding};
-//! use std::{fs, path::Path};
+//! use keysvc_client::{ClientConfig, Officer, Outcome, Pin, officer::Card};
+//! use std::path::Path;
 //!
-//! # fn example(typed: String) -> Result<(), Box<dyn std::error::Error>> {
-//! let config = ClientConfig::read(Path::new("officer-1/client.toml"))?;
-//! let token = config.token.ok_or("no [token] in the configuration")?;
-//! let founding = fs::read("founding.toml")?;
-//! let signed = sign_founding(&token, Some(Pin::new(typed)), &founding, &"officer-1".parse()?)?;
-//! fs::write("officer-1.cose", signed)?;
+//! # async fn example(typed: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = ClientConfig::read(Path::new("officer-2/client.toml"))?;
+//! let officer = Officer::connect(&config).await?;
+//! for line in officer.proposals(false, None).await? {
+//!     let record = officer.proposal(line.id).await?;
+//!     show(record.approvable.sentence(), &record.approvable.digest().to_string());
+//! }
+//! let card = Card::find(&config.token.ok_or("no [token] in the configuration")?)?;
+//! let officer = officer.with_signer(card.unlock(Some(Pin::new(typed)))?)?;
+//! let id = "000102030405060708090a0b0c0d0e0f".parse()?;
+//! let record = officer.proposal(id).await?;
+//! let voted = officer.approve(&record.approvable).await?;
+//! match officer.create_key("value-1".parse()?, keysvc_client::protocol::key::KeyKind::ValueSigning).await? {
+//!     Outcome::Done(changed) => println!("leaf {}", changed.leaf_index),
+//!     Outcome::Pending(pending) => println!("waits: {pending}"),
+//! }
+//! # let _ = voted;
+//! # fn show(_: &str, _: &str) {}
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Errors
 //!
-//! - [`ClientError::Request`]: the file contradicts itself, or does not name this officer. Correct the file; a
-//!   signature holds for exactly its bytes.
+//! - [`ClientError::NotApprovable`]: the proposal is not what it should be, or says something that this program cannot put
+//!   into words. Sign it with no other program; tell the other officers.
+//! - [`ClientError::Refused`] with `approval_invalid`, `expired` or `state_conflict`: the proposal is dead; the act is asked
+//!   for again.
+//! - [`ClientError::Request`]: the founding file contradicts itself, or does not name this officer; or no card was given.
 //! - [`ClientError::Config`]: the card's key is not the one the file names for this officer. Another card, or another
 //!   enrolment.
-//! - [`ClientError::Token`]: the card or its PIN. A real card locks after a few wrong PINs: do not try in a loop.
+//! - [`ClientError::Token`]: the card or its PIN. A real card locks after a few wrong PINs: do not try in a loop, and look
+//!   at [`Card::pin_tries`] before.
 //!
 //! # Limits
 //!
-//! A founding file has at most 64 KiB. Signing blocks on the card; in async code call it on a thread that may wait.
+//! A founding file has at most 64 KiB, a proposed request 16 KiB. The card blocks: in async code find and unlock it on a
+//! thread that may wait. Each act draws an idempotency key of its own; [`Officer::act`] takes a request with one, for acts
+//! that are to be repeated safely by another process.
+
+mod acts;
+mod card;
+mod founding;
+mod reads;
+mod votes;
+
+pub use crate::{
+    act::{Act, Changed, NewKeys, Voted},
+    approvable::{Approvable, Missing, NotApprovable, Votes, Vouched},
+    site_reads::ActEvidence,
+};
+pub use card::Card;
+pub use founding::sign_founding;
+pub use keysvc_token::PinTries;
+pub use reads::Principals;
+pub use votes::OnRecord;
 
 use crate::{
-    config::{ClientConfig, ConfigError, TokenSettings},
+    act::Hand,
+    config::{ClientConfig, ConfigError},
     error::ClientError,
     reader::Reader,
-    signer::StatementSigner as _,
-    token_signer::{self, TokenSigner},
+    signer::StatementSigner,
 };
-use keysvc_protocol::{
-    cose::{Kind, Unsigned},
-    founding::Founding,
-    name::Name,
-};
-use keysvc_token::{KeyKind, Pin};
-use std::time::Duration;
+use keysvc_protocol::name::Name;
+use std::{sync::Arc, time::Duration};
 
-/// An officer's connection.
+/// An officer's connections; with the card's key once it is unlocked. Cheap to clone; clones share all of it.
 #[derive(Debug, Clone)]
 pub struct Officer {
     reader: Reader,
+    hand: Option<Hand>,
 }
 
 impl Officer {
@@ -64,13 +96,27 @@ impl Officer {
     /// # Errors
     /// [`ClientError`] naming the file, fault or contradiction.
     pub async fn connect(config: &ClientConfig) -> Result<Self, ClientError> {
-        Ok(Self { reader: Reader::connect(config).await? })
+        Ok(Self { reader: Reader::connect(config).await?, hand: None })
+    }
+
+    /// The same with the key that signs, such as that of an unlocked [`Card`].
+    ///
+    /// # Errors
+    /// [`ClientError::Config`] when neither the founding nor our certificate says whose key it is.
+    pub fn with_signer(&self, signer: Arc<dyn StatementSigner>) -> Result<Self, ClientError> {
+        let name = self.reader.name_of(&signer.public_key())?;
+        Ok(Self {
+            reader: self.reader.clone(),
+            hand: Some(Hand { reader: self.reader.clone(), signer, name }),
+        })
     }
 
     /// The same, with another time for each call.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { reader: self.reader.with_deadline(deadline) }
+        let reader = self.reader.with_deadline(deadline);
+        let hand = self.hand.clone().map(|hand| Hand { reader: reader.clone(), ..hand });
+        Self { reader, hand }
     }
 
     /// The reads every persona may make.
@@ -78,115 +124,20 @@ impl Officer {
     pub const fn reader(&self) -> &Reader {
         &self.reader
     }
-}
 
-/// Signs the founding file's bytes as `officer` with the approval key in the token; gives the `COSE_Sign1`. Needs
-/// no service. Without `pin` the configured file's is taken. Blocks on the token.
-///
-/// # Errors
-/// [`ClientError::Request`] when the bytes are not a founding file that agrees with itself and names this officer
-/// with the token's key, [`ClientError::Config`] and [`ClientError::Token`] when the token cannot be used.
-pub fn sign_founding(
-    settings: &TokenSettings,
-    pin: Option<Pin>,
-    founding: &[u8],
-    officer: &Name,
-) -> Result<Vec<u8>, ClientError> {
-    let file = read_founding(founding)?;
-    let named = file.officers.iter().find(|one| one.name == *officer);
-    let named = named.ok_or_else(|| fault(&format!("it names no officer {officer}")))?;
-    let token = token_signer::open(settings, pin)?;
-    let signer = TokenSigner::find(&token, KeyKind::Approval)?;
-    if signer.public_key() != named.approval_key.p256() {
-        return Err(ConfigError::missing(format!("a token with the approval key of {officer}")).into());
+    /// Who we are: by the card's key, or else by our certificate.
+    #[must_use]
+    pub fn name(&self) -> Option<&Name> {
+        let own = self.reader.own_name().map(|own| &own.name);
+        self.hand.as_ref().map(|hand| &hand.name).or(own)
     }
-    let payload = Founding::agreement(founding, officer);
-    let scope = file.trust_domain.as_str().as_bytes();
-    let unsigned = Unsigned::new(Kind::Founding, scope, signer.public_key().identifier(), payload);
-    Ok(unsigned.with_signature(&signer.sign(&unsigned.to_be_signed())?))
-}
 
-fn read_founding(bytes: &[u8]) -> Result<Founding, ClientError> {
-    let text = str::from_utf8(bytes).map_err(|_| fault("not text"))?;
-    let file: Founding = toml::from_str(text).map_err(|error| fault(&error.to_string()))?;
-    file.check().map_err(|error| fault(&error.to_string()))?;
-    Ok(file)
-}
-
-fn fault(what: &str) -> ClientError {
-    ClientError::Request { what: format!("the founding file: {what}") }
+    fn hand(&self) -> Result<&Hand, ClientError> {
+        self.hand
+            .as_ref()
+            .ok_or_else(|| ConfigError::missing("a key to sign with: unlock the card first").into())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Key, TERMINAL, founding};
-    use base64ct::{Base64, Encoding as _};
-    use keysvc_protocol::public_key::PublicKey;
-    use keysvc_token::{
-        ObjectId, initialise_token,
-        scratch::{Scratch, with_scratch_token},
-    };
-
-    /// An officer's card, and a founding file that names its key as ann's.
-    fn card(scratch: &Scratch) -> (TokenSettings, String) {
-        let (so_pin, pin) = (Pin::new("1029384756".into()), Pin::new("483920".into()));
-        initialise_token(scratch.module(), "ann", &so_pin, &pin).unwrap();
-        let settings =
-            TokenSettings { module: scratch.module().to_owned(), label: "ann".into(), pin_file: None };
-        let token = token_signer::open(&settings, Some(pin)).unwrap();
-        let key = token.generate(KeyKind::Approval, ObjectId([2; 16]), "approval").unwrap().public.unwrap();
-        let ann = |key: &[u8]| format!("approval-key = \"{}\"", Base64::encode_string(key));
-        let file = founding().replace(&ann(Key::new(11).public().spki()), &ann(&key));
-        (settings, file)
-    }
-
-    fn sign(settings: &TokenSettings, founding: &str, officer: &str) -> Result<Vec<u8>, ClientError> {
-        let pin = Some(Pin::new("483920".into()));
-        sign_founding(settings, pin, founding.as_bytes(), &officer.parse().unwrap())
-    }
-
-    #[test]
-    fn an_officers_signature_counts_for_this_file_and_this_officer() {
-        let test = "officer::tests::an_officers_signature_counts_for_this_file_and_this_officer";
-        with_scratch_token(test, |scratch| {
-            let (settings, file) = card(scratch);
-            let signed = sign(&settings, &file, "ann").unwrap();
-            let founding = read_founding(file.as_bytes()).unwrap();
-            let [ann, bob] = founding.officers.as_slice() else { panic!("two officers") };
-            assert_eq!(founding.verify_agreement(file.as_bytes(), ann, &signed), Ok(()));
-            assert!(founding.verify_agreement(file.as_bytes(), bob, &signed).is_err());
-            assert!(founding.verify_agreement(b"another file", ann, &signed).is_err());
-        });
-    }
-
-    #[test]
-    fn another_officers_name_or_a_file_without_this_key_is_not_signed() {
-        let test = "officer::tests::another_officers_name_or_a_file_without_this_key_is_not_signed";
-        with_scratch_token(test, |scratch| {
-            let (settings, file) = card(scratch);
-            for (file, officer) in [(&file, "bob"), (&founding(), "ann")] {
-                let result = sign(&settings, file, officer);
-                assert!(
-                    matches!(result, Err(ClientError::Config(ConfigError::Missing { .. }))),
-                    "{result:?}"
-                );
-            }
-            let result = sign(&settings, &file, "carol");
-            assert!(
-                matches!(result, Err(ClientError::Request { what }) if what.ends_with("names no officer carol"))
-            );
-        });
-    }
-
-    #[test]
-    fn a_file_that_contradicts_itself_is_not_signed() {
-        let key = |byte: u8| -> PublicKey { Key::new(byte).public() };
-        let base64 = |byte: u8| Base64::encode_string(key(byte).spki());
-        let settings = TokenSettings { module: "/nonexistent".into(), label: "ann".into(), pin_file: None };
-        let twice = founding().replace(&base64(11), &base64(TERMINAL));
-        for file in [twice.as_str(), "", "officers = 1", "no toml"] {
-            assert!(matches!(sign(&settings, file, "ann"), Err(ClientError::Request { .. })), "{file}");
-        }
-    }
-}
+mod tests;

@@ -4,11 +4,15 @@
 //! Several calls may be under way at once. Each reply is judged against what was sent with it; heads that arrive in
 //! another order are proved with one more read ([`crate::seen`]).
 
+#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
+mod people;
+
 use crate::{
-    config::ClientConfig,
-    connect::Connections,
+    config::{ClientConfig, ConfigError},
+    connect::{Answered, Connections},
     deadline::Limit,
     error::ClientError,
+    own_name::{self, OwnName},
     reply::Reply,
     seen::{Beside, Judged, Received, Seen},
     trust_store::Founded,
@@ -20,6 +24,7 @@ use keysvc_protocol::{
     checkpoint::SignedCheckpoint,
     key::KeyRecord,
     name::Name,
+    public_key::PublicKey,
     reply::{CheckpointReply, KeyListReply, KeyReply, ProofReply, StatusReply},
     request::{Envelope, ListKeys, Operation, ReadCheckpoint, ReadKey, ReadProof, ReadStatus},
     schema::Schema,
@@ -40,7 +45,19 @@ pub struct Reader {
 struct Shared {
     connections: Connections,
     founded: Founded,
+    own_name: Option<OwnName>,
     seen: Seen,
+    #[cfg(any(feature = "terminal", feature = "hub"))]
+    value_keys: crate::value_keys::ValueKeys,
+}
+
+/// A reply's bytes as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawReply {
+    /// Whether it is a proposal: the request takes people first (status 202).
+    pub pending: bool,
+    /// The bytes.
+    pub reply: Vec<u8>,
 }
 
 /// A request ready to be sent.
@@ -55,7 +72,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    fn read(operation: Operation, request: &impl Serialize) -> Self {
+    pub(crate) fn read(operation: Operation, request: &impl Serialize) -> Self {
         Self { operation, request: cbor::encode(request), about: operation.to_string() }
     }
 }
@@ -76,7 +93,16 @@ impl Reader {
             (founded, Some(reply))
         };
         let seen = Seen::open(&config.state, &trust, *founded.checkpoint_key())?;
-        let reader = Self { shared: Arc::new(Shared { connections, founded, seen }), limit };
+        let own_name = own_name::read(&config.certificate, &trust.domain)?;
+        let shared = Shared {
+            connections,
+            founded,
+            own_name,
+            seen,
+            #[cfg(any(feature = "terminal", feature = "hub"))]
+            value_keys: crate::value_keys::ValueKeys::default(),
+        };
+        let reader = Self { shared: Arc::new(shared), limit };
         if let Some(reply) = first {
             reader.begun()?.settle(&reply, None, "log.checkpoint").await?;
         }
@@ -105,6 +131,28 @@ impl Reader {
     #[must_use]
     pub fn founded(&self) -> &Founded {
         &self.shared.founded
+    }
+
+    #[cfg(any(feature = "terminal", feature = "hub"))]
+    pub(crate) fn value_keys(&self) -> &crate::value_keys::ValueKeys {
+        &self.shared.value_keys
+    }
+
+    /// What our certificate calls us; nothing where it has no name for this trust domain.
+    #[must_use]
+    pub fn own_name(&self) -> Option<&OwnName> {
+        self.shared.own_name.as_ref()
+    }
+
+    /// The name enrolled with this statement key: the founding's, or for who came or got other keys later the own
+    /// certificate's. The service compares it with the enrolment.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] when neither knows one.
+    pub fn name_of(&self, statement_key: &PublicKey) -> Result<Name, ConfigError> {
+        self.founded()
+            .name_of(statement_key)
+            .or_else(|error| self.own_name().map(|own| own.name.clone()).ok_or(error))
     }
 
     /// The highest checkpoint seen; nothing before the first reply.
@@ -186,10 +234,13 @@ impl Reader {
     ///
     /// # Errors
     /// [`ClientError`] of the call.
-    pub async fn raw(&self, operation: Operation, request: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+    pub async fn raw(&self, operation: Operation, request: Vec<u8>) -> Result<RawReply, ClientError> {
         let body = body(request, self.seen())?;
-        let reply = self.shared.connections.call(operation, body, self.limit.begin()?).await?;
-        Ok(reply.to_vec())
+        let answered = self.shared.connections.call(operation, body, self.limit.begin()?).await?;
+        Ok(match answered {
+            Answered::Reply(reply) => RawReply { pending: false, reply: reply.to_vec() },
+            Answered::Pending(reply) => RawReply { pending: true, reply: reply.to_vec() },
+        })
     }
 
     /// Sends a request with the highest checkpoint seen, and gives the reply once its checkpoint is judged.
@@ -247,9 +298,28 @@ impl Reader {
         request: Vec<u8>,
         seen: Option<SignedCheckpoint>,
     ) -> Result<R, ClientError> {
+        let answered = self.answered(operation, request, seen).await?;
+        read(operation, &reply_of(operation, answered)?)
+    }
+
+    async fn answered(
+        &self,
+        operation: Operation,
+        request: Vec<u8>,
+        seen: Option<SignedCheckpoint>,
+    ) -> Result<Answered, ClientError> {
         let body = body(request, seen)?;
-        let reply = self.shared.connections.call(operation, body, self.limit.begin()?).await?;
-        read(operation, &reply)
+        self.shared.connections.call(operation, body, self.limit.begin()?).await
+    }
+}
+
+/// The operation's reply; a proposal where none can come is malformed.
+fn reply_of(operation: Operation, answered: Answered) -> Result<Bytes, ClientError> {
+    match answered {
+        Answered::Reply(reply) => Ok(reply),
+        Answered::Pending(_) => {
+            Err(ClientError::malformed(format!("{operation}: a proposal, and it takes nobody")))
+        }
     }
 }
 
@@ -261,7 +331,8 @@ async fn found(
 ) -> Result<(Founded, CheckpointReply), ClientError> {
     let request = cbor::encode(&ReadCheckpoint { schema: Schema, genesis: true });
     let deadline = Limit::Each(config.deadline()).begin()?;
-    let reply = connections.call(Operation::LogCheckpoint, body(request, None)?, deadline).await?;
+    let answered = connections.call(Operation::LogCheckpoint, body(request, None)?, deadline).await?;
+    let reply = reply_of(Operation::LogCheckpoint, answered)?;
     let reply: CheckpointReply = read(Operation::LogCheckpoint, &reply)?;
     let leaf = reply.genesis.as_ref().ok_or_else(|| ClientError::malformed("leaf 0 is missing"))?;
     let founded = Founded::check(trust, leaf)?;
@@ -434,7 +505,7 @@ mod tests {
         })
         .await;
         let reader = Reader::connect(&ground.config()).await.unwrap();
-        assert_eq!(reader.raw(Operation::KeyGet, b"no request".to_vec()).await.unwrap(), b"no reply");
+        assert_eq!(reader.raw(Operation::KeyGet, b"no request".to_vec()).await.unwrap().reply, b"no reply");
         // Another log's status would be refused and its evidence kept.
         let seen = reader.seen();
         service.lock().unwrap().log = Log::new(12, 1);

@@ -6,8 +6,10 @@ use keysvc_protocol::{
     merkle::Proof,
     receipt::Receipt,
     reply::{
-        BundleReply, CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply,
-        StationOpenReply, StatusReply, ValueBatchReply, ValueUpdateReply,
+        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, EntriesReply, EvidenceReply,
+        FreezeListReply, KeyCreatedReply, KeyImpactReply, KeyListReply, KeyReply, PendingReply,
+        PrincipalListReply, ProofReply, ProposalListReply, ProposalReply, ResultReply, StationOpenReply,
+        StatusReply, ValueBatchReply, ValueUpdateReply, VoteReply,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,8 +72,30 @@ macro_rules! without_checkpoint {
     };
 }
 
-with_receipt!(StationOpenReply, CardDeriveReply, ValueUpdateReply, EntriesReply, BundleReply);
-without_checkpoint!(KeyListReply, KeyReply, ProofReply);
+with_receipt!(
+    StationOpenReply,
+    CardDeriveReply,
+    ValueUpdateReply,
+    EntriesReply,
+    BundleReply,
+    PendingReply,
+    VoteReply,
+    ChangedReply,
+    KeyCreatedReply,
+    EvidenceReply
+);
+// A result is judged by the reply inside it.
+without_checkpoint!(
+    KeyListReply,
+    KeyReply,
+    ProofReply,
+    ProposalListReply,
+    ProposalReply,
+    ResultReply,
+    PrincipalListReply,
+    FreezeListReply,
+    KeyImpactReply
+);
 
 #[cfg(test)]
 mod tests {

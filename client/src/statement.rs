@@ -2,6 +2,8 @@
 
 use crate::{
     error::ClientError,
+    own_proposal::Mine,
+    pending::Outcome,
     reader::{Outgoing, Reader, blocking},
     reply::Reply,
     signer::StatementSigner,
@@ -28,17 +30,6 @@ pub(crate) struct Statement<'a, T> {
 }
 
 impl<T: Serialize> Statement<'_, T> {
-    /// Signs, sends and gives the reply once its checkpoint is judged.
-    pub(crate) async fn send<R: Reply>(
-        &self,
-        reader: &Reader,
-        signer: &Arc<dyn StatementSigner>,
-    ) -> Result<R, ClientError> {
-        let request = self.sign(reader.founded(), signer).await?;
-        let about = format!("{} {}", self.operation, self.idem);
-        reader.ask(Outgoing { operation: self.operation, request, about }).await
-    }
-
     /// The `COSE_Sign1`, bound to the genesis digest.
     pub(crate) async fn sign(
         &self,
@@ -54,6 +45,21 @@ impl<T: Serialize> Statement<'_, T> {
             Ok(unsigned.with_signature(&signature))
         })
         .await
+    }
+
+    /// Signs, sends and gives the outcome once its checkpoint is judged; a proposal once it is checked to be of this
+    /// request.
+    pub(crate) async fn send<R: Reply>(
+        &self,
+        reader: &Reader,
+        signer: &Arc<dyn StatementSigner>,
+    ) -> Result<Outcome<R>, ClientError> {
+        let request = self.sign(reader.founded(), signer).await?;
+        let about = format!("{} {}", self.operation, self.idem);
+        let outgoing = Outgoing { operation: self.operation, request, about };
+        let payload = cbor::encode(self.request);
+        let mine = Mine { operation: self.operation, payload: &payload, key: signer.public_key() };
+        reader.ask_people(outgoing, &mine).await
     }
 }
 

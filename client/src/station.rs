@@ -44,9 +44,11 @@
 //! the next call opens another.
 
 use crate::{
+    act::Hand,
     clock::now_ms,
     config::{ClientConfig, ConfigError},
     error::ClientError,
+    pending::Outcome,
     reader::{Reader, blocking},
     signer::{FileSigner, StatementSigner},
     statement::{Statement, fresh_idem},
@@ -54,11 +56,11 @@ use crate::{
     trust_store::Founded,
 };
 use keysvc_protocol::{
-    bytes::{Exchange, Idem, ShortCheck},
+    bytes::{Exchange, Idem, ProposalId, ShortCheck},
     card::CardUid,
     delivery::{DeliveredKey, Delivery, ExchangeOpening},
     hash::sha256,
-    name::Name,
+    name::{Name, Reason},
     refusal::Refusal,
     reply::{CardDeriveReply, StationOpenReply},
     request::{DeriveCardKeys, OpenStation, Operation},
@@ -67,6 +69,8 @@ use keysvc_protocol::{
 use keysvc_token::{CardKeyValue, CheckValue, KeyKind, StationTransport, WrappingKey};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, MutexGuard};
+
+pub use crate::act::{Changed, NewKeys, Voted};
 
 /// A station's connections with its statement key and its wrapping key. Cheap to clone; clones share all of it, and
 /// several calls may be under way at once.
@@ -130,7 +134,7 @@ impl Station {
         })
         .await?;
         let reader = Reader::connect(config).await?;
-        let name = reader.founded().name_of(&signer.public_key())?;
+        let name = reader.name_of(&signer.public_key())?;
         Ok(Self { reader, kit: Arc::new(Kit { signer, wrapping, name, exchange: Mutex::new(None) }) })
     }
 
@@ -155,6 +159,35 @@ impl Station {
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.kit.name
+    }
+
+    /// Asks for other keys for itself; it goes on with the old ones until two officers have agreed.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn rotate(&self, keys: NewKeys) -> Result<Outcome<Changed>, ClientError> {
+        self.hand().rotate(keys).await
+    }
+
+    /// Withdraws a request that still waits for people.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn cancel(&self, id: ProposalId, reason: &Reason) -> Result<Voted, ClientError> {
+        self.hand().cancel(id, reason).await
+    }
+
+    /// What became of a change of its own keys.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call; [`ClientError::Request`] when the proposal is another's.
+    pub async fn result(&self, id: ProposalId) -> Result<Outcome<Changed>, ClientError> {
+        self.hand().result(id).await
+    }
+
+    fn hand(&self) -> Hand {
+        let Kit { signer, name, .. } = &*self.kit;
+        Hand { reader: self.reader.clone(), signer: signer.clone(), name: name.clone() }
     }
 
     /// Opens an exchange, in place of the one there may be.
@@ -249,7 +282,7 @@ impl Station {
         let idem = fresh_idem()?;
         let request = OpenStation { schema: Schema, idem };
         let statement = Statement { operation: Operation::StationOpen, idem, request: &request };
-        let reply: StationOpenReply = statement.send(&self.reader, &self.kit.signer).await?;
+        let reply: StationOpenReply = statement.send(&self.reader, &self.kit.signer).await?.done()?;
         let founded = self.reader.founded();
         let opening =
             ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key())?;
@@ -266,7 +299,7 @@ impl Station {
         let idem = fresh_idem()?;
         let request = DeriveCardKeys { idem, exchange: exchange.exchange, ..order };
         let statement = Statement { operation: Operation::CardDerive, idem, request: &request };
-        let reply: CardDeriveReply = statement.send(&self.reader, &self.kit.signer).await?;
+        let reply: CardDeriveReply = statement.send(&self.reader, &self.kit.signer).await?.done()?;
         let keys =
             check_delivery(self.reader.founded(), &self.kit.name, &request, reply.delivery.as_bytes())?;
         blocking(move || keys.iter().map(|key| unwrap_key(&exchange.transport, key)).collect()).await

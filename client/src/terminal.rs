@@ -57,6 +57,9 @@
 //!
 //! # Errors
 //!
+//! - [`ClientError::Pending`]: the amount takes people first. Keep the request: repeating it, or [`Terminal::result`]
+//!   with the proposal's identifier, gives the record once officers have agreed. Write nothing to the card before.
+//! - `frozen`: an officer has stopped the card, the terminal or more. Do not serve this card; officers let it go on.
 //! - [`ClientError::Timeout`] and [`ClientError::Unreachable`] leave the update in doubt: repeat the same request, with
 //!   the same `txn`. If it was recorded, it comes back.
 //! - `counter_conflict` and `balance_mismatch`: the log knows another last update of this purse. Read the card again;
@@ -72,12 +75,14 @@
 //! (`expires_at_ms`). A bundle says what is signed and within which limits, not whether a card was used elsewhere
 //! since: that is known online alone.
 
-mod bundles;
+pub(crate) mod bundles;
 mod offline;
 
 use crate::{
+    act::Hand,
     config::ClientConfig,
     error::ClientError,
+    pending::Outcome,
     reader::{Outgoing, Reader, blocking},
     signer::{self, StatementSigner},
     statement::{Statement, fresh_idem},
@@ -85,9 +90,10 @@ use crate::{
 };
 use bundles::Bundles;
 use keysvc_protocol::{
-    bytes::Idem,
-    cbor,
-    name::Name,
+    bytes::{Idem, ProposalId},
+    cbor::{self, REQUEST_LEN_MAX},
+    name::{Name, Reason},
+    public_key::PublicKey,
     reply::{BundleReply, ValueUpdateReply},
     request::{Operation, ReadBundle, UpdateValue},
     schema::Schema,
@@ -95,7 +101,10 @@ use keysvc_protocol::{
 };
 use std::{sync::Arc, time::Duration};
 
-pub use crate::update::{SignedRequest, SignedUpdate};
+pub use crate::{
+    act::{Changed, NewKeys, Voted},
+    update::{SignedRequest, SignedUpdate},
+};
 pub use offline::Offline;
 
 /// A terminal's connections with its statement key. Cheap to clone; clones share all of it, and several calls may be
@@ -122,7 +131,7 @@ impl Terminal {
     pub async fn connect(config: &ClientConfig) -> Result<Self, ClientError> {
         let signer = signer::of_config(config)?;
         let reader = Reader::connect(config).await?;
-        let name = reader.founded().name_of(&signer.public_key())?;
+        let name = reader.name_of(&signer.public_key())?;
         let (state, trust) = (config.state.clone(), reader.founded().trust().clone());
         let bundles = blocking(move || Bundles::open(&state, &trust)).await?;
         Ok(Self { reader, kit: Arc::new(Kit { signer, name, bundles }) })
@@ -154,6 +163,12 @@ impl Terminal {
         &self.kit.name
     }
 
+    /// The statement key that signs its requests.
+    #[must_use]
+    pub fn statement_key(&self) -> PublicKey {
+        self.kit.signer.public_key()
+    }
+
     /// Asks for one load or debit and gives it once everything about it is checked. Asking again with the same
     /// `request` gives the same update.
     ///
@@ -163,10 +178,62 @@ impl Terminal {
     pub async fn update(&self, request: &UpdateValue) -> Result<SignedUpdate, ClientError> {
         self.refresh();
         let statement = Statement { operation: Operation::ValueUpdate, idem: request.txn, request };
-        let reply: ValueUpdateReply = statement.send(&self.reader, &self.kit.signer).await?;
+        let outcome: Outcome<ValueUpdateReply> = statement.send(&self.reader, &self.kit.signer).await?;
+        self.asked(request).released(&self.reader, outcome.done()?).await
+    }
+
+    fn asked<'a>(&'a self, request: &'a UpdateValue) -> Asked<'a> {
         let statement_key = self.kit.signer.public_key();
-        let asked = Asked { request, terminal: &self.kit.name, statement_key };
-        asked.check(self.reader.founded(), reply)
+        Asked { request, terminal: &self.kit.name, statement_key }
+    }
+
+    fn hand(&self) -> Hand {
+        let Kit { signer, name, .. } = &*self.kit;
+        Hand { reader: self.reader.clone(), signer: signer.clone(), name: name.clone() }
+    }
+
+    /// What became of an update that took people ([`ClientError::Pending`]): the update, checked as [`Terminal::update`]
+    /// checks it, once officers have agreed. Repeating the same request, with the same `txn`, tells as much.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the calls and checks; [`ClientError::Request`] when the proposal is not of an update of ours.
+    pub async fn result(&self, id: ProposalId) -> Result<Outcome<SignedUpdate>, ClientError> {
+        let own = self.hand().own(id).await?;
+        if own.operation() != Operation::ValueUpdate {
+            let what = format!("proposal {id} is a {}, no value update", own.operation());
+            return Err(ClientError::Request { what });
+        }
+        let request: UpdateValue = cbor::decode(&own.payload, REQUEST_LEN_MAX)
+            .map_err(|error| ClientError::untrusted(format!("the request in the proposal: {error}")))?;
+        let (state, reply) = self.reader.result::<ValueUpdateReply>(id).await?;
+        Ok(match own.outcome(state, reply) {
+            Outcome::Done(reply) => Outcome::Done(self.asked(&request).released(&self.reader, reply).await?),
+            Outcome::Pending(pending) => Outcome::Pending(pending),
+        })
+    }
+
+    /// Withdraws an update that still waits for people.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn cancel(&self, id: ProposalId, reason: &Reason) -> Result<Voted, ClientError> {
+        self.hand().cancel(id, reason).await
+    }
+
+    /// Asks for other keys for itself; it goes on with the old ones until two officers have agreed.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn rotate(&self, keys: NewKeys) -> Result<Outcome<Changed>, ClientError> {
+        self.hand().rotate(keys).await
+    }
+
+    /// What became of a change of its own keys.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call; [`ClientError::Request`] when the proposal is another's.
+    pub async fn rotation(&self, id: ProposalId) -> Result<Outcome<Changed>, ClientError> {
+        self.hand().result(id).await
     }
 
     /// Signs a request and sends nothing: the bytes are for a hub, or for later. Sending them twice, alone or in a
@@ -178,7 +245,8 @@ impl Terminal {
     pub async fn sign_update(&self, request: &UpdateValue) -> Result<SignedRequest, ClientError> {
         let statement = Statement { operation: Operation::ValueUpdate, idem: request.txn, request };
         let message = statement.sign(self.reader.founded(), &self.kit.signer).await?;
-        SignedRequest::open(message, self.reader.founded())
+        let (name, key) = (self.kit.name.clone(), self.kit.signer.public_key());
+        SignedRequest::open_of(message, self.reader.founded(), name, key)
     }
 
     /// The trust bundle in force: asked for, proved to be in the log, and kept in the state folder for

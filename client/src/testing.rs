@@ -1,5 +1,7 @@
 //! A log and its keys for this crate's tests: a real founding, real signatures, real proofs; no service.
 
+#[cfg(feature = "officer")]
+pub(crate) mod people;
 pub(crate) mod service;
 
 use base64ct::{Base64, Encoding as _};

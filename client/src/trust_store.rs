@@ -170,12 +170,23 @@ impl Founded {
     /// # Errors
     /// [`ConfigError::Missing`] when the founding enrols no such key.
     pub fn name_of(&self, statement_key: &PublicKey) -> Result<Name, ConfigError> {
-        let principal = self.principal(statement_key);
-        principal.map(|principal| principal.id.clone()).ok_or_else(|| {
+        let officer = self.founding.officers.iter().find(|one| one.approval_key.p256() == *statement_key);
+        let principal = self.principal(statement_key).map(|principal| principal.id.clone());
+        principal.or_else(|| officer.map(|one| one.name.clone())).ok_or_else(|| {
             ConfigError::missing(
-                "a statement key that the founding enrols; compare it with the founding file",
+                "a statement key that the founding enrols, and its certificate has no name of this trust domain; \
+                 compare both with the enrolment",
             )
         })
+    }
+
+    /// The statement key of the principal of this name, an officer's approval key.
+    #[must_use]
+    pub fn statement_key_of(&self, name: &Name) -> Option<PublicKey> {
+        let officer = self.founding.officers.iter().find(|one| one.name == *name);
+        let principal = self.founding.principals.iter().find(|one| one.id == *name);
+        let key = officer.map(|officer| officer.approval_key);
+        key.or_else(|| principal.and_then(|one| one.statement_key)).map(|key| key.p256())
     }
 
     /// The principal enrolled with this statement key.
@@ -192,6 +203,18 @@ fn read_founding(bytes: &[u8]) -> Result<Founding, ClientError> {
     let founding: Founding = toml::from_str(text).map_err(|error| fault(error.message()))?;
     founding.check().map_err(|error| fault(&error.to_string()))?;
     Ok(founding)
+}
+
+/// The founding file in leaf 0, where it reads and every officer's signature over it holds: what evidence stands on.
+#[cfg(any(feature = "officer", feature = "hub"))]
+pub(crate) fn signed_founding(leaf: &FoundingLeaf) -> Option<Founding> {
+    let bytes = leaf.founding.as_bytes();
+    let founding = read_founding(bytes).ok()?;
+    let agreed = founding.officers.iter().all(|officer| {
+        let signature = leaf.signatures.iter().find(|one| one.officer == officer.name);
+        signature.is_some_and(|one| founding.verify_agreement(bytes, officer, one.signed.as_bytes()).is_ok())
+    });
+    agreed.then_some(founding)
 }
 
 fn public_key(record: &KeyRecord) -> Option<PublicKey> {

@@ -3,7 +3,7 @@
 //! Apart because a till sends its requests itself or gives them to a hub, and both hold the answer against the same
 //! request. It sends nothing.
 
-use crate::{error::ClientError, trust_store::Founded};
+use crate::{error::ClientError, leaf_shown::Shown, reader::Reader, trust_store::Founded};
 use keysvc_protocol::{
     cbor::{self, REQUEST_LEN_MAX},
     checkpoint::SignedCheckpoint,
@@ -11,10 +11,9 @@ use keysvc_protocol::{
     leaf::{LeafKind, ValueUpdatedLeaf},
     name::Name,
     public_key::PublicKey,
-    receipt::LEAF_PAYLOAD_LEN_MAX,
     reply::ValueUpdateReply,
     request::{BATCH_ITEM_LEN_MAX, Operation, UpdateValue},
-    value::{ValueError, ValueUpdate},
+    value::ValueUpdate,
 };
 
 /// A value update that may be written to the card: signed by the programme's key and proved to be in the log.
@@ -46,14 +45,34 @@ impl SignedRequest {
     /// # Errors
     /// [`ClientError::Request`] when they are no such request.
     pub fn open(message: Vec<u8>, founded: &Founded) -> Result<Self, ClientError> {
+        let kid = Signed::parse(&message).map(|signed| signed.key_identifier());
+        let signer = kid.ok().and_then(|kid| founded.signer(kid));
+        let Some((terminal, statement_key)) = signer else {
+            let what = match kid {
+                Ok(_) => "it is signed with a key that the founding does not enrol".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            return Err(ClientError::Request { what: format!("a terminal's request: {what}") });
+        };
+        Self::open_of(message, founded, terminal, statement_key)
+    }
+
+    /// The same for a terminal that was enrolled, or got another key, after the founding: its name and statement key are
+    /// the caller's to know.
+    ///
+    /// # Errors
+    /// [`ClientError::Request`] when the bytes are no request that this key signed.
+    pub fn open_of(
+        message: Vec<u8>,
+        founded: &Founded,
+        terminal: Name,
+        statement_key: PublicKey,
+    ) -> Result<Self, ClientError> {
         let fault = |what: &str| ClientError::Request { what: format!("a terminal's request: {what}") };
         if message.len() > BATCH_ITEM_LEN_MAX {
             return Err(fault(&format!("{} bytes are more than a batch takes", message.len())));
         }
         let signed = Signed::parse(&message).map_err(|error| fault(&error.to_string()))?;
-        let (terminal, statement_key) = founded
-            .signer(signed.key_identifier())
-            .ok_or_else(|| fault("it is signed with a key that the founding does not enrol"))?;
         let payload = signed
             .open(Kind::Request(Operation::ValueUpdate), founded.genesis().as_bytes(), &statement_key)
             .map_err(|error| fault(&error.to_string()))?;
@@ -97,31 +116,36 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Checks the record, its agreement with the request, and its inclusion in the receipt's checkpoint, which was
-    /// judged before.
+    /// Checks everything about a reply, with one more read where the record's key is not the founding's.
+    pub(crate) async fn released(
+        &self,
+        reader: &Reader,
+        reply: ValueUpdateReply,
+    ) -> Result<SignedUpdate, ClientError> {
+        let key = reader.value_key(&self.request.programme, reply.record.as_bytes()).await?;
+        self.check(reader.founded(), &key, reply)
+    }
+
+    /// Checks the record with the programme's key, its agreement with the request, and its inclusion in the receipt's
+    /// checkpoint, which was judged before.
     pub(crate) fn check(
         &self,
         founded: &Founded,
+        key: &PublicKey,
         reply: ValueUpdateReply,
     ) -> Result<SignedUpdate, ClientError> {
         let record = reply.record.into_bytes();
-        let signed = Signed::parse(&record).map_err(ValueError::from)?;
-        let key = founded
-            .value_key(&self.request.programme, signed.key_identifier())
-            .ok_or_else(|| ClientError::untrusted("the record is not signed by the programme's key"))?;
-        let payload =
-            signed.open(Kind::ValueUpdate, founded.genesis().as_bytes(), &key).map_err(ValueError::from)?;
-        let update = ValueUpdate::from_payload(payload)?;
+        let update = ValueUpdate::verify(&record, founded.genesis(), key)?;
         if !self.is_answered_by(&update) {
             return Err(ClientError::untrusted("the update is not the one asked for"));
         }
-        let entry =
-            reply.receipt.check_inclusion().map_err(|error| ClientError::untrusted(error.to_string()))?;
-        let leaf = reply.receipt.leaf.as_ref().filter(|leaf| leaf.salt.is_some());
-        let leaf =
-            leaf.and_then(|leaf| leaf.payload.as_ref()).filter(|_| entry.kind == LeafKind::ValueUpdated);
-        let leaf = leaf.ok_or_else(|| ClientError::untrusted("the leaf does not show a value update"))?;
-        self.check_leaf(founded, leaf.as_bytes(), payload)?;
+        let shown = Shown::of(&reply.receipt)?;
+        let leaf: ValueUpdatedLeaf = shown.act(&[LeafKind::ValueUpdated])?;
+        self.check_leaf(founded, &leaf, &cbor::encode(&update))?;
+        let evidence = shown.by_quorum()?.map(|act| act.evidence.digest());
+        if evidence != update.evidence {
+            return Err(ClientError::untrusted("the record names another evidence than its leaf holds"));
+        }
         Ok(SignedUpdate {
             update,
             leaf_index: reply.receipt.leaf_index,
@@ -145,9 +169,12 @@ impl Asked<'_> {
     }
 
     /// Checks that the leaf records this update and our own statement for it.
-    fn check_leaf(&self, founded: &Founded, leaf: &[u8], update: &[u8]) -> Result<(), ClientError> {
-        let leaf: ValueUpdatedLeaf = cbor::decode(leaf, LEAF_PAYLOAD_LEN_MAX)
-            .map_err(|error| ClientError::untrusted(format!("the leaf's payload: {error}")))?;
+    fn check_leaf(
+        &self,
+        founded: &Founded,
+        leaf: &ValueUpdatedLeaf,
+        update: &[u8],
+    ) -> Result<(), ClientError> {
         if leaf.update.as_bytes() != update {
             return Err(ClientError::untrusted("the leaf records another update than was signed"));
         }
@@ -172,6 +199,7 @@ pub(crate) mod tests {
         leaf::Statement as LeafStatement,
         request::ValueOperation,
         schema::Schema,
+        value::ValueError,
     };
 
     pub(crate) fn request() -> UpdateValue {
@@ -207,6 +235,7 @@ pub(crate) mod tests {
             issued_at_ms: 2,
             expires_at_ms: 3,
             flags: 1,
+            evidence: None,
         }
     }
 
@@ -264,7 +293,11 @@ pub(crate) mod tests {
     fn check(founded: &Founded, reply: ValueUpdateReply) -> Result<SignedUpdate, ClientError> {
         let (request, terminal) = (request(), "terminal-1".parse().unwrap());
         let statement_key = Key::new(TERMINAL).public();
-        Asked { request: &request, terminal: &terminal, statement_key }.check(founded, reply)
+        let record = Signed::parse(reply.record.as_bytes()).map_err(ValueError::from)?;
+        let key = founded.value_key(&request.programme, record.key_identifier());
+        let key =
+            key.ok_or_else(|| ClientError::untrusted("the record is not signed by the programme's key"))?;
+        Asked { request: &request, terminal: &terminal, statement_key }.check(founded, &key, reply)
     }
 
     fn untrusted(result: Result<SignedUpdate, ClientError>) -> String {
@@ -353,16 +386,16 @@ pub(crate) mod tests {
     fn a_leaf_with_its_payload_withheld_proves_nothing() {
         let (founded, mut reply) = Answer::good().reply();
         reply.receipt.leaf.as_mut().unwrap().payload = None;
-        assert_eq!(untrusted(check(&founded, reply)), "the leaf does not show a value update");
+        assert_eq!(untrusted(check(&founded, reply)), "the leaf comes without its payload");
         let (founded, mut reply) = Answer::good().reply();
         reply.receipt.leaf.as_mut().unwrap().salt = None;
-        assert_eq!(untrusted(check(&founded, reply)), "the leaf does not show a value update");
+        assert_eq!(untrusted(check(&founded, reply)), "the leaf comes without its payload");
     }
 
     #[test]
     fn a_leaf_of_another_kind_or_another_update_or_statement_is_refused() {
         let start = Answer { kind: LeafKind::Start, ..Answer::good() };
-        assert_eq!(untrusted(start.checked()), "the leaf does not show a value update");
+        assert_eq!(untrusted(start.checked()), "the leaf is of another kind than what was asked");
         let other = Answer { recorded: ValueUpdate { expires_at_ms: 4, ..update() }, ..Answer::good() };
         assert_eq!(untrusted(other.checked()), "the leaf records another update than was signed");
         let statement = UpdateValue { balance_before: 1, ..request() };

@@ -10,16 +10,17 @@ use crate::{
         ledger::{Anchor, Reader},
         serve::now_ms,
         start::{
-            compare_anchor, compare_policies, compare_token, compare_trust, founding_of, not_founded,
-            open_anchor, site_of,
+            compare_anchor, compare_destroyed, compare_policies, compare_token, compare_trust, founding_of,
+            not_founded, open_anchor, site_of,
         },
     },
     output::Output,
     program::front_settings,
 };
 use keysvc_policies::PolicySet;
+use keysvc_protocol::key::{KeyRecord, KeyState};
 use keysvc_token::Token;
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 /// Runs all checks and prints a line for each.
 #[must_use]
@@ -129,7 +130,7 @@ fn check_history(
     let founding = founding_of(config, reader);
     let site = founding.and_then(|leaf| {
         compare_policies(config, &leaf)?;
-        site_of(config, &leaf, &trust)
+        site_of(config, &leaf, &trust, Arc::default())
     });
     let site = report.line("founding", site, |site| {
         let development = if site.development() { ", DEVELOPMENT" } else { "" };
@@ -142,6 +143,24 @@ fn check_history(
     report.line("attributes", compare_token(token, &records, reader), |()| {
         "token and manifest agree".to_owned()
     });
+    destroyed(token, &records, report);
+}
+
+/// What people had destroyed must be gone. The log's last word on a destruction takes the whole of it, which only a
+/// keeper reads: one that is under way is told apart by the mend.
+fn destroyed(token: &Token, records: &[KeyRecord], report: &mut Report<'_>) {
+    let count = records.iter().filter(|record| record.state == KeyState::Destroyed).count();
+    if count == 0 {
+        return;
+    }
+    let gone = compare_destroyed(token, records, &[]).map_err(|fault| match fault {
+        Fault::Refusing(found) => Fault::Refusing(format!(
+            "{found}; if its destruction was interrupted, the keeper finishes it when it starts"
+        )),
+        other => other,
+    });
+    let keys = if count == 1 { "key, nothing of it" } else { "keys, nothing of them" };
+    report.line("destroyed", gone, |()| format!("{count} {keys} left in the token"));
 }
 
 /// 2026-01-01 in milliseconds: this program did not exist before.

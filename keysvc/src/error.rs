@@ -150,6 +150,7 @@ fn needs_an_operator(fault: &LedgerFault) -> bool {
             | LedgerFault::Older { .. }
             | LedgerFault::Broken { .. }
             | LedgerFault::BrokenTable { .. }
+            | LedgerFault::OtherControl { .. }
     )
 }
 

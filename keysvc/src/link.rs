@@ -109,6 +109,13 @@ impl Answer {
         Self { status: 200, body: body.into() }
     }
 
+    /// The answer to a request that takes people first: status 202 (RFC 9110 section 15.3.3) and the encoded
+    /// [`keysvc_protocol::reply::PendingReply`].
+    #[must_use]
+    pub fn pending(body: impl Into<Bytes>) -> Self {
+        Self { status: 202, body: body.into() }
+    }
+
     /// The answer that refuses request `request_id`.
     #[must_use]
     pub fn refusal(refusal: Refusal, request_id: RequestId) -> Self {

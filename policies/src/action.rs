@@ -3,13 +3,11 @@
 //! Cedar can check each request against the schema, but that costs a sixth of a decision. The
 //! shapes of [`ContextFacts`] are fixed by its variants, so a sample of each is checked once, at load.
 
-use std::mem::{Discriminant, discriminant};
-
 use cedar_policy::{EntityTypeName, EntityUid, Schema};
 
 use crate::error::PolicyError;
 use crate::facts;
-use crate::question::ContextFacts;
+use crate::question::{ContextFacts, QuorumFacts};
 use crate::source::damaged;
 
 /// An action that may be asked about.
@@ -17,12 +15,41 @@ pub(crate) struct Action {
     /// Its name in policies.
     pub(crate) uid: EntityUid,
     resources: Vec<EntityTypeName>,
-    context: Discriminant<ContextFacts>,
+    shape: Shape,
+}
+
+/// Which variant of [`ContextFacts`] an action takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    None,
+    Quorum,
+    CardDerive,
+    ValueUpdate,
+    Principal,
+    Key,
+    Freeze,
+    Site,
+}
+
+impl Shape {
+    fn of(context: ContextFacts<'_>) -> Self {
+        match context {
+            ContextFacts::None => Self::None,
+            ContextFacts::Quorum => Self::Quorum,
+            ContextFacts::CardDerive { .. } => Self::CardDerive,
+            ContextFacts::ValueUpdate { .. } => Self::ValueUpdate,
+            ContextFacts::Principal { .. } => Self::Principal,
+            ContextFacts::Key { .. } => Self::Key,
+            ContextFacts::Freeze { .. } => Self::Freeze,
+            ContextFacts::Site { .. } => Self::Site,
+        }
+    }
 }
 
 /// One context of each shape; the values do not matter.
-const SHAPES: [ContextFacts; 3] = [
+const SAMPLES: [ContextFacts<'_>; 8] = [
     ContextFacts::None,
+    ContextFacts::Quorum,
     ContextFacts::CardDerive { cards: 0, slots: 0, development: false },
     ContextFacts::ValueUpdate {
         operation: "load",
@@ -31,15 +58,19 @@ const SHAPES: [ContextFacts; 3] = [
         passive_tag: false,
         development: false,
     },
+    ContextFacts::Principal { subject_kind: "", subject_organisation: "", own: false, officers: 0 },
+    ContextFacts::Key { kind: "", officers: 0 },
+    ContextFacts::Freeze { scope: "", organisation: "", officers: 0 },
+    ContextFacts::Site { officers: 0 },
 ];
 
 impl Action {
     /// Looks up what `uid` is about and which context it takes.
     pub(crate) fn new(uid: &EntityUid, schema: &Schema) -> Result<Self, PolicyError> {
         let resources = schema.resources_for_action(uid).into_iter().flatten().cloned().collect();
-        for shape in SHAPES {
-            if facts::context(shape)?.validate(schema, uid).is_ok() {
-                return Ok(Self { uid: uid.clone(), resources, context: discriminant(&shape) });
+        for sample in SAMPLES {
+            if facts::context(sample, QuorumFacts::NONE)?.validate(schema, uid).is_ok() {
+                return Ok(Self { uid: uid.clone(), resources, shape: Shape::of(sample) });
             }
         }
         Err(damaged(format!("no question has the context of {uid}")))
@@ -51,12 +82,12 @@ impl Action {
     }
 
     /// Refuses a question about another kind of resource or with another kind of context.
-    pub(crate) fn fits(&self, resource: &EntityUid, context: ContextFacts) -> Result<(), PolicyError> {
+    pub(crate) fn fits(&self, resource: &EntityUid, context: ContextFacts<'_>) -> Result<(), PolicyError> {
         let misfit = |reason: String| PolicyError::Misfit { action: self.name().to_owned(), reason };
         if !self.resources.contains(resource.type_name()) {
             return Err(misfit(format!("it is not about the resource type {}", resource.type_name())));
         }
-        if discriminant(&context) != self.context {
+        if Shape::of(context) != self.shape {
             return Err(misfit("its context has another shape".to_owned()));
         }
         Ok(())
@@ -73,9 +104,10 @@ mod tests {
     fn each_action_takes_one_shape_of_context_and_one_type_of_resource() {
         let schema = source::schema().unwrap();
         for uid in schema.actions() {
-            let fitting =
-                SHAPES.iter().filter(|shape| facts::context(**shape).unwrap().validate(&schema, uid).is_ok());
-            assert_eq!(fitting.count(), 1, "{uid}");
+            let fits = |sample: &&ContextFacts<'_>| {
+                facts::context(**sample, QuorumFacts::NONE).unwrap().validate(&schema, uid).is_ok()
+            };
+            assert_eq!(SAMPLES.iter().filter(fits).count(), 1, "{uid}");
             assert_eq!(Action::new(uid, &schema).unwrap().resources.len(), 1, "{uid}");
         }
         assert_eq!(schema.actions().count(), ACTIONS.len());

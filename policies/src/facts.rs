@@ -1,7 +1,7 @@
 //! Turning the plain facts of a question into Cedar's request and entities.
 //! The entity types are parsed once, at load. It judges nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 
 use cedar_policy::{
@@ -10,7 +10,7 @@ use cedar_policy::{
 
 use crate::action::Action;
 use crate::error::PolicyError;
-use crate::question::{ContextFacts, PrincipalFacts, Question, ResourceFacts};
+use crate::question::{ContextFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 use crate::source::damaged;
 
 /// The schema's entity types, ready to be put into requests.
@@ -48,7 +48,7 @@ impl Vocabulary {
         let principal = self.principal(&question.principal)?;
         let resource = self.resource(&question.resource)?;
         action.fits(&resource.uid(), question.context)?;
-        let context = context(question.context)?;
+        let context = context(question.context, question.quorum)?;
         // Without the schema, because `fits` has said what it would say.
         let request = Request::new(principal.uid(), action.uid.clone(), resource.uid(), context, None);
         let entities = Entities::from_entities([principal, resource], None);
@@ -85,10 +85,11 @@ impl Vocabulary {
 }
 
 /// Cedar's record of a question's circumstances.
-pub(crate) fn context(facts: ContextFacts) -> Result<Context, PolicyError> {
+pub(crate) fn context(facts: ContextFacts<'_>, quorum: QuorumFacts<'_>) -> Result<Context, PolicyError> {
     use RestrictedExpression as Value;
-    let pairs = match facts {
+    let mut pairs = match facts {
         ContextFacts::None => return Ok(Context::empty()),
+        ContextFacts::Quorum => vec![],
         ContextFacts::CardDerive { cards, slots, development } => vec![
             ("cards", Value::new_long(cards.into())),
             ("slots", Value::new_long(slots.into())),
@@ -101,8 +102,42 @@ pub(crate) fn context(facts: ContextFacts) -> Result<Context, PolicyError> {
             ("passive_tag", Value::new_bool(passive_tag)),
             ("development", Value::new_bool(development)),
         ],
+        ContextFacts::Principal { subject_kind, subject_organisation, own, officers } => vec![
+            ("subject_kind", text(subject_kind)),
+            ("subject_organisation", text(subject_organisation)),
+            ("own", Value::new_bool(own)),
+            ("officers", Value::new_long(officers.into())),
+        ],
+        ContextFacts::Key { kind, officers } => {
+            vec![("key_kind", text(kind)), ("officers", Value::new_long(officers.into()))]
+        }
+        ContextFacts::Freeze { scope, organisation, officers } => vec![
+            ("scope", text(scope)),
+            ("organisation", text(organisation)),
+            ("officers", Value::new_long(officers.into())),
+        ],
+        ContextFacts::Site { officers } => vec![("officers", Value::new_long(officers.into()))],
     };
+    pairs.extend(people(quorum)?);
     Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(unusable)
+}
+
+/// The three facts every context that is not empty has. Cedar cannot count a set, so it is told.
+fn people(
+    QuorumFacts { persons, departments }: QuorumFacts<'_>,
+) -> Result<[(&'static str, RestrictedExpression); 3], PolicyError> {
+    let departments: BTreeSet<_> = departments.iter().collect();
+    let count = match u8::try_from(departments.len()) {
+        Ok(count) if count <= persons => count,
+        // Somebody counted wrong, and a policy that counts departments would believe it.
+        _ => return Err(unusable(format!("{persons} people in {} departments", departments.len()))),
+    };
+    let names = departments.into_iter().map(|name| text(name));
+    Ok([
+        ("persons", RestrictedExpression::new_long(persons.into())),
+        ("departments", RestrictedExpression::new_set(names)),
+        ("departments_count", RestrictedExpression::new_long(count.into())),
+    ])
 }
 
 fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
@@ -122,7 +157,8 @@ fn entity<const N: usize>(
     Entity::new(uid, attributes, HashSet::new()).map_err(unusable)
 }
 
-/// Cedar refuses only facts with unknowns, extension calls or two of a name, of which we make none.
+/// Facts that contradict each other. Cedar itself refuses only unknowns, extension calls and two of a
+/// name, of which we make none.
 fn unusable(error: impl Display) -> PolicyError {
     PolicyError::Unusable { reason: error.to_string() }
 }
@@ -152,7 +188,7 @@ mod tests {
 
             let of = |uid: Option<&EntityUid>| uid.unwrap().clone();
             let (principal, resource) = (of(request.principal()), of(request.resource()));
-            let context = context(question.context).unwrap();
+            let context = context(question.context, question.quorum).unwrap();
             assert!(Request::new(principal, uid.clone(), resource, context, Some(&schema)).is_ok(), "{uid}");
             assert!(Entities::from_entities(entities, Some(&schema)).is_ok(), "{uid}");
         }
@@ -175,7 +211,29 @@ mod tests {
             development: false,
         };
         let largest = u64::try_from(i64::MAX).unwrap();
-        assert!(context(with(largest)).is_ok());
-        assert_eq!(context(with(largest + 1)).unwrap_err(), PolicyError::AmountTooLarge);
+        assert!(context(with(largest), QuorumFacts::NONE).is_ok());
+        let refused = context(with(largest + 1), QuorumFacts::NONE);
+        assert_eq!(refused.unwrap_err(), PolicyError::AmountTooLarge);
+    }
+
+    fn put(persons: u8, departments: &[&str]) -> Result<Context, PolicyError> {
+        let departments: Vec<_> = departments.iter().map(|&name| name.to_owned()).collect();
+        context(ContextFacts::Quorum, QuorumFacts { persons, departments: &departments })
+    }
+
+    #[test]
+    fn a_department_named_twice_counts_once() {
+        let once = put(2, &["sales", "finance"]).unwrap();
+        assert_eq!(put(2, &["finance", "sales", "finance"]).unwrap(), once);
+        assert_eq!(once.get("departments_count").unwrap().to_string(), "2");
+    }
+
+    #[test]
+    fn more_departments_than_people_are_refused() {
+        for (persons, departments) in [(0, ["sales"].as_slice()), (1, &["finance", "sales"])] {
+            assert!(matches!(put(persons, departments), Err(PolicyError::Unusable { .. })), "{persons}");
+        }
+        assert!(put(2, &["finance", "sales"]).is_ok());
+        assert!(put(u8::MAX, &[]).is_ok());
     }
 }

@@ -4,12 +4,19 @@
 //! permit; the *site's* policies are a folder of `*.cedar` files. A request passes only if both
 //! permit it, and whatever goes wrong on the way denies it.
 //!
+//! What takes people is denied while too few stand behind it. [`PolicySet::need`] then says what
+//! would be enough, and finds that by asking the same policies about quorums that could be; there is
+//! no second language for it.
+//!
 //! This crate is apart because Cedar is large: no other crate names it and no type of it leaves
 //! this one. It does not know limits, sequence numbers or the state of cards (the ledger's), nor
-//! who is connected (the gate's): it judges the facts it is given.
+//! who is connected (the gate's), nor whether an approval is genuine (the quorum's): it judges the
+//! facts it is given.
 //!
 //! ```
-//! use keysvc_policies::{ContextFacts, Decision, PolicySet, PrincipalFacts, Question, ResourceFacts};
+//! use keysvc_policies::{
+//!     ContextFacts, Decision, PolicySet, PrincipalFacts, Question, QuorumFacts, ResourceFacts, Voter,
+//! };
 //!
 //! let policies = PolicySet::shipped()?;
 //! let station = PrincipalFacts {
@@ -24,6 +31,7 @@
 //!     action: "card.derive",
 //!     resource: ResourceFacts::Profile { name: "fob" },
 //!     context: ContextFacts::CardDerive { cards: 1, slots: 3, development: false },
+//!     quorum: QuorumFacts::NONE,
 //! };
 //! assert_eq!(policies.decide(&derive)?, Decision::Allow);
 //!
@@ -32,9 +40,22 @@
 //!     action: "log.entries",
 //!     resource: ResourceFacts::Log,
 //!     context: ContextFacts::None,
+//!     quorum: QuorumFacts::NONE,
 //! };
 //! assert_eq!(policies.decide(&read)?, Decision::Deny);
-//! # Ok::<(), keysvc_policies::PolicyError>(())
+//!
+//! let lift = Question {
+//!     principal: PrincipalFacts { id: "anna", kind: "officer", ..station },
+//!     action: "freeze.lift",
+//!     resource: ResourceFacts::Service,
+//!     context: ContextFacts::Freeze { scope: "terminal", organisation: "acme", officers: 3 },
+//!     quorum: QuorumFacts::NONE,
+//! };
+//! assert_eq!(policies.decide(&lift)?, Decision::Deny);
+//! let voters = ["finance", "security", "security"].map(|department| Voter { department });
+//! let need = policies.need(&lift, &voters)?.ok_or("no quorum is enough")?;
+//! assert_eq!((need.persons, need.departments, need.named.len()), (2, 1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod action;
@@ -42,6 +63,7 @@ mod digest;
 mod error;
 mod facts;
 mod folder;
+mod need;
 mod policy_set;
 mod question;
 mod rules;
@@ -52,6 +74,7 @@ mod source;
 
 pub use error::PolicyError;
 pub use folder::{SITE_FILE_BYTES_MAX, SITE_FILES_MAX};
+pub use need::{PolicyNeed, VOTER_DEPARTMENTS_MAX, VOTERS_MAX, Voter};
 pub use policy_set::{PolicySet, SITE_POLICIES_MAX};
-pub use question::{ContextFacts, Decision, PrincipalFacts, Question, ResourceFacts};
+pub use question::{ContextFacts, Decision, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 pub use shipped::{CEILING, DEFAULT_SITE, DEFAULT_SITE_NAME, SCHEMA};

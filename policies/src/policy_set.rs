@@ -12,6 +12,7 @@ use crate::digest;
 use crate::error::PolicyError;
 use crate::facts::Vocabulary;
 use crate::folder;
+use crate::need::{self, PolicyNeed, Voter};
 use crate::question::{Decision, Question};
 use crate::rules::Rules;
 use crate::shipped::{CEILING, CEILING_NAME, DEFAULT_SITE, DEFAULT_SITE_NAME};
@@ -80,6 +81,31 @@ impl PolicySet {
         rules.decide(&request, &entities)
     }
 
+    /// What would be enough for a question that was denied as it stands: how many people, from how
+    /// many departments and from which. `None` when no quorum of these voters is, as when there are
+    /// fewer than two of them. For the caller that means denied.
+    ///
+    /// The policies are asked again about quorums that `voters`, the officers who can vote now, could
+    /// form; the question's own quorum facts are not looked at. First all voters together: what is
+    /// denied to them is denied at the price of one more decision. Then as few as possible, from two up,
+    /// over every set of their departments that so many people can come from. See [`PolicyNeed`] for what
+    /// the answer promises.
+    ///
+    /// At most [`VOTERS_MAX`](crate::VOTERS_MAX) people and
+    /// [`VOTER_DEPARTMENTS_MAX`](crate::VOTER_DEPARTMENTS_MAX) departments are tried, so at most
+    /// 1 + 31 * 255 + 256 = 8,162 decisions; where two people are enough, at most 1 + 9 + 36 = 46.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicySet::decide`], for any of the quorums tried.
+    pub fn need(
+        &self,
+        question: &Question<'_>,
+        voters: &[Voter<'_>],
+    ) -> Result<Option<PolicyNeed>, PolicyError> {
+        need::of(voters, |quorum| Ok(self.decide(&Question { quorum, ..*question })? == Decision::Allow))
+    }
+
     fn new(ceiling: &str, site: &[Source]) -> Result<Self, PolicyError> {
         let schema = source::schema()?;
         let validator = Validator::new(schema.clone());
@@ -119,32 +145,75 @@ mod tests {
 
     use super::*;
     use crate::question::{ContextFacts, ResourceFacts};
-    use crate::sample::{ACTIONS, KINDS, question};
+    use crate::sample::{ACTIONS, KINDS, people, question};
     use crate::shipped::SCHEMA;
 
     const EVERYTHING: &str = "permit (principal, action, resource);";
 
-    /// What the ceiling leaves to sites, apart from the programme's organisation and card sessions.
-    const ALLOWED: [(&str, &[&str]); 7] = [
-        ("station", &["status", "log.checkpoint", "log.proof", "bundle.get", "station.open", "card.derive"]),
-        ("terminal", &["status", "log.checkpoint", "log.proof", "bundle.get", "value.update", "value.batch"]),
-        ("officer", &["status", "log.checkpoint", "log.proof", "bundle.get", "key.list", "key.get"]),
-        ("operator", &["status", "log.checkpoint", "log.proof", "bundle.get"]),
-        ("office", &["status", "log.checkpoint", "log.proof", "bundle.get", "value.batch"]),
-        (
-            "auditor",
-            &["status", "log.checkpoint", "log.proof", "bundle.get", "key.list", "key.get", "log.entries"],
-        ),
-        ("platform", &["status", "log.checkpoint", "log.proof", "bundle.get", "key.list", "key.get"]),
+    /// What everyone enrolled may ask.
+    const EVERYONES: [&str; 5] = ["status", "log.checkpoint", "log.proof", "bundle.get", "principal.rotate"];
+
+    /// What a requester may ask about a proposal.
+    const FOLLOW: [&str; 4] = ["proposal.list", "proposal.get", "proposal.cancel", "proposal.result"];
+
+    const VOTES: [&str; 2] = ["proposal.approve", "proposal.reject"];
+
+    /// What officers ask for and nobody else.
+    const OFFICERS_ACTS: [&str; 12] = [
+        "principal.enrol",
+        "principal.disable",
+        "principal.enable",
+        "key.create",
+        "key.activate",
+        "key.suspend",
+        "key.retire",
+        "key.compromise",
+        "key.destroy",
+        "freeze.lift",
+        "quorum.set",
+        "clock.confirm",
+    ];
+
+    /// What takes more than its caller, be it an officer.
+    const TAKES_PEOPLE: [&str; 10] = [
+        "principal.enrol",
+        "principal.rotate",
+        "principal.enable",
+        "key.create",
+        "key.activate",
+        "key.retire",
+        "key.destroy",
+        "freeze.lift",
+        "quorum.set",
+        "clock.confirm",
+    ];
+
+    const OVERSIGHT: [&str; 4] = ["principal.list", "key.impact", "freeze.list", "evidence.get"];
+
+    /// What the ceiling leaves to sites, with enough people and beyond what everyone may ask, apart
+    /// from organisations, card sessions and kinds of keys.
+    const ALLOWED: [(&str, &[&[&str]]); 7] = [
+        ("station", &[&["station.open", "card.derive"], &FOLLOW]),
+        ("terminal", &[&["value.update", "value.batch"], &FOLLOW]),
+        ("officer", &[&["key.list", "key.get", "freeze.set"], &FOLLOW, &VOTES, &OFFICERS_ACTS, &OVERSIGHT]),
+        ("operator", &[&FOLLOW]),
+        ("office", &[&["value.batch", "freeze.set", "freeze.list", "evidence.get"], &FOLLOW]),
+        ("auditor", &[&["key.list", "key.get", "log.entries", "proposal.list", "proposal.get"], &OVERSIGHT]),
+        ("platform", &[&["key.list", "key.get", "principal.list", "freeze.list", "key.impact"]]),
     ];
 
     fn allowed(kind: &str, action: &str) -> Decision {
         let row = ALLOWED.iter().find(|(named, _)| *named == kind);
-        if row.is_some_and(|(_, actions)| actions.contains(&action)) {
-            Decision::Allow
-        } else {
-            Decision::Deny
-        }
+        let own = row.is_some_and(|(_, groups)| groups.iter().any(|actions| actions.contains(&action)));
+        if own || EVERYONES.contains(&action) { Decision::Allow } else { Decision::Deny }
+    }
+
+    fn allowed_alone(kind: &str, action: &str) -> Decision {
+        if TAKES_PEOPLE.contains(&action) { Decision::Deny } else { allowed(kind, action) }
+    }
+
+    fn agreed<'a>(kind: &'a str, action: &'a str) -> Question<'a> {
+        Question { quorum: people(3), ..question(kind, action) }
     }
 
     fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -175,11 +244,9 @@ mod tests {
         let open = site(EVERYTHING);
         for kind in KINDS {
             for action in ACTIONS {
-                assert_eq!(
-                    open.decide(&question(kind, action)),
-                    Ok(allowed(kind, action)),
-                    "{kind} {action}"
-                );
+                let (alone, with_three) = (question(kind, action), agreed(kind, action));
+                assert_eq!(open.decide(&alone), Ok(allowed_alone(kind, action)), "{kind} {action} alone");
+                assert_eq!(open.decide(&with_three), Ok(allowed(kind, action)), "{kind} {action}");
             }
         }
     }
@@ -189,16 +256,28 @@ mod tests {
         let open = Source { name: "site.cedar".to_owned(), text: EVERYTHING.to_owned() };
         let widened = PolicySet::new(&[CEILING, EVERYTHING].concat(), &[open]).unwrap();
         let changes = ["station.open", "card.derive", "value.update", "value.batch"].as_slice();
+        let only_watch = ["freeze.set", "proposal.cancel", "proposal.result"].as_slice();
         for (kind, never) in [
-            ("station", ["value.update", "value.batch", "log.entries"].as_slice()),
-            ("terminal", &["station.open", "card.derive", "log.entries"]),
-            ("officer", changes),
-            ("auditor", changes),
-            ("platform", changes),
+            (
+                "station",
+                [&["value.update", "value.batch", "log.entries", "freeze.set"], OVERSIGHT.as_slice()],
+            ),
+            ("terminal", [&["station.open", "card.derive", "log.entries", "freeze.set"], &OVERSIGHT]),
+            ("officer", [changes, &[]]),
+            ("operator", [&["freeze.set"], &[]]),
+            ("office", [&[], &[]]),
+            ("auditor", [changes, only_watch]),
+            ("platform", [changes, only_watch]),
         ] {
             for action in ACTIONS {
-                let expected = if never.contains(&action) { Decision::Deny } else { Decision::Allow };
-                assert_eq!(widened.decide(&question(kind, action)), Ok(expected), "{kind} {action}");
+                let is_officers = OFFICERS_ACTS.contains(&action) || VOTES.contains(&action);
+                let denied = never.concat().contains(&action) || (is_officers && kind != "officer");
+                let expected = if denied { Decision::Deny } else { Decision::Allow };
+                assert_eq!(widened.decide(&agreed(kind, action)), Ok(expected), "{kind} {action}");
+                if TAKES_PEOPLE.contains(&action) {
+                    let alone = widened.decide(&question(kind, action));
+                    assert_eq!(alone, Ok(Decision::Deny), "{kind} {action} alone");
+                }
             }
         }
 
@@ -206,6 +285,51 @@ mod tests {
         let foreign = Question { resource: others, ..question("office", "value.update") };
         assert_eq!(widened.decide(&foreign), Ok(Decision::Deny));
         assert_eq!(widened.decide(&update(1, true, false, false)), Ok(Decision::Deny));
+        let others_keys = ContextFacts::Principal {
+            subject_kind: "terminal",
+            subject_organisation: "acme",
+            own: false,
+            officers: 3,
+        };
+        let rotate = Question { context: others_keys, ..agreed("officer", "principal.rotate") };
+        assert_eq!(widened.decide(&rotate), Ok(Decision::Deny));
+    }
+
+    #[test]
+    fn an_office_freezes_only_cards_and_terminals_of_its_own_organisation() {
+        let open = site(EVERYTHING);
+        let scopes =
+            ["card", "terminal", "station", "programme", "store", "profile", "key", "all", "", "Card"];
+        for scope in scopes {
+            for (own, organisation) in [("acme", "acme"), ("acme", "globex"), ("acme", ""), ("", "")] {
+                let context = ContextFacts::Freeze { scope, organisation, officers: 3 };
+                let mut set = Question { context, ..question("office", "freeze.set") };
+                set.principal.organisation = own;
+                let is_own = matches!(scope, "card" | "terminal") && organisation == "acme" && own == "acme";
+                let expected = if is_own { Decision::Allow } else { Decision::Deny };
+                assert_eq!(open.decide(&set), Ok(expected), "{own} {scope} {organisation}");
+                let lift = Question { action: "freeze.lift", quorum: people(3), ..set };
+                assert_eq!(open.decide(&lift), Ok(Decision::Deny), "{own} {scope} {organisation}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_two_kinds_of_keys_are_made_and_destroyed_on_request() {
+        let open = site(EVERYTHING);
+        for kind in
+            ["card-master", "value-signing", "service-statement", "checkpoint", "storage", "transport", ""]
+        {
+            for action in ["key.create", "key.destroy"] {
+                let context = ContextFacts::Key { kind, officers: 3 };
+                let expected = match kind {
+                    "card-master" | "value-signing" => Decision::Allow,
+                    _ => Decision::Deny,
+                };
+                let asked = Question { context, ..agreed("officer", action) };
+                assert_eq!(open.decide(&asked), Ok(expected), "{action} {kind}");
+            }
+        }
     }
 
     #[test]
@@ -213,11 +337,9 @@ mod tests {
         let shipped = PolicySet::shipped().unwrap();
         for kind in KINDS {
             for action in ACTIONS {
-                assert_eq!(
-                    shipped.decide(&question(kind, action)),
-                    Ok(allowed(kind, action)),
-                    "{kind} {action}"
-                );
+                let (alone, with_three) = (question(kind, action), agreed(kind, action));
+                assert_eq!(shipped.decide(&alone), Ok(allowed_alone(kind, action)), "{kind} {action} alone");
+                assert_eq!(shipped.decide(&with_three), Ok(allowed(kind, action)), "{kind} {action}");
             }
         }
     }
@@ -227,7 +349,7 @@ mod tests {
         let open = site(EVERYTHING);
         for kind in ["", "root", "Station", "station ", "auditor\0"] {
             for action in ACTIONS {
-                assert_eq!(open.decide(&question(kind, action)), Ok(Decision::Deny), "{kind} {action}");
+                assert_eq!(open.decide(&agreed(kind, action)), Ok(Decision::Deny), "{kind} {action}");
             }
         }
     }
@@ -257,8 +379,8 @@ mod tests {
         let blank = site("// nothing yet\n");
         for kind in KINDS {
             for action in ACTIONS {
-                assert_eq!(closed.decide(&question(kind, action)), Ok(Decision::Deny), "{kind} {action}");
-                assert_eq!(blank.decide(&question(kind, action)), Ok(Decision::Deny), "{kind} {action}");
+                assert_eq!(closed.decide(&agreed(kind, action)), Ok(Decision::Deny), "{kind} {action}");
+                assert_eq!(blank.decide(&agreed(kind, action)), Ok(Decision::Deny), "{kind} {action}");
             }
         }
     }
@@ -301,9 +423,14 @@ mod tests {
     #[test]
     fn a_resource_or_context_of_another_action_is_an_error() {
         let open = site(EVERYTHING);
-        for (action, other) in
-            [("status", "log.proof"), ("card.derive", "value.update"), ("value.update", "card.derive")]
-        {
+        for (action, other) in [
+            ("status", "log.proof"),
+            ("card.derive", "value.update"),
+            ("value.update", "card.derive"),
+            ("station.open", "status"),
+            ("freeze.set", "key.create"),
+            ("quorum.set", "freeze.lift"),
+        ] {
             let (right, wrong) = (question("terminal", action), question("terminal", other));
             for question in
                 [Question { resource: wrong.resource, ..right }, Question { context: wrong.context, ..right }]

@@ -11,7 +11,25 @@ pub struct Question<'a> {
     /// What the operation is about.
     pub resource: ResourceFacts<'a>,
     /// The circumstances of this one request.
-    pub context: ContextFacts,
+    pub context: ContextFacts<'a>,
+    /// The people who stand behind it. Not put where the context is [`ContextFacts::None`]: such an
+    /// operation is allowed or denied to its caller alone.
+    pub quorum: QuorumFacts<'a>,
+}
+
+/// How many people agreed to a request, and from where: counted by the quorum's own rules, from
+/// approvals that were verified, before the policies are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuorumFacts<'a> {
+    /// Distinct people; 0 for a request sent directly.
+    pub persons: u8,
+    /// Their departments, in any order. One named twice counts once.
+    pub departments: &'a [String],
+}
+
+impl QuorumFacts<'_> {
+    /// Nobody but the caller: a request sent directly.
+    pub const NONE: Self = Self { persons: 0, departments: &[] };
 }
 
 /// An enrolled principal. Every field comes from the registry, none from the request.
@@ -32,9 +50,8 @@ pub struct PrincipalFacts<'a> {
 
 /// What an operation is about.
 ///
-/// `status`, `key.list`, `key.get`, `station.open`, `bundle.get` and `value.batch` are about the
-/// service; `card.derive` about a profile; `value.update` about a programme; `log.checkpoint`,
-/// `log.entries` and `log.proof` about the log.
+/// `card.derive` is about a profile; `value.update` about a programme; `log.checkpoint`,
+/// `log.entries` and `log.proof` about the log; every other operation about the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceFacts<'a> {
     /// The service as a whole.
@@ -58,10 +75,15 @@ pub enum ResourceFacts<'a> {
 }
 
 /// The circumstances of one request.
+///
+/// Its officers are those on the roster, enabled or not: with only two of them the ceiling's larger
+/// quorum is both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContextFacts {
-    /// For every operation but `card.derive` and `value.update`.
+pub enum ContextFacts<'a> {
+    /// For every operation that is not named below; no quorum facts are put.
     None,
+    /// For `station.open`: the quorum facts alone.
+    Quorum,
     /// For `card.derive`.
     CardDerive {
         /// Cards in this request.
@@ -83,6 +105,40 @@ pub enum ContextFacts {
         passive_tag: bool,
         /// The service was founded as a development instance.
         development: bool,
+    },
+    /// For `principal.enrol`, `principal.rotate`, `principal.disable` and `principal.enable`.
+    Principal {
+        /// The subject's kind, as in [`PrincipalFacts::kind`].
+        subject_kind: &'a str,
+        /// The organisation the subject acts for.
+        subject_organisation: &'a str,
+        /// The caller is the subject.
+        own: bool,
+        /// Officers on the roster.
+        officers: u32,
+    },
+    /// For `key.create`, `key.activate`, `key.suspend`, `key.retire`, `key.compromise` and
+    /// `key.destroy`.
+    Key {
+        /// The key's kind: `card-master`.
+        kind: &'a str,
+        /// Officers on the roster.
+        officers: u32,
+    },
+    /// For `freeze.set` and `freeze.lift`.
+    Freeze {
+        /// `card`, `terminal`, `station`, `programme`, `store`, `profile`, `key` or `all`.
+        scope: &'a str,
+        /// Whose it is: the terminal's, the station's or the programme's organisation, or the store
+        /// itself. For a card, the organisation of the programme named with it. Empty where nobody's.
+        organisation: &'a str,
+        /// Officers on the roster.
+        officers: u32,
+    },
+    /// For `quorum.set` and `clock.confirm`.
+    Site {
+        /// Officers on the roster.
+        officers: u32,
     },
 }
 

@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn what_the_schema_does_not_declare_is_refused_saying_so() {
         for (text, expected) in [
-            (r#"permit (principal, action == Action::"key.destroy", resource);"#, "unrecognized action"),
+            (r#"permit (principal, action == Action::"key.export", resource);"#, "unrecognized action"),
             ("permit (principal, action, resource is Purse);", "unrecognized entity type `Purse`"),
             ("permit (principal, action, resource) when { principal.kind < 3 };", "expected Long"),
             ("permit (principal, action, resource) when { context.amount < 5 };", "attribute `amount`"),

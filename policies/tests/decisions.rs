@@ -7,12 +7,14 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keysvc_policies::{ContextFacts, Decision, PolicySet, PrincipalFacts, Question, ResourceFacts};
+use keysvc_policies::{
+    ContextFacts, Decision, PolicySet, PrincipalFacts, Question, QuorumFacts, ResourceFacts,
+};
 use serde::Deserialize;
 
 const KINDS: [&str; 7] = ["station", "terminal", "officer", "operator", "office", "auditor", "platform"];
 
-const ACTIONS: [&str; 11] = [
+const ACTIONS: [&str; 35] = [
     "status",
     "key.list",
     "key.get",
@@ -24,6 +26,30 @@ const ACTIONS: [&str; 11] = [
     "log.proof",
     "bundle.get",
     "value.batch",
+    "proposal.list",
+    "proposal.get",
+    "proposal.approve",
+    "proposal.reject",
+    "proposal.cancel",
+    "proposal.result",
+    "principal.list",
+    "principal.enrol",
+    "principal.rotate",
+    "principal.disable",
+    "principal.enable",
+    "key.create",
+    "key.activate",
+    "key.suspend",
+    "key.retire",
+    "key.compromise",
+    "key.destroy",
+    "key.impact",
+    "freeze.set",
+    "freeze.lift",
+    "freeze.list",
+    "quorum.set",
+    "clock.confirm",
+    "evidence.get",
 ];
 
 #[derive(Deserialize)]
@@ -36,6 +62,14 @@ struct Case {
     principal: Principal,
     resource: Resource,
     context: Option<Context>,
+    quorum: Option<Quorum>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Quorum {
+    persons: u8,
+    departments: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +104,11 @@ enum Context {
     CardDerive { cards: u32, slots: u32, development: bool },
     Load { amount: u64, no_card_session: bool, passive_tag: bool, development: bool },
     Debit { amount: u64, no_card_session: bool, passive_tag: bool, development: bool },
+    StationOpen {},
+    Principal { subject_kind: String, subject_organisation: String, own: bool, officers: u32 },
+    Key { kind: String, officers: u32 },
+    Freeze { scope: String, organisation: String, officers: u32 },
+    Site { officers: u32 },
 }
 
 impl Case {
@@ -92,23 +131,46 @@ impl Case {
                 }
             },
             context: self.context(),
+            quorum: match &self.quorum {
+                None => QuorumFacts::NONE,
+                Some(Quorum { persons, departments }) => QuorumFacts { persons: *persons, departments },
+            },
         }
     }
 
-    fn context(&self) -> ContextFacts {
-        match self.context {
+    fn context(&self) -> ContextFacts<'_> {
+        match &self.context {
             None => ContextFacts::None,
             Some(Context::CardDerive { cards, slots, development }) => {
-                ContextFacts::CardDerive { cards, slots, development }
+                ContextFacts::CardDerive { cards: *cards, slots: *slots, development: *development }
             }
             Some(Context::Load { amount, no_card_session, passive_tag, development }) => {
-                let operation = "load";
-                ContextFacts::ValueUpdate { operation, amount, no_card_session, passive_tag, development }
+                ContextFacts::ValueUpdate {
+                    operation: "load",
+                    amount: *amount,
+                    no_card_session: *no_card_session,
+                    passive_tag: *passive_tag,
+                    development: *development,
+                }
             }
             Some(Context::Debit { amount, no_card_session, passive_tag, development }) => {
-                let operation = "debit";
-                ContextFacts::ValueUpdate { operation, amount, no_card_session, passive_tag, development }
+                ContextFacts::ValueUpdate {
+                    operation: "debit",
+                    amount: *amount,
+                    no_card_session: *no_card_session,
+                    passive_tag: *passive_tag,
+                    development: *development,
+                }
             }
+            Some(Context::StationOpen {}) => ContextFacts::Quorum,
+            Some(Context::Principal { subject_kind, subject_organisation, own, officers }) => {
+                ContextFacts::Principal { subject_kind, subject_organisation, own: *own, officers: *officers }
+            }
+            Some(Context::Key { kind, officers }) => ContextFacts::Key { kind, officers: *officers },
+            Some(Context::Freeze { scope, organisation, officers }) => {
+                ContextFacts::Freeze { scope, organisation, officers: *officers }
+            }
+            Some(Context::Site { officers }) => ContextFacts::Site { officers: *officers },
         }
     }
 

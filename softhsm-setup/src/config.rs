@@ -3,7 +3,10 @@
 //! Apart from [`crate::site`] because it is the one place that knows the keys of both files; whoever reads them
 //! refuses unknown ones. It writes no limits: the defaults hold.
 
-use crate::{SetupError, site::Site};
+use crate::{
+    SetupError,
+    site::{STATE, Site},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -103,6 +106,21 @@ pub(crate) fn port(text: &str) -> Result<u16, SetupError> {
     Ok(service.front.listen.port())
 }
 
+/// The PKCS#11 module in a `keysvc.toml`.
+pub(crate) fn module(text: &str) -> Result<PathBuf, SetupError> {
+    #[derive(Deserialize)]
+    struct Service {
+        token: Token,
+    }
+    #[derive(Deserialize)]
+    struct Token {
+        module: PathBuf,
+    }
+    let service: Service = toml::from_str(text)
+        .map_err(|error| SetupError::Text { what: "keysvc.toml", reason: error.to_string() })?;
+    Ok(service.token.module)
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Client<'a> {
@@ -145,7 +163,7 @@ pub(crate) fn client(site: &Site, name: &str, signs: Signs<'_>) -> Result<String
         certificate: home.tls_certificate(),
         key: home.tls_key(),
         trust: site.trust(),
-        state: home.folder().join("state"),
+        state: home.folder().join(STATE),
         token: match signs {
             Signs::InToken(module) => {
                 Some(Token { module, label: name, pin_file: home.pin_file(), folder: None })

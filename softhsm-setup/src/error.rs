@@ -31,6 +31,12 @@ pub enum SetupError {
     /// Port 0: clients could not know where the service listens.
     #[error("port 0 does not do: choose the port, clients are told it now")]
     NoPort,
+    /// Somebody or something of the site has the name already.
+    #[error("the name {name} is taken in this site: choose another")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
     /// There is no `SoftHSM`, and none was installed.
     #[error("no SoftHSM on this machine ({why}): run '{command}', then try again")]
     NoModule {
@@ -108,6 +114,7 @@ impl SetupError {
                 | Self::PathUnusable { .. }
                 | Self::PathTooLong { .. }
                 | Self::NoPort
+                | Self::NameTaken { .. }
                 | Self::NoTokenFolder
                 | Self::ModuleNamedWrongly { .. }
         )

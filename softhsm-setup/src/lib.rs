@@ -9,7 +9,9 @@
 
 mod claim;
 mod config;
+pub mod debian;
 mod error;
+mod newcomer;
 pub mod pki;
 mod private;
 mod roster;
@@ -18,4 +20,5 @@ pub mod softhsm;
 pub mod token;
 
 pub use error::SetupError;
+pub use newcomer::{Enrolment, Newcomer};
 pub use site::{Home, Site, SitePlan, TRUST_DOMAIN, lay_out};

@@ -1,14 +1,17 @@
-//! `softhsm-setup`: makes a development site, or finds `SoftHSM`.
+//! `softhsm-setup`: makes a development site, adds a persona to one, or finds `SoftHSM`.
 //!
 //! Exit codes: 0 done, 2 asked wrongly, 4 this machine does not do it.
 
 mod output;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use keysvc_protocol::bytes::Digest;
+use clap::{
+    Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
+use keysvc_protocol::{bytes::Digest, founding::PrincipalKind, name::Name};
 use output::Output;
 use softhsm_setup::{
-    SetupError, Site, SitePlan, lay_out, softhsm,
+    Newcomer, SetupError, Site, SitePlan, lay_out, softhsm,
     token::{self, PersonaKey, TokenOrder},
 };
 use std::{
@@ -36,6 +39,8 @@ struct Arguments {
 enum Verb {
     /// Make a development site in a folder that is not there yet or is empty
     Dev(Dev),
+    /// Make the keys and the certificate of someone who joins a development site, and the request to enrol them
+    AddPersona(AddPersona),
     /// Print where SoftHSM's PKCS#11 module is
     Find,
     /// Make one token in the folder that the environment names, and print its public keys (TOML)
@@ -56,6 +61,27 @@ struct Dev {
     /// The site's policies; the shipped ones if left out
     #[arg(long, value_name = "FILE")]
     site_cedar: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct AddPersona {
+    /// The site's folder
+    #[arg(long, value_name = "DIR")]
+    folder: PathBuf,
+    /// What it is
+    #[arg(long, value_parser = kind_parser())]
+    kind: PrincipalKind,
+    /// Its name, and that of its folder in the site's
+    #[arg(long)]
+    name: Name,
+    /// An officer's department, anyone else's organisation
+    #[arg(long)]
+    group: Name,
+}
+
+fn kind_parser() -> impl clap::builder::TypedValueParser<Value = PrincipalKind> {
+    PossibleValuesParser::new(PrincipalKind::ALL.map(PrincipalKind::name))
+        .try_map(|name| PrincipalKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or("no such kind"))
 }
 
 #[derive(clap::Args)]
@@ -91,6 +117,7 @@ fn main() -> ExitCode {
     let mut output = Output::standard();
     let done = match arguments.verb {
         Verb::Dev(dev) => make_site(&dev, &mut output),
+        Verb::AddPersona(order) => add_persona(order, &mut output),
         Verb::Find => find(&mut output),
         Verb::Persona(persona) => make_token(persona, &mut output),
     };
@@ -110,7 +137,7 @@ fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
     };
     let plan = SitePlan {
         module: softhsm::find_or_install(output.notes())?,
-        program: env::current_exe().map_err(read(Path::new("/proc/self/exe")))?,
+        program: this_program()?,
         port: dev.port,
         policy_digest: dev.policy_digest.unwrap_or(Digest::new([0; 32])),
         site_cedar,
@@ -120,6 +147,25 @@ fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
         next_for_policy(&site, output);
     }
     said(output.data(&format!("{}\n", site.folder().display())))
+}
+
+fn add_persona(order: AddPersona, output: &mut Output) -> Result<(), SetupError> {
+    let AddPersona { folder, kind, name, group } = order;
+    let site = Site::open(&folder)?;
+    let newcomer = Newcomer { name, kind, group };
+    site.add_persona(&this_program()?, &newcomer)?;
+    let request = site.home(newcomer.name.as_str()).enrolment();
+    said(output.data(&format!("{}\n", request.display())))?;
+    output.note(format_args!(
+        "{} is not enrolled yet: an officer asks for it with 'fobctl principal enrol {}'",
+        newcomer.name,
+        request.display()
+    ));
+    Ok(())
+}
+
+fn this_program() -> Result<PathBuf, SetupError> {
+    env::current_exe().map_err(read(Path::new("/proc/self/exe")))
 }
 
 /// Says what to do about the policy digest, which only the service can compute.

@@ -10,7 +10,7 @@ use crate::{
 use keysvc_protocol::{
     bytes::Digest,
     founding::{
-        CardSession, FoundedKey, FoundedKind, Founding, InputPart, Officer, Principal, PrincipalKind,
+        CardSession, Delays, FoundedKey, FoundedKind, Founding, InputPart, Officer, Principal, PrincipalKind,
         Profile, Programme, Scheme, Slot, ValueRules,
     },
     name::{Name, NotAName},
@@ -24,7 +24,8 @@ const HEADING: &str = "\
 # Every officer named here signs exactly these bytes, and the file then becomes leaf 0 of the log. Whoever changes
 # it must do so before the first signature; afterwards changes are made by quorum.
 #
-# development = true allows the known value below. It is printed in NXP's application note AN10922: a TEST KEY.
+# development = true allows the known value below and the short delays. The value is printed in NXP's application
+# note AN10922: a TEST KEY. Delays are in seconds; with real cards a day and a week at least.
 
 ";
 
@@ -51,34 +52,47 @@ pub(crate) enum Keys {
 
 /// One who takes part.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Persona {
+pub(crate) struct Persona<'a> {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     /// What it is.
     pub(crate) kind: PrincipalKind,
     /// An officer's department, anyone else's organisation. None if it is not enrolled.
-    pub(crate) group: Option<&'static str>,
+    pub(crate) group: Option<&'a str>,
     /// Its keys.
     pub(crate) keys: Keys,
 }
 
-const fn persona(name: &'static str, kind: PrincipalKind, group: &'static str, keys: Keys) -> Persona {
+const fn persona<'a>(name: &'a str, kind: PrincipalKind, group: &'a str, keys: Keys) -> Persona<'a> {
     Persona { name, kind, group: Some(group), keys }
 }
 
 const OFFICERS_KEYS: Keys = Keys::Token(&[PersonaKey::Approval]);
 const STATIONS_KEYS: Keys = Keys::Token(&[PersonaKey::Statement, PersonaKey::Wrapping]);
 
+impl<'a> Persona<'a> {
+    /// Someone who comes later, with all the keys that its kind can use.
+    pub(crate) const fn new(name: &'a str, kind: PrincipalKind, group: &'a str) -> Self {
+        let keys = match kind {
+            PrincipalKind::Officer => OFFICERS_KEYS,
+            PrincipalKind::Station => STATIONS_KEYS,
+            PrincipalKind::Terminal | PrincipalKind::Operator | PrincipalKind::Office => Keys::File,
+            PrincipalKind::Auditor | PrincipalKind::Platform => Keys::None,
+        };
+        persona(name, kind, group, keys)
+    }
+}
+
 /// Everyone, in the founding file's order.
-pub(crate) const PERSONAS: [Persona; 10] = [
+pub(crate) const PERSONAS: [Persona<'static>; 10] = [
     persona("officer-1", PrincipalKind::Officer, "security", OFFICERS_KEYS),
     persona("officer-2", PrincipalKind::Officer, "finance", OFFICERS_KEYS),
     persona("officer-3", PrincipalKind::Officer, "audit", OFFICERS_KEYS),
     persona("station-1", PrincipalKind::Station, "bureau", STATIONS_KEYS),
     persona("terminal-1", PrincipalKind::Terminal, "roastery", Keys::File),
     persona("terminal-2", PrincipalKind::Terminal, "bakery", Keys::File),
-    // The roastery's hub: passes on what its terminals signed, and signs nothing itself.
-    persona("office-1", PrincipalKind::Office, "roastery", Keys::None),
+    // The roastery's hub and back office: passes on what its terminals signed, and freezes its own cards and terminals.
+    persona("office-1", PrincipalKind::Office, "roastery", Keys::File),
     persona("auditor-1", PrincipalKind::Auditor, "auditors", Keys::None),
     persona("platform-1", PrincipalKind::Platform, "platform", Keys::None),
     // Has a certificate of the site's CA and keys, but nobody enrolled it.
@@ -87,9 +101,9 @@ pub(crate) const PERSONAS: [Persona; 10] = [
 
 /// A persona with what was made for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Enrolment {
+pub(crate) struct Equipped<'a> {
     /// Who.
-    pub(crate) persona: Persona,
+    pub(crate) persona: Persona<'a>,
     /// SHA-256 of the TLS key's `SubjectPublicKeyInfo`.
     pub(crate) tls_key: Digest,
     /// The public halves of its other keys.
@@ -103,12 +117,14 @@ pub(crate) fn text(founding: &Founding) -> Result<String, SetupError> {
 }
 
 /// Founds the development site.
-pub(crate) fn found(ca: Digest, policy: Digest, everyone: &[Enrolment]) -> Result<Founding, SetupError> {
+pub(crate) fn found(ca: Digest, policy: Digest, everyone: &[Equipped<'_>]) -> Result<Founding, SetupError> {
     let mut founding = Founding {
         trust_domain: TRUST_DOMAIN.parse().map_err(|error: NotATrustDomain| wrong(error.to_string()))?,
         ca,
         policy,
         development: true,
+        // Seconds, so that the demo and the tests can wait for them.
+        delays: Delays { roster_s: 3, destroy_s: 4 },
         officers: Vec::new(),
         principals: Vec::new(),
         programmes: vec![Programme {
@@ -122,15 +138,15 @@ pub(crate) fn found(ca: Digest, policy: Digest, everyone: &[Enrolment]) -> Resul
         profiles: profiles()?,
         keys: keys()?,
     };
-    for enrolment in everyone {
-        enrol(&mut founding, enrolment)?;
+    for equipped in everyone {
+        enrol(&mut founding, equipped)?;
     }
     founding.check().map_err(|error| wrong(error.to_string()))?;
     Ok(founding)
 }
 
-fn enrol(founding: &mut Founding, enrolment: &Enrolment) -> Result<(), SetupError> {
-    let Enrolment { persona, tls_key, public } = enrolment;
+fn enrol(founding: &mut Founding, equipped: &Equipped<'_>) -> Result<(), SetupError> {
+    let Equipped { persona, tls_key, public } = equipped;
     let Some(group) = persona.group else { return Ok(()) };
     if persona.kind == PrincipalKind::Officer {
         let approval_key = public.approval.ok_or_else(|| wrong("an officer came without an approval key"))?;
@@ -180,11 +196,12 @@ fn profiles() -> Result<Vec<Profile>, SetupError> {
             slot(0, "demo-generated", GENERATED_APPLICATION)?,
             slot(1, "demo-generated", GENERATED_APPLICATION)?,
         ],
-        // Cents: at most 500 euro on a card, 200 at a time.
+        // Cents: at most 10,000 euro on a card; loads of 6,000 at most, so that one of 5,000 can wait for two people,
+        // and payments of 200.
         value: Some(ValueRules {
             purses: vec![1],
-            ceiling: 50_000,
-            load_max: 20_000,
+            ceiling: 1_000_000,
+            load_max: 600_000,
             debit_max: 20_000,
             card_session: CardSession::PassiveTag,
         }),

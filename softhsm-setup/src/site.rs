@@ -9,7 +9,7 @@ use crate::{
     config::{self, SERVICE_LABEL, Signs},
     pki::{Authority, CertificateRequest, key_file},
     private::{new_file, new_folder},
-    roster::{self, Enrolment, Keys, PERSONAS, Persona},
+    roster::{self, Equipped, Keys, PERSONAS, Persona},
     softhsm::{self, CONFIGURATION_VARIABLE},
     token::{self, Making, PublicKeys},
 };
@@ -29,6 +29,8 @@ use std::{
 pub const TRUST_DOMAIN: &str = "demo.keysvc.test";
 
 const SERVICE_CONFIG: &str = "service/keysvc.toml";
+/// The folder in which a client keeps what it has seen.
+pub(crate) const STATE: &str = "state";
 
 /// Longest path of a Unix socket, in bytes: `sun_path` holds 108 with its end, and some systems less.
 const SOCKET_PATH_MAX: usize = 100;
@@ -167,7 +169,7 @@ impl Site {
     }
 
     /// A persona's folder: `officer-1` to `officer-3`, `station-1`, `terminal-1`, `terminal-2`, `office-1`,
-    /// `auditor-1`, `platform-1`, `stranger`, or `service`.
+    /// `auditor-1`, `platform-1`, `stranger`, or `service`, and whoever [`Site::add_persona`] made later.
     #[must_use]
     pub fn home(&self, name: &str) -> Home {
         Home { folder: self.folder.join(name) }
@@ -178,7 +180,8 @@ impl Site {
         new_folder(&self.signatures())?;
         // All tokens at once: the station's RSA key alone takes longer than the rest of the site.
         let service = self.begin_service(plan);
-        let begun: Vec<_> = PERSONAS.iter().map(|persona| self.begin(persona, plan)).collect();
+        let tools = Tools { module: &plan.module, program: &plan.program };
+        let begun: Vec<_> = PERSONAS.iter().map(|persona| self.begin(persona, tools)).collect();
         // Every child has ended before the first error is looked at, for what they wrote is then removed.
         let service = service.and_then(Making::finish);
         let ended: Vec<_> = begun.into_iter().map(|begun| begun.and_then(Begun::finish)).collect();
@@ -205,16 +208,22 @@ impl Site {
         token::start(&plan.program, &plan.module, SERVICE_LABEL, home.folder(), &[])
     }
 
-    fn begin(&self, persona: &Persona, plan: &SitePlan) -> Result<Begun, SetupError> {
+    fn begin<'a>(&self, persona: &Persona<'a>, tools: Tools<'_>) -> Result<Begun<'a>, SetupError> {
         let home = self.home(persona.name);
         new_folder(home.folder())?;
-        new_folder(&home.folder().join("state"))?;
+        new_folder(&home.folder().join(STATE))?;
+        self.equip(persona, tools)
+    }
+
+    /// Makes what a persona has, in its folder that is there and has a state folder only.
+    pub(crate) fn equip<'a>(&self, persona: &Persona<'a>, tools: Tools<'_>) -> Result<Begun<'a>, SetupError> {
+        let home = self.home(persona.name);
         let request = CertificateRequest::client(&trust_domain()?, persona.kind.name(), persona.name);
         let issued = self.authority.issue(&request)?;
         issued.write(home.folder())?;
         let signs = match persona.keys {
             Keys::None => Signs::Never,
-            Keys::Token(_) => Signs::InToken(&plan.module),
+            Keys::Token(_) => Signs::InToken(tools.module),
             Keys::File => Signs::InFile,
         };
         new_file(&home.client_config(), config::client(self, persona.name, signs)?)?;
@@ -222,7 +231,7 @@ impl Site {
             Keys::None => Pending::Made(PublicKeys::default()),
             Keys::File => Pending::Made(statement_file(&home)?),
             Keys::Token(keys) => {
-                Pending::Token(token::start(&plan.program, &plan.module, persona.name, home.folder(), keys)?)
+                Pending::Token(token::start(tools.program, tools.module, persona.name, home.folder(), keys)?)
             }
         };
         Ok(Begun { persona: *persona, tls_key: issued.tls_key(), keys })
@@ -245,9 +254,18 @@ fn check(text: &str, meant: &Founding) -> Result<(), SetupError> {
     if read == *meant { Ok(()) } else { Err(wrong("it reads back as another".to_owned())) }
 }
 
+/// What makes tokens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tools<'a> {
+    /// `SoftHSM`'s module.
+    pub(crate) module: &'a Path,
+    /// The `softhsm-setup` program.
+    pub(crate) program: &'a Path,
+}
+
 /// A persona that lacks its token yet.
-struct Begun {
-    persona: Persona,
+pub(crate) struct Begun<'a> {
+    persona: Persona<'a>,
     tls_key: Digest,
     keys: Pending,
 }
@@ -257,13 +275,14 @@ enum Pending {
     Token(Making),
 }
 
-impl Begun {
-    fn finish(self) -> Result<Enrolment, SetupError> {
+impl<'a> Begun<'a> {
+    /// Waits until all of it is made.
+    pub(crate) fn finish(self) -> Result<Equipped<'a>, SetupError> {
         let public = match self.keys {
             Pending::Made(public) => public,
             Pending::Token(making) => making.finish()?,
         };
-        Ok(Enrolment { persona: self.persona, tls_key: self.tls_key, public })
+        Ok(Equipped { persona: self.persona, tls_key: self.tls_key, public })
     }
 }
 
@@ -296,6 +315,12 @@ impl Home {
     #[must_use]
     pub fn tls_key(&self) -> PathBuf {
         self.folder.join("tls.key")
+    }
+
+    /// The enrolment request of a persona that was made after the founding, TOML.
+    #[must_use]
+    pub fn enrolment(&self) -> PathBuf {
+        self.folder.join("enrolment.toml")
     }
 
     /// The statement key of a persona without a token, PKCS#8 in PEM.

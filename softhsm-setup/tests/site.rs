@@ -2,11 +2,13 @@
 
 use keysvc_protocol::{
     bytes::Digest,
-    founding::{Founding, PrincipalKind},
+    founding::{Delays, Founding, P256Text, PrincipalKind},
     hash::sha256,
 };
-use keysvc_token::{Pin, Token, TokenConfig, TokenError};
-use softhsm_setup::{Home, SetupError, Site, SitePlan, lay_out, pki, softhsm};
+use keysvc_token::{KeyKind, Pin, Token, TokenConfig, TokenError};
+use softhsm_setup::{
+    Enrolment, Home, Newcomer, SetupError, Site, SitePlan, lay_out, pki, softhsm, token::PersonaKey,
+};
 use std::{
     collections::BTreeMap,
     fs,
@@ -27,6 +29,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_softhsm-setup");
 const LABEL: &str = "SETUP_TEST_LABEL";
 const PIN: &str = "SETUP_TEST_PIN";
 const ANSWER: &str = "SETUP_TEST_ANSWER";
+const KEY: &str = "SETUP_TEST_KEY";
 const PERSONAS: [&str; 10] = [
     "officer-1",
     "officer-2",
@@ -103,6 +106,15 @@ fn mode(path: &Path) -> u32 {
 
 /// Opens the token `label` with the PIN in `pin`, in a process of `who`; says which way it went.
 fn opens_as(who: &Home, label: &str, pin: &Path) -> String {
+    child(who, label, pin, &[])
+}
+
+/// The digest of the approval key in a persona's token.
+fn approval_key(who: &Home, label: &str) -> String {
+    child(who, label, &who.pin_file(), &[(KEY, "approval")])
+}
+
+fn child(who: &Home, label: &str, pin: &Path, more: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let answer = folder.path().join("answer");
     let output = who
@@ -111,22 +123,27 @@ fn opens_as(who: &Home, label: &str, pin: &Path) -> String {
         .env(LABEL, label)
         .env(PIN, pin)
         .env(ANSWER, &answer)
+        .envs(more.iter().copied())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     fs::read_to_string(answer).unwrap()
 }
 
-/// The child's side of [`opens_as`].
+/// The child's side of [`child`].
 fn answer(path: &Path) {
     let label = std::env::var(LABEL).unwrap();
     let pin = Pin::from_file(Path::new(&std::env::var_os(PIN).unwrap())).unwrap();
     let opened = Token::open(&TokenConfig { module: plan().module, label }, &pin);
     let went = match opened {
-        Ok(_) => "opens",
-        Err(TokenError::SlotNotFound { .. }) => "no such token",
-        Err(TokenError::WrongPin { .. }) => "wrong PIN",
-        Err(_) => "fails",
+        Ok(token) if std::env::var_os(KEY).is_some() => {
+            let key = token.signing_key(KeyKind::Approval, PersonaKey::Approval.id()).unwrap();
+            sha256(&[key.spki()]).to_string()
+        }
+        Ok(_) => "opens".to_owned(),
+        Err(TokenError::SlotNotFound { .. }) => "no such token".to_owned(),
+        Err(TokenError::WrongPin { .. }) => "wrong PIN".to_owned(),
+        Err(_) => "fails".to_owned(),
     };
     fs::write(path, went).unwrap();
 }
@@ -149,6 +166,9 @@ fn the_founding_file_is_one_that_a_service_accepts() {
     assert_eq!(founding.ca, sha256(&[site.authority().certificate_der()]));
     assert_eq!(founding.officers.len(), 3);
     assert!(founding.development);
+    assert_eq!(founding.delays, Delays { roster_s: 3, destroy_s: 4 });
+    let rules = founding.profiles.iter().find_map(|profile| profile.value.as_ref()).unwrap();
+    assert_eq!((rules.ceiling, rules.load_max, rules.debit_max), (1_000_000, 600_000, 20_000));
     let kinds: Vec<_> = founding.principals.iter().map(|principal| principal.kind).collect();
     assert_eq!(kinds, [Station, Terminal, Terminal, Office, Auditor, Platform]);
 }
@@ -357,4 +377,134 @@ fn a_module_that_the_environment_names_wrongly_is_named() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("SOFTHSM2_MODULE names /nonexistent.so"), "{said}");
+}
+
+/// A site of its own, for tests that add to it.
+fn own_site() -> Ground {
+    let folder = tempfile::tempdir().unwrap();
+    let site = lay_out(folder.path(), &plan()).unwrap();
+    Ground { site, _folder: folder }
+}
+
+fn newcomer(name: &str, kind: PrincipalKind, group: &str) -> Newcomer {
+    Newcomer { name: name.parse().unwrap(), kind, group: group.parse().unwrap() }
+}
+
+/// The one URI name and the pin of a persona's certificate.
+fn certified(home: &Home) -> (String, Digest) {
+    let text = fs::read(home.tls_certificate()).unwrap();
+    let (_, pem) = parse_x509_pem(&text).unwrap();
+    let (_, certificate) = parse_x509_certificate(&pem.contents).unwrap();
+    let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
+    assert_eq!(names.len(), 1);
+    let GeneralName::URI(uri) = names[0] else { unreachable!("{names:?}") };
+    (uri.to_owned(), sha256(&[certificate.public_key().raw]))
+}
+
+#[test]
+fn everyone_who_joins_has_what_the_founders_of_the_kind_have_and_a_request_that_says_so() {
+    use PrincipalKind::{Auditor, Office, Officer, Operator, Platform, Station, Terminal};
+    let site = own_site();
+    let founding = fs::read(site.founding()).unwrap();
+    for (kind, token, signs) in [
+        (Officer, true, true),
+        (Station, true, true),
+        (Terminal, false, true),
+        (Operator, false, true),
+        (Office, false, true),
+        (Auditor, false, false),
+        (Platform, false, false),
+    ] {
+        let name = format!("{kind}-4");
+        let made = site.add_persona(Path::new(PROGRAM), &newcomer(&name, kind, "audit")).unwrap();
+        let home = site.home(&name);
+        let text = fs::read_to_string(home.enrolment()).unwrap();
+        assert_eq!(toml::from_str::<Enrolment>(&text).unwrap(), made, "{text}");
+        assert_eq!((made.id.as_str(), made.kind), (name.as_str(), kind));
+        let group = if kind == Officer { (None, Some("audit")) } else { (Some("audit"), None) };
+        let said = |name: &Option<_>| name.as_ref().map(ToString::to_string);
+        assert_eq!((said(&made.organisation).as_deref(), said(&made.department).as_deref()), group);
+        assert_eq!(certified(&home), (pki::spiffe("demo.keysvc.test", kind.name(), &name), made.tls_key));
+        assert_eq!((home.has_token(), made.statement_key.is_some()), (token, signs), "{kind}");
+        assert_eq!(made.wrapping_key.is_some(), kind == Station);
+        assert_eq!(home.statement_key().exists(), signs && !token, "{kind}");
+        let config: toml::Table = fs::read_to_string(home.client_config()).unwrap().parse().unwrap();
+        assert_eq!(
+            (config.contains_key("token"), config.contains_key("statement")),
+            (token, signs && !token)
+        );
+        for key in ["ca", "certificate", "key", "state"] {
+            assert!(Path::new(config[key].as_str().unwrap()).exists(), "{name}: {key}");
+        }
+    }
+    let mut all = vec![];
+    walk(site.folder(), &mut all);
+    for path in all {
+        assert_eq!(mode(&path), if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+    }
+    // What the officers sign is as it was.
+    assert_eq!(fs::read(site.founding()).unwrap(), founding);
+}
+
+#[test]
+fn an_officers_request_names_the_key_that_the_card_signs_with() {
+    let site = own_site();
+    let made = site
+        .add_persona(Path::new(PROGRAM), &newcomer("officer-4", PrincipalKind::Officer, "audit"))
+        .unwrap();
+    let home = site.home("officer-4");
+    assert_eq!(opens_as(&home, "officer-4", &home.pin_file()), "opens");
+    let other = site.home("officer-1");
+    assert_eq!(opens_as(&home, "officer-4", &other.pin_file()), "wrong PIN");
+    assert_eq!(opens_as(&other, "officer-4", &home.pin_file()), "no such token");
+    let named = |key: P256Text| key.p256().digest().to_string();
+    assert_eq!(named(made.statement_key.unwrap()), approval_key(&home, "officer-4"));
+    // As the founding file names a founder's.
+    let founder = &founding(&site).officers[0];
+    assert_eq!(named(founder.approval_key), approval_key(&other, "officer-1"));
+}
+
+#[test]
+fn a_name_that_the_site_has_already_is_refused_and_nothing_changes() {
+    let site = site();
+    let before = contents(site.folder());
+    for name in ["officer-1", "stranger", "service", "pki", "founding-signatures", "founding.toml", "trust"] {
+        let refused =
+            site.add_persona(Path::new(PROGRAM), &newcomer(name, PrincipalKind::Auditor, "auditors"));
+        assert!(matches!(refused, Err(SetupError::NameTaken { .. })), "{name}: {refused:?}");
+    }
+    assert_eq!(contents(site.folder()), before);
+}
+
+#[test]
+fn someone_whose_token_cannot_be_made_leaves_nothing() {
+    let site = site();
+    let before = contents(site.folder());
+    let long = "x".repeat(33);
+    let refused = site.add_persona(Path::new(PROGRAM), &newcomer(&long, PrincipalKind::Officer, "audit"));
+    let Err(SetupError::Persona { words, .. }) = refused else { panic!("{refused:?}") };
+    assert!(words.contains("1 to 32 bytes"), "{words}");
+    assert_eq!(contents(site.folder()), before);
+}
+
+#[test]
+fn the_command_adds_a_persona_and_says_where_the_request_is() {
+    let site = own_site();
+    let run = |kind: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["add-persona", "--kind", kind, "--name", "officer-4", "--group", "audit"]);
+        command.arg("--folder").arg(site.folder()).output().unwrap()
+    };
+    let wrong = run("oficer");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("officer"), "{wrong:?}");
+    let done = run("officer");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    let request = site.home("officer-4").enrolment();
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), format!("{}\n", request.display()));
+    assert!(said.contains("officer-4 is not enrolled yet"), "{said}");
+    let again = run("officer");
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("the name officer-4 is taken"), "{again:?}");
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod cards;
 mod narrator;
+mod people;
 mod persona;
 mod records;
 mod refusals;

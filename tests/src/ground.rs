@@ -67,10 +67,14 @@ impl Ground {
     #[must_use]
     pub fn founded() -> Self {
         let ground = Self::laid_out();
-        ground.sign_founding().unwrap();
-        let init = ground.keysvc(&["init"]).output().unwrap();
-        assert!(init.status.success(), "{}", text(&init));
+        ground.found();
         ground
+    }
+
+    fn found(&self) {
+        self.sign_founding().unwrap();
+        let init = self.keysvc(&["init"]).output().unwrap();
+        assert!(init.status.success(), "{}", text(&init));
     }
 
     /// A site in a temporary folder, neither signed nor founded.
@@ -79,9 +83,25 @@ impl Ground {
     /// When anything fails.
     #[must_use]
     pub fn laid_out() -> Self {
+        Self::laid_out_under(DEFAULT_SITE)
+    }
+
+    /// A founded, serving site in a temporary folder whose own policies are these.
+    ///
+    /// # Panics
+    /// When anything fails.
+    #[must_use]
+    pub fn new_under(site_cedar: &str) -> Self {
+        let mut ground = Self::laid_out_under(site_cedar);
+        ground.found();
+        ground.start().unwrap();
+        ground
+    }
+
+    fn laid_out_under(site_cedar: &str) -> Self {
         let scratch = TempDir::with_prefix("keysvc-").unwrap();
         let programs = Programs::build(Profile::Dev).unwrap();
-        let mut ground = Self::lay_out(&scratch.path().join("s"), programs).unwrap();
+        let mut ground = Self::lay_out_under(&scratch.path().join("s"), programs, site_cedar).unwrap();
         ground._scratch = Some(scratch);
         ground
     }
@@ -91,15 +111,19 @@ impl Ground {
     /// # Errors
     /// [`Failed`] with the cause.
     pub fn lay_out(folder: &Path, programs: Programs) -> Result<Self, Failed> {
+        Self::lay_out_under(folder, programs, DEFAULT_SITE)
+    }
+
+    fn lay_out_under(folder: &Path, programs: Programs, site_cedar: &str) -> Result<Self, Failed> {
         let module = softhsm_setup::softhsm::find_or_install(&mut std::io::stderr())
             .map_err(|error| failed("finding SoftHSM")(&error))?;
-        let policies = PolicySet::shipped().map_err(|error| failed("the shipped policies")(&error))?;
+        let policies = policies(site_cedar)?;
         let plan = SitePlan {
             module,
             program: programs.softhsm_setup.clone(),
             port: free_port().map_err(|error| failed("finding a free port")(&error))?,
             policy_digest: Digest::new(policies.digest()),
-            site_cedar: DEFAULT_SITE.to_owned(),
+            site_cedar: site_cedar.to_owned(),
         };
         let site =
             softhsm_setup::lay_out(folder, &plan).map_err(|error| failed("laying out the site")(&error))?;
@@ -296,6 +320,14 @@ pub fn text(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
+}
+
+/// The policies of a site whose folder holds this one file.
+fn policies(site_cedar: &str) -> Result<PolicySet, Failed> {
+    let folder = TempDir::with_prefix("keysvc-policies-").map_err(|error| failed("a folder")(&error))?;
+    let file = folder.path().join("site.cedar");
+    std::fs::write(&file, site_cedar).map_err(|error| failed("the site's policies")(&error))?;
+    PolicySet::load(folder.path()).map_err(|error| failed("the site's policies")(&error))
 }
 
 fn free_port() -> std::io::Result<u16> {

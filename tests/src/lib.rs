@@ -1,13 +1,17 @@
 //! What the end-to-end tests, the demo and the suite stand on.
 
 pub mod acks;
+pub mod agreed;
+pub mod cards;
 pub mod copies;
 pub mod demo;
 pub mod ended;
 pub mod ground;
 pub mod load;
+pub mod people;
 pub mod programs;
 pub mod raw;
+pub mod second_verifier;
 pub mod settings;
 pub mod tills;
 pub mod token_file;

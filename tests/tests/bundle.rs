@@ -54,7 +54,7 @@ fn the_bundle_is_proved_by_the_trust_file_and_says_keys_programmes_and_limits() 
     let limits = (programme.ceiling, programme.load_max, programme.debit_max);
     assert_eq!(
         (programme.name.as_str(), programme.currency, limits),
-        ("coffee", 978, (50_000, 20_000, 20_000))
+        ("coffee", 978, (1_000_000, 600_000, 20_000))
     );
     let other = Trust { genesis: Digest::new([1; 32]), ..trust(&ground) };
     assert!(file.verify(&other).is_err());

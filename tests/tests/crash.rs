@@ -14,7 +14,7 @@ use keysvc_client::ClientConfig;
 use keysvc_protocol::{
     bytes::ObjectIdentifier,
     cbor,
-    key::KeyKind,
+    key::{KeyKind, KeyState},
     leaf::KeyIntentLeaf,
     refusal::Refusal,
     reply::{ServiceState, StatusReply},
@@ -195,9 +195,10 @@ fn break_off_keys(site: &Site) {
         let token = open_token(&config).unwrap();
         let (sequencer, _reader) = open_store(&config).unwrap();
         install_seals(&config, &token, &sequencer).unwrap();
+        sequencer.restore_control().unwrap();
         for (id, name) in BROKEN_OFF {
             let (id, name, kind) = (ObjectIdentifier::new([id; 16]), name.parse().unwrap(), KeyKind::Storage);
-            let order = Order { name, kind, id, known: None };
+            let order = Order { name, version: 1, kind, id, born: KeyState::Active, known: None };
             let intent = KeyIntentLeaf { schema: Schema, id, kind, name: order.name.clone(), version: 1 };
             let settled = sequencer.submit(Change::KeyIntent(intent)).await.unwrap();
             assert!(matches!(settled.outcome, Outcome::Recorded(_)));

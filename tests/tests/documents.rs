@@ -7,14 +7,19 @@ use keysvc::{
     error::Exit,
     link::status_of,
 };
-use keysvc_policies::{ContextFacts, Decision, PolicySet, PrincipalFacts, Question, ResourceFacts};
+use keysvc_policies::{
+    ContextFacts, Decision, PolicySet, PrincipalFacts, Question, QuorumFacts, ResourceFacts,
+};
 use keysvc_protocol::{
+    bytes::ProposalId,
     cbor,
     cose::Kind,
     founding::PrincipalKind,
+    freeze::ScopeKind,
     key::{CheckValue, KeyEvent, KeyKind, KeyState},
     leaf::{LeafKind, RetentionClass},
-    refusal::{Forbids, Invalid, Refusal, Thing},
+    quorum::{floor, one_is_enough},
+    refusal::{Conflict, Forbids, Invalid, Refusal, Thing, Uncounted},
     request::Operation,
 };
 use keysvc_token::profile::{Flag, Half, KeyKind as TokenKind, Life, Mechanism, Shape, Wanted};
@@ -75,7 +80,11 @@ fn yes(condition: bool) -> &'static str {
 /// What an enum's variant is on the wire: its number.
 fn number<T: serde::Serialize>(value: &T) -> String {
     let bytes = cbor::encode(value);
-    let byte = if bytes[0] == 0xa1 { bytes[1] } else { bytes[0] };
+    // A number, from 24 on behind a byte of its own; a variant with fields in a map of one entry.
+    let byte = match bytes[..] {
+        [0xa1 | 0x18, byte, ..] | [byte, ..] => byte,
+        [] => panic!("nothing is encoded"),
+    };
     byte.to_string()
 }
 
@@ -246,6 +255,31 @@ fn is_allowed(policies: &PolicySet, kind: PrincipalKind, operation: Operation) -
         Operation::LogCheckpoint | Operation::LogEntries | Operation::LogProof => {
             (ResourceFacts::Log, ContextFacts::None)
         }
+        Operation::StationOpen => (ResourceFacts::Service, ContextFacts::Quorum),
+        Operation::PrincipalEnrol
+        | Operation::PrincipalRotate
+        | Operation::PrincipalDisable
+        | Operation::PrincipalEnable => {
+            let own = operation == Operation::PrincipalRotate;
+            let (subject_kind, subject_organisation) = (kind.name(), "own");
+            let subject = ContextFacts::Principal { subject_kind, subject_organisation, own, officers: 5 };
+            (ResourceFacts::Service, subject)
+        }
+        Operation::KeyCreate
+        | Operation::KeyActivate
+        | Operation::KeySuspend
+        | Operation::KeyRetire
+        | Operation::KeyCompromise
+        | Operation::KeyDestroy => {
+            (ResourceFacts::Service, ContextFacts::Key { kind: "value-signing", officers: 5 })
+        }
+        Operation::FreezeSet | Operation::FreezeLift => (
+            ResourceFacts::Service,
+            ContextFacts::Freeze { scope: "terminal", organisation: "own", officers: 5 },
+        ),
+        Operation::QuorumSet | Operation::ClockConfirm => {
+            (ResourceFacts::Service, ContextFacts::Site { officers: 5 })
+        }
         _ => (ResourceFacts::Service, ContextFacts::None),
     };
     let principal = PrincipalFacts {
@@ -255,7 +289,10 @@ fn is_allowed(policies: &PolicySet, kind: PrincipalKind, operation: Operation) -
         department: "",
         capabilities: &[],
     };
-    let question = Question { principal, action: operation.name(), resource, context };
+    // Three people of three departments: what is asked here is who may ask, not how many must agree.
+    let departments = ["audit", "operations", "security"].map(str::to_owned);
+    let quorum = QuorumFacts { persons: 3, departments: &departments };
+    let question = Question { principal, action: operation.name(), resource, context, quorum };
     policies.decide(&question).unwrap() == Decision::Allow
 }
 
@@ -305,7 +342,7 @@ fn the_checks_of_doctor_are_those_in_the_code() {
 #[test]
 fn the_variables_that_documents_name_are_read_by_the_code() {
     let documents = ["README.md", "docs/operations.md"].map(read).concat();
-    let sources = ["keysvc/src/telemetry.rs", "softhsm-setup/src/softhsm.rs"].map(read).concat();
+    let sources = ["keysvc/src/telemetry.rs", "softhsm-setup/src/debian.rs"].map(read).concat();
     for name in documents.split('`').skip(1).step_by(2).filter(|piece| piece.starts_with("KEYSVC_")) {
         let (name, _) = name.split_once('=').unwrap_or((name, ""));
         assert!(sources.contains(name), "{name}");
@@ -329,8 +366,14 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokenUnavailable,
         Refusal::StoreUnavailable,
         Refusal::Internal,
+        Refusal::StateConflict { reason: Conflict::ProposalEnded },
+        Refusal::ApprovalInvalid { reason: Uncounted::TooFew },
+        Refusal::Expired,
+        Refusal::SamePerson,
+        Refusal::Frozen { scope: ScopeKind::Terminal },
+        Refusal::ApprovalRequired { proposal: ProposalId::new([7; 16]), persons: 2, departments: 1 },
     ];
-    assert!(cbor::decode::<Refusal>(&[15], 1).is_err(), "a refusal is missing here");
+    assert!(cbor::decode::<Refusal>(&[21], 1).is_err(), "a refusal is missing here");
     all
 }
 
@@ -364,23 +407,86 @@ fn the_reasons_of_the_wire_are_those_in_the_code() {
         Invalid::ZeroAmount,
         Invalid::Items,
         Invalid::Range,
+        Invalid::Keys,
+        Invalid::Need,
+        Invalid::Time,
     ];
-    let said: Vec<_> =
-        invalid.iter().map(|reason| [number(reason), format!("`{}`", variant(reason))]).collect();
-    let rows = table("docs/wire.md", "| number | reason of `Invalid` | when it is given |");
-    assert_eq!(rows.iter().map(|row| [row[0].clone(), row[1].clone()]).collect::<Vec<_>>(), said);
-    assert!(cbor::decode::<Invalid>(&[9], 1).is_err(), "a reason is missing here");
+    reasons("Invalid", &invalid);
+    assert!(cbor::decode::<Invalid>(&[12], 1).is_err(), "a reason is missing here");
     let forbids = [
         Forbids::ShortUid,
         Forbids::InputLength { found: 40 },
         Forbids::Currency { expected: 978 },
         Forbids::Purse,
     ];
-    let said: Vec<_> =
-        forbids.iter().map(|reason| [number(reason), format!("`{}`", variant(reason))]).collect();
-    let rows = table("docs/wire.md", "| number | reason of `ProfileForbids` | when it is given |");
-    assert_eq!(rows.iter().map(|row| [row[0].clone(), row[1].clone()]).collect::<Vec<_>>(), said);
+    reasons("ProfileForbids", &forbids);
     assert!(cbor::decode::<Forbids>(&[4], 1).is_err(), "a reason is missing here");
+}
+
+/// Compares a table of reasons with the code's.
+fn reasons<T: serde::Serialize + Debug>(refusal: &str, coded: &[T]) {
+    let coded: Vec<_> =
+        coded.iter().map(|reason| [number(reason), format!("`{}`", variant(reason))]).collect();
+    let rows = table("docs/wire.md", &format!("| number | reason of `{refusal}` | when it is given |"));
+    assert_eq!(rows.iter().map(|row| [row[0].clone(), row[1].clone()]).collect::<Vec<_>>(), coded);
+}
+
+#[test]
+fn the_reasons_about_people_and_states_are_those_in_the_code() {
+    let conflicts = [
+        Conflict::KeyState { state: KeyState::Active },
+        Conflict::ProposalEnded,
+        Conflict::ProposalOpen,
+        Conflict::NameTaken,
+        Conflict::KeyTaken,
+        Conflict::TooFewOfficers,
+        Conflict::Waiting,
+        Conflict::Disabled,
+        Conflict::Precondition,
+        Conflict::ClockDisputed,
+        Conflict::Full,
+    ];
+    reasons("StateConflict", &conflicts);
+    assert!(cbor::decode::<Conflict>(&[11], 1).is_err(), "a reason is missing here");
+    let uncounted = [
+        Uncounted::Form,
+        Uncounted::Signature,
+        Uncounted::NotAnOfficer,
+        Uncounted::Disabled,
+        Uncounted::OtherProposal,
+        Uncounted::OtherVerdict,
+        Uncounted::OtherCaller,
+        Uncounted::OtherPolicy,
+        Uncounted::OtherRoster,
+        Uncounted::TooFew,
+        Uncounted::OtherLog,
+        Uncounted::BelowFloor,
+    ];
+    reasons("ApprovalInvalid", &uncounted);
+    assert!(cbor::decode::<Uncounted>(&[12], 1).is_err(), "a reason is missing here");
+}
+
+#[test]
+fn the_people_that_operations_take_are_those_in_the_code() {
+    let heading = "| operation | people at least | where an officer is the subject | delay |";
+    let rows = table("docs/wire.md", heading);
+    let said: BTreeMap<String, Vec<String>> =
+        rows.into_iter().map(|row| (word(&row[0]), row[1..3].to_vec())).collect();
+    for operation in Operation::ALL {
+        let floors = [false, true].map(|of_officer| floor(operation, of_officer, 5));
+        let coded: Vec<_> = floors.iter().flatten().map(|need| need.persons.to_string()).collect();
+        assert_eq!(said.get(operation.name()).cloned().unwrap_or_default(), coded, "{operation}");
+        for need in [false, true].into_iter().filter_map(|of_officer| floor(operation, of_officer, 2)) {
+            assert_eq!(need.persons, 2, "{operation}");
+        }
+    }
+    let text = read("docs/wire.md");
+    let alone = text.lines().find(|line| line.contains("One officer alone stops things")).unwrap();
+    let (_, alone) = alone.split_once("One officer alone stops things").unwrap();
+    let (alone, _) = alone.split_once(". ").unwrap();
+    let coded = Operation::ALL.into_iter().filter(|operation| one_is_enough(*operation));
+    let coded: BTreeSet<_> = coded.map(|operation| operation.name().to_owned()).collect();
+    assert_eq!(words(alone), coded);
 }
 
 #[test]
@@ -393,6 +499,8 @@ fn the_kinds_of_signed_statements_are_those_in_the_code() {
         Kind::ExchangeOpening,
         Kind::Delivery,
         Kind::TrustBundle,
+        Kind::Approval,
+        Kind::ApprovedValueUpdate,
     ];
     assert_eq!(rows.len(), kinds.len());
     for (kind, row) in kinds.into_iter().zip(rows) {
@@ -404,7 +512,7 @@ fn the_kinds_of_signed_statements_are_those_in_the_code() {
     }
 }
 
-const LEAVES: [LeafKind; 12] = [
+const LEAVES: [LeafKind; 23] = [
     LeafKind::Founding,
     LeafKind::Start,
     LeafKind::KeyIntent,
@@ -417,6 +525,17 @@ const LEAVES: [LeafKind; 12] = [
     LeafKind::RefusalsCounted,
     LeafKind::RollbackShown,
     LeafKind::BundleMade,
+    LeafKind::ProposalMade,
+    LeafKind::ProposalVoted,
+    LeafKind::ProposalClosed,
+    LeafKind::SiteChanged,
+    LeafKind::FreezeChanged,
+    LeafKind::ActByQuorum,
+    LeafKind::SealedActByQuorum,
+    LeafKind::Heartbeat,
+    LeafKind::TookEffect,
+    LeafKind::KeyDestroyed,
+    LeafKind::EvidenceRead,
 ];
 
 #[test]
@@ -430,7 +549,7 @@ fn the_kinds_of_leaves_are_those_in_the_code() {
         };
         assert_eq!(row[..3], [number(&kind), format!("`{}`", variant(&kind)), retention.to_owned()]);
     }
-    assert!(cbor::decode::<LeafKind>(&[12], 1).is_err(), "a kind is missing here");
+    assert!(cbor::decode::<LeafKind>(&[23], 1).is_err(), "a kind is missing here");
 }
 
 /// A structure's fields and values, from its Debug form, named as in the configuration.

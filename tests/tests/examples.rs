@@ -4,11 +4,15 @@
 use keysvc_client::terminal::SignedRequest;
 use keysvc_protocol::{
     leaf::{CardKeysDerivedLeaf, LeafKind, ValueUpdatedLeaf},
+    reply::ValueUpdateReply,
     request::ValueOperation,
 };
 use keysvc_tests::{
-    ground::{Ground, text},
-    programs, raw,
+    agreed::{self, Pending, Sent},
+    cards,
+    ground::{Ground, OFFICERS, text},
+    programs,
+    raw::{self, Caller},
 };
 use serde_json::Value;
 use std::{
@@ -166,7 +170,7 @@ fn a_till_sells_repeats_what_is_in_doubt_and_verifies_without_the_service() {
         assert!(stderr(&behind).contains("advice: read the card again"), "{}", text(&behind));
         assert!(!till.pending().exists());
         fs::write(&till.card, "04782e21801d80 4 1500\n").unwrap();
-        let much = till.run(&["load", "999999"], 3);
+        let much = till.run(&["debit", "20001"], 3);
         assert!(stderr(&much).contains("advice: ask for less"), "{}", text(&much));
     }
     ground.stop();
@@ -186,4 +190,20 @@ fn a_till_sells_repeats_what_is_in_doubt_and_verifies_without_the_service() {
     let back = till.run(&["load", "100"], 0);
     assert_eq!(till.card(), "04782e21801d80 6 1100\n", "{}", text(&back));
     assert_eq!(updates(&ground), 6);
+
+    // Above what a till loads alone it waits for two people, and is the same transaction once they have agreed.
+    let waits = till.run(&["load", "200000"], 5);
+    assert!(stderr(&waits).contains("advice: officers must agree first"), "{}", text(&waits));
+    assert_eq!(till.card(), "04782e21801d80 6 1100\n");
+    let pending = fs::read(till.pending()).unwrap();
+    let mut terminal = Caller::new(ground.site(), "terminal-1");
+    let answer = terminal.line.post("value.update", &raw::envelope(pending));
+    let Ok(Sent::Pending(proposal)) = agreed::read::<ValueUpdateReply>(&answer) else { panic!("{answer:?}") };
+    let proposal = Pending::new(*proposal);
+    for officer in &OFFICERS[..2] {
+        let mut officer = cards::holder(env!("CARGO_BIN_EXE_card"), ground.site(), officer);
+        proposal.approve(&mut officer).unwrap();
+    }
+    let agreed = till.run(&["debit", "100"], 0);
+    assert_eq!(till.card(), "04782e21801d80 8 201000\n", "{}", text(&agreed));
 }

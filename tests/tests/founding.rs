@@ -8,7 +8,10 @@ use keysvc::{
         serve::now_ms,
     },
 };
-use keysvc_protocol::{bytes::ObjectIdentifier, key::KeyKind};
+use keysvc_protocol::{
+    bytes::ObjectIdentifier,
+    key::{KeyKind, KeyState},
+};
 use keysvc_tests::{
     copies::Copies,
     ended::{ended, refusal},
@@ -231,7 +234,8 @@ fn leave_an_orphan(site: &Site) {
     let config = Config::read(&site.service_config()).unwrap();
     let token = open_token(&config).unwrap();
     let (name, id) = ("checkpoint".parse().unwrap(), ObjectIdentifier::new([0x0f; 16]));
-    let order = Order { name, kind: KeyKind::Checkpoint, id, known: None };
+    let born = KeyState::Active;
+    let order = Order { name, version: 1, kind: KeyKind::Checkpoint, id, born, known: None };
     manifest::make(&token, &order, now_ms()).unwrap();
 }
 

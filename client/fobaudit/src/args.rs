@@ -68,6 +68,12 @@ pub(crate) enum Command {
     /// Verify a whole exported log: founding, tree, checkpoint, every leaf and every statement in it.
     #[command(after_help = EXIT_CODES)]
     Verify(VerifyArgs),
+    /// Verify everything in an exported log that takes people: who agreed to each act, and that none was done without.
+    #[command(after_help = EXIT_CODES)]
+    Controls(ControlsArgs),
+    /// Verify the evidence of one act: who agreed to it.
+    #[command(after_help = EXIT_CODES)]
+    Evidence(EvidenceArgs),
     /// Verify one signed value record, by the log that holds it or by a trust bundle, and print what it says.
     #[command(after_help = EXIT_CODES)]
     Value(ValueArgs),
@@ -80,6 +86,34 @@ pub(crate) enum Command {
     /// Write the manual pages, one for each command.
     #[command(after_help = MAKING_EXIT_CODES)]
     Manual(ManualArgs),
+}
+
+/// `fobaudit controls`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ControlsArgs {
+    /// The exported log.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The trust file: trust domain and genesis digest.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
+    /// Print JSON (schema keysvc/fobaudit-controls/1).
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `fobaudit evidence`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvidenceArgs {
+    /// The evidence file, as `fobctl evidence get` writes it.
+    #[arg(value_name = "FILE")]
+    pub(crate) evidence: PathBuf,
+    /// The trust file: trust domain and genesis digest.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
+    /// Print JSON (schema keysvc/fobaudit-evidence/1).
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `fobaudit report`.
@@ -143,7 +177,12 @@ pub(crate) struct ValueArgs {
     #[arg(value_name = "FILE")]
     pub(crate) record: PathBuf,
     /// The exported log that must hold the record.
-    #[arg(long, value_name = "DIR", required_unless_present = "bundle", conflicts_with = "bundle")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present_any = ["bundle", "evidence"],
+        conflicts_with = "bundle"
+    )]
     pub(crate) log: Option<PathBuf>,
     /// A trust bundle as `fobctl terminal bundle` writes it, in place of the log: it vouches for the key and the
     /// programme, not that the record is in the log.
@@ -155,6 +194,10 @@ pub(crate) struct ValueArgs {
     /// The trust file: trust domain and genesis digest.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
+    /// The evidence of the people it took, as `fobctl evidence get` writes it. Without --log and --bundle it also proves
+    /// the record's leaf, where a key of the founding signed it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence: Option<PathBuf>,
     /// The last sequence number the card has seen; a record at or below it is refused as replayed.
     #[arg(long, value_name = "N")]
     pub(crate) last_seq: Option<u64>,
@@ -185,6 +228,8 @@ mod tests {
         assert_eq!(line(&["--log", "l"]), Ok(()));
         assert_eq!(line(&["--bundle", "b", "--at", "2026-11-22T03:00:00Z"]), Ok(()));
         assert_eq!(line(&["--log", "l", "--bundle", "b"]), Err(ArgumentConflict));
+        assert_eq!(line(&["--evidence", "e"]), Ok(()));
+        assert_eq!(line(&["--log", "l", "--evidence", "e"]), Ok(()));
         assert_eq!(line(&[]), Err(MissingRequiredArgument));
         assert_eq!(line(&["--log", "l", "--at", "2026-11-22T03:00:00Z"]), Err(ArgumentConflict));
         assert_eq!(line(&["--bundle", "b", "--at", "yesterday"]), Err(ValueValidation));

@@ -3,23 +3,29 @@
 //! Each takes a payload that was proved to be its leaf's, and remembers only what later leaves depend on: open
 //! intents, exchanges, and the last update of each purse.
 
+mod act;
 mod card;
+mod enrolments;
 mod key;
+mod people;
 mod record;
 mod statement;
 mod station;
 mod value;
 
+pub(crate) use act::{Act, Acts, Agreement, Outcome, said};
+pub(crate) use people::{People, Sight, Totals};
 pub(crate) use value::check_update;
 
 use key::SavedKeys;
+use people::SavedPeople;
 use station::SavedStations;
 use value::SavedPurses;
 
 use crate::{
-    finding::{Findings, Problem},
+    finding::{Findings, PeopleProblem, Problem},
     founding_check::Founded,
-    walk::Visitor,
+    walk::{Leaf, Visitor},
 };
 use keysvc_protocol::{
     cbor,
@@ -31,7 +37,7 @@ use keysvc_protocol::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// All kinds of leaves, in the order of their numbers.
-pub(crate) const KINDS: [(LeafKind, &str); 12] = [
+pub(crate) const KINDS: [(LeafKind, &str); 23] = [
     (LeafKind::Founding, "founding"),
     (LeafKind::Start, "start"),
     (LeafKind::KeyIntent, "key intent"),
@@ -44,6 +50,17 @@ pub(crate) const KINDS: [(LeafKind, &str); 12] = [
     (LeafKind::RefusalsCounted, "refusals counted"),
     (LeafKind::RollbackShown, "rollback shown"),
     (LeafKind::BundleMade, "trust bundle made"),
+    (LeafKind::ProposalMade, "proposal made"),
+    (LeafKind::ProposalVoted, "proposal voted on"),
+    (LeafKind::ProposalClosed, "proposal closed"),
+    (LeafKind::SiteChanged, "site changed by one"),
+    (LeafKind::FreezeChanged, "freeze set"),
+    (LeafKind::ActByQuorum, "act by quorum, kept for good"),
+    (LeafKind::SealedActByQuorum, "act by quorum"),
+    (LeafKind::Heartbeat, "heartbeat"),
+    (LeafKind::TookEffect, "took effect"),
+    (LeafKind::KeyDestroyed, "key destroyed"),
+    (LeafKind::EvidenceRead, "evidence read"),
 ];
 
 /// How many leaves there were of one kind, and how far they could be checked.
@@ -70,6 +87,16 @@ pub(crate) struct SavedChecks {
     keys: SavedKeys,
     stations: SavedStations,
     purses: SavedPurses,
+    people: SavedPeople,
+}
+
+/// What leaves are judged by: the founding, and what changed since.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// The founding.
+    pub(crate) founded: &'a Founded,
+    /// Who and what the service knows at the leaf.
+    pub(crate) people: &'a People,
 }
 
 /// What the checks of payloads know and counted.
@@ -82,6 +109,7 @@ pub(crate) struct Checks<'f> {
     keys: key::Keys,
     stations: station::Stations,
     purses: value::Purses,
+    people: People,
 }
 
 impl<'f> Checks<'f> {
@@ -95,7 +123,28 @@ impl<'f> Checks<'f> {
             keys: key::Keys::new(&founded.keys),
             stations: station::Stations::default(),
             purses: value::Purses::default(),
+            people: People::found(founded),
         }
+    }
+
+    /// The same, keeping what a later run needs.
+    pub(crate) fn keeping(self) -> Self {
+        Self { people: self.people.keeping(), ..self }
+    }
+
+    /// The same, putting the acts that took people into words.
+    pub(crate) fn telling(self) -> Self {
+        Self { people: self.people.telling(), ..self }
+    }
+
+    /// Who and what the service knows.
+    pub(crate) const fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The acts that took people, given away.
+    pub(crate) fn take_acts(&mut self) -> Option<Acts> {
+        self.people.take_acts()
     }
 
     /// What a later run needs.
@@ -109,6 +158,7 @@ impl<'f> Checks<'f> {
             keys: self.keys.save()?,
             stations: self.stations.save()?,
             purses: self.purses.save()?,
+            people: self.people.save()?,
         })
     }
 
@@ -124,6 +174,7 @@ impl<'f> Checks<'f> {
             keys: key::Keys::restore(saved.keys),
             stations: station::Stations::restore(saved.stations),
             purses: value::Purses::restore(saved.purses),
+            people: People::restore(founded, saved.people),
         }
     }
 
@@ -152,31 +203,44 @@ impl<'f> Checks<'f> {
         self.keys.open_intents()
     }
 
-    fn check(&mut self, entry: &LeafEntry, payload: &[u8]) -> Result<(), Problem> {
+    fn check(&mut self, leaf: &Leaf<'_>, payload: &[u8]) -> Result<(), Problem> {
         let founded = self.founded;
+        let entry = leaf.entry;
         match entry.kind {
             // Leaf 0 was proved before the walk began.
             LeafKind::Founding if entry.index == 0 => Ok(()),
             LeafKind::Founding => Err(Problem::SecondFounding),
-            LeafKind::Start => record::start(founded, payload),
-            LeafKind::KeyIntent => self.keys.intent(entry.index, &decode(payload)?),
-            LeafKind::KeyOutcome => self.keys.outcome(decode(payload)?),
-            LeafKind::StationOpened => {
-                self.stations.opened(founded, entry, &decode(payload)?)?;
-                self.count_statement();
-                Ok(())
+            LeafKind::Start => record::start(&self.people, payload),
+            LeafKind::KeyIntent => {
+                let followed = self.people.take(leaf);
+                self.keys.intent(entry.index, &decode(payload)?)?;
+                followed
             }
-            LeafKind::CardKeysDerived => {
-                self.stations.derived(&card::Site { founded, keys: &self.keys }, entry, &decode(payload)?)?;
-                self.count_statement();
-                Ok(())
+            LeafKind::KeyOutcome => {
+                let followed = self.people.take(leaf);
+                self.keys.outcome(decode(payload)?)?;
+                followed
             }
-            LeafKind::ValueUpdated => {
-                self.purses.updated(founded, entry, &decode(payload)?)?;
-                self.count_statement();
-                Ok(())
+            LeafKind::StationOpened | LeafKind::CardKeysDerived | LeafKind::ValueUpdated => {
+                self.check_done(entry.kind, entry, payload)
             }
-            LeafKind::EntriesRead => record::entries_read(founded, payload),
+            LeafKind::ActByQuorum | LeafKind::SealedActByQuorum => {
+                let followed = self.people.take(leaf);
+                // What was done is checked as if it stood alone, whatever is wrong with the quorum.
+                let done =
+                    leaf.act.map_or(Ok(()), |act| self.check_done(act.kind, entry, act.act.as_bytes()));
+                followed.and(done)
+            }
+            LeafKind::ProposalMade
+            | LeafKind::ProposalVoted
+            | LeafKind::ProposalClosed
+            | LeafKind::SiteChanged
+            | LeafKind::FreezeChanged
+            | LeafKind::Heartbeat
+            | LeafKind::TookEffect
+            | LeafKind::KeyDestroyed => self.people.take(leaf),
+            LeafKind::EntriesRead => record::entries_read(&self.people, payload),
+            LeafKind::EvidenceRead => record::evidence_read(&self.people, payload),
             LeafKind::Refused => record::refused(payload),
             LeafKind::RefusalsCounted => record::refusals_counted(payload),
             LeafKind::RollbackShown => record::rollback_shown(founded, self.origin, payload),
@@ -184,17 +248,51 @@ impl<'f> Checks<'f> {
         }
     }
 
+    /// Checks what a station or terminal had done, alone or by quorum.
+    fn check_done(&mut self, kind: LeafKind, entry: &LeafEntry, payload: &[u8]) -> Result<(), Problem> {
+        let site = Site { founded: self.founded, people: &self.people };
+        match kind {
+            LeafKind::StationOpened => self.stations.opened(&site, entry, &decode(payload)?)?,
+            LeafKind::CardKeysDerived => self.stations.derived(&site, entry, &decode(payload)?)?,
+            LeafKind::ValueUpdated => self.purses.updated(&site, entry, &decode(payload)?)?,
+            // What changes the site is judged with the quorum.
+            _ => return Ok(()),
+        }
+        self.count_statement();
+        Ok(())
+    }
+
     fn count_statement(&mut self) {
         self.statements = self.statements.saturating_add(1);
     }
 
-    fn not_seen(&mut self, entry: &LeafEntry) {
-        match entry.kind {
-            LeafKind::KeyIntent => self.keys.intent_not_seen(entry.index),
+    fn not_seen(&mut self, leaf: &Leaf<'_>) {
+        // Nothing to judge, so nothing can be wrong.
+        let _: Result<(), Problem> = self.people.take(leaf);
+        match leaf.entry.kind {
+            LeafKind::KeyIntent => self.keys.intent_not_seen(leaf.entry.index),
             LeafKind::StationOpened => self.stations.opening_not_seen(),
+            LeafKind::CardKeysDerived => self.stations.derivation_not_seen(),
             LeafKind::ValueUpdated => self.purses.update_not_seen(),
             _ => {}
         }
+        if leaf.is_hidden_act() {
+            self.stations.opening_not_seen();
+            self.stations.derivation_not_seen();
+            self.purses.update_not_seen();
+        }
+    }
+
+    /// Whether a problem may come from changes of the roster that are withheld.
+    const fn may_be_unknown(&self, problem: &Problem) -> bool {
+        let of_caller = matches!(
+            problem,
+            Problem::NotEnrolled { .. }
+                | Problem::Stranger(_)
+                | Problem::Statement { .. }
+                | Problem::People(PeopleProblem::Disabled(_))
+        );
+        self.people.is_lost() && of_caller
     }
 
     fn count(&mut self, kind: LeafKind, seen: bool) {
@@ -207,11 +305,19 @@ impl<'f> Checks<'f> {
 }
 
 impl Visitor for Checks<'_> {
-    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
-        self.count(entry.kind, payload.is_some());
-        let Some(payload) = payload else { return self.not_seen(entry) };
-        if let Err(problem) = self.check(entry, payload) {
-            findings.leaf(entry.index, problem);
+    fn visit(&mut self, leaf: &Leaf<'_>, findings: &mut Findings) {
+        let kind = leaf.entry.kind;
+        let Some(payload) = leaf.payload else {
+            self.count(kind, false);
+            return self.not_seen(leaf);
+        };
+        match self.check(leaf, payload) {
+            Ok(()) => self.count(kind, true),
+            Err(problem) if self.may_be_unknown(&problem) => self.count(kind, false),
+            Err(problem) => {
+                self.count(kind, true);
+                findings.leaf(leaf.entry.index, problem);
+            }
         }
     }
 }
@@ -232,6 +338,7 @@ mod tests {
         checkpoint::SignedCheckpoint,
         cose::{CoseError, Kind},
         founding::PrincipalKind,
+        key::{KeyKind, KeyRecord, KeyState},
         leaf::{EntriesReadLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafKind, RollbackLeaf},
         request::{Operation, ValueOperation},
         schema::Schema,
@@ -473,29 +580,40 @@ mod tests {
         KeyIntentLeaf { schema: Schema, id: key.id, kind: key.kind, name: key.name, version: key.version }
     }
 
+    /// A log in which people ordered the key, at leaf 9.
+    fn ordered() -> Sample {
+        let mut sample = Sample::good();
+        let order = sample.order("later", KeyKind::ValueSigning);
+        sample.agreed(Operation::KeyCreate, &order);
+        sample
+    }
+
     #[test]
     fn an_outcome_follows_its_open_intent_and_makes_what_was_intended() {
-        let outcome = |intent, seed| KeyOutcomeLeaf { schema: Schema, intent, key: later_key("later", seed) };
-        let mut sample = Sample::good();
+        let outcome = |intent, seed| {
+            let key = KeyRecord { state: KeyState::PreActivation, ..later_key("later", seed) };
+            KeyOutcomeLeaf { schema: Schema, intent, key }
+        };
+        let mut sample = ordered();
         sample.push(LeafKind::KeyIntent, &intent(70));
-        sample.push(LeafKind::KeyOutcome, &outcome(6, 70));
+        sample.push(LeafKind::KeyOutcome, &outcome(10, 70));
         assert_eq!(found(&sample), []);
-        sample.push(LeafKind::KeyOutcome, &outcome(6, 70));
-        assert_eq!(found(&sample), at(8, KeyProblem::NoIntent { intent: 6 }));
-        let mut sample = Sample::good();
+        sample.push(LeafKind::KeyOutcome, &outcome(10, 70));
+        assert_eq!(found(&sample), at(12, KeyProblem::NoIntent { intent: 10 }));
+        let mut sample = ordered();
         sample.push(LeafKind::KeyIntent, &intent(70));
-        sample.push(LeafKind::KeyOutcome, &outcome(6, 71));
-        assert_eq!(found(&sample), at(7, KeyProblem::NotAsIntended { intent: 6 }));
+        sample.push(LeafKind::KeyOutcome, &outcome(10, 71));
+        assert_eq!(found(&sample), at(11, KeyProblem::NotAsIntended { intent: 10 }));
     }
 
     #[test]
     fn an_intent_without_outcome_is_reported_and_is_no_finding() {
-        let mut sample = Sample::good();
+        let mut sample = ordered();
         sample.push(LeafKind::KeyIntent, &intent(70));
         let verification = sample.verify();
         assert_eq!(verification.findings.total(), 0);
         let open = verification.proved.unwrap().open_intents;
-        assert_eq!(open, [(6, "value-signing later version 1".to_owned())]);
+        assert_eq!(open, [(10, "value-signing later version 1".to_owned())]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The commands: read what is named, verify, print or write, and say on stderr what failed.
 
 use crate::{
-    args::{Args, Command, ReportArgs, ValueArgs, VerifyArgs},
+    args::{Args, Command, ControlsArgs, EvidenceArgs, ReportArgs, ValueArgs, VerifyArgs},
+    evidence::{self, attach},
     fault::Fault,
     html,
     log_folder::{LogFolder, read_trust},
@@ -27,6 +28,8 @@ const NOT_VERIFIED: u8 = 6;
 pub(crate) fn run<W: Write>(args: &Args, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     match &args.command {
         Command::Verify(args) => verify_log(args, output),
+        Command::Controls(args) => verify_controls(args, output),
+        Command::Evidence(args) => verify_evidence(args, output),
         Command::Value(args) => verify_value(args, output),
         Command::Report(args) => write_report(args, output),
         Command::Completions(args) => {
@@ -53,6 +56,7 @@ fn verify_log<W: Write>(args: &VerifyArgs, output: &mut Output<W>) -> Result<Exi
         trust: &trust,
         previous: &args.previous,
         state: args.state.as_deref(),
+        acts: false,
     };
     let mut progress = Progress::new();
     let verification = verify::run_beside(&task, &mut Alone, &mut |done, of| progress.show(done, of));
@@ -81,7 +85,7 @@ fn verify_log<W: Write>(args: &VerifyArgs, output: &mut Output<W>) -> Result<Exi
 fn write_report<W: Write>(args: &ReportArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     let trust = trust_of(&args.trust)?;
     let folder = LogFolder::new(&args.folder);
-    let task = Task { folder, trust: &trust, previous: &args.previous, state: None };
+    let task = Task { folder, trust: &trust, previous: &args.previous, state: None, acts: false };
     let (mut tally, mut progress) = (Tally::default(), Progress::new());
     let verification = verify::run_beside(&task, &mut tally, &mut |done, of| progress.show(done, of));
     progress.end();
@@ -100,19 +104,72 @@ fn write_report<W: Write>(args: &ReportArgs, output: &mut Output<W>) -> Result<E
     Ok(ExitCode::from(NOT_VERIFIED))
 }
 
-/// Judges a record by the log or the bundle, whichever is named.
-fn judge(record: &[u8], args: &ValueArgs, trust: &Trust) -> Result<Result<Accepted, Refused>, Fault> {
-    if let Some(log) = &args.log {
-        return value::run(record, LogFolder::new(log), trust, args.last_seq);
+/// Verifies the log, and says of each act that took people who agreed.
+fn verify_controls<W: Write>(args: &ControlsArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
+    let trust = trust_of(&args.trust)?;
+    let folder = LogFolder::new(&args.folder);
+    let task = Task { folder, trust: &trust, previous: &[], state: None, acts: true };
+    let mut progress = Progress::new();
+    let verification = verify::run_beside(&task, &mut Alone, &mut |done, of| progress.show(done, of));
+    progress.end();
+    let verification = verification?;
+    if args.json {
+        output.print(&format_args!("{:#}", report::controls_json(&verification)))?;
+    } else {
+        output.print(&report::controls_text(&verification))?;
     }
-    // The command line asks for one of the two; without either there is nothing to judge by.
-    let Some(bundle) = &args.bundle else { return Ok(Err(Refused::Empty)) };
-    let file = offline::read_bundle(bundle)?;
-    let now = args.at.unwrap_or_else(Timestamp::now);
-    // A clock before 1970 counts as 1970.
-    let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    let bundle = offline::open(&file, trust);
-    Ok(bundle.and_then(|bundle| offline::check(record, &bundle, now_ms, args.last_seq)))
+    let Some(first) = verification.findings.first() else { return Ok(ExitCode::SUCCESS) };
+    complain(
+        &format_args!("the controls in {} are not verified: {first}", args.folder.display()),
+        "keep this folder as evidence, and tell officers who had no part in the act",
+    );
+    Ok(ExitCode::from(NOT_VERIFIED))
+}
+
+fn verify_evidence<W: Write>(args: &EvidenceArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
+    let trust = trust_of(&args.trust)?;
+    match evidence::prove(&evidence::read(&args.evidence)?, &trust) {
+        Ok(shown) if args.json => output.print(&format_args!("{:#}", report::evidence_json(&shown)))?,
+        Ok(shown) => output.print(&report::evidence_text(&shown))?,
+        Err(unproved) => {
+            if args.json {
+                output.print(&format_args!("{:#}", report::unproved_json(&unproved)))?;
+            }
+            complain(
+                &format_args!("the evidence in {} is not verified: {unproved}", args.evidence.display()),
+                "get it again with `fobctl evidence get`; if it is refused again, keep both files and tell the officers",
+            );
+            return Ok(ExitCode::from(NOT_VERIFIED));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Judges a record by the log or the bundle, whichever is named, and by the evidence of the people it took.
+fn judge(record: &[u8], args: &ValueArgs, trust: &Trust) -> Result<Result<Accepted, Refused>, Fault> {
+    let shown = match &args.evidence {
+        Some(path) => Some(evidence::prove(&evidence::read(path)?, trust)),
+        None => None,
+    };
+    let accepted = if let Some(log) = &args.log {
+        value::run(record, LogFolder::new(log), trust, args.last_seq)?
+    } else if let Some(bundle) = &args.bundle {
+        let file = offline::read_bundle(bundle)?;
+        let now = args.at.unwrap_or_else(Timestamp::now);
+        // A clock before 1970 counts as 1970.
+        let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        let bundle = offline::open(&file, trust);
+        bundle.and_then(|bundle| offline::check(record, &bundle, now_ms, args.last_seq))
+    } else {
+        // The command line asks for one of the three; without any there is nothing to judge by.
+        let Some(shown) = shown else { return Ok(Err(Refused::Empty)) };
+        let shown = shown.map_err(Refused::Evidence);
+        return Ok(shown.and_then(|shown| value::by_evidence(record, shown, args.last_seq)));
+    };
+    Ok(match shown {
+        Some(shown) => accepted.and_then(|accepted| attach(accepted, shown?)),
+        None => accepted,
+    })
 }
 
 fn verify_value<W: Write>(args: &ValueArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
@@ -291,6 +348,104 @@ mod tests {
         assert_eq!((code, &report["refusal"]), (ExitCode::from(6), &json!("bundle_expired")));
         let reason = "the trust bundle has expired: it held until 2026-11-19T11:06:40.000Z";
         assert_eq!(report["reason"], reason);
+    }
+
+    #[test]
+    fn controls_say_each_act_in_one_line_with_the_people_and_what_it_took() {
+        let sample = Sample::governed();
+        let (code, text) = on(&sample.export(), &["controls", "DIR", "--trust", "TRUST"]);
+        assert_eq!(code.unwrap(), ExitCode::SUCCESS);
+        let act = text.lines().find(|line| line.starts_with("leaf 25, ")).unwrap();
+        assert!(
+            act.starts_with("leaf 25, 2026-11-18 11:07:05 UTC: Let terminal terminal-1 go on. "),
+            "{act}"
+        );
+        let people = "Asked by alice; agreed: alice (finance), bob (operations); it took 2 people.";
+        assert!(act.ends_with(people), "{act}");
+        assert!(text.contains("it took 2 people of at least 2 departments."), "{text}");
+        assert!(text.contains("In force since leaf 36."), "{text}");
+        assert!(text.contains("By bob alone, which is enough for it."), "{text}");
+        assert!(text.contains("6 verified, with 12 approvals"), "{text}");
+        assert!(text.ends_with("VERIFIED\u{1b}[0m\n"), "{text:?}");
+    }
+
+    #[test]
+    fn controls_that_do_not_hold_exit_6_and_name_the_leaf() {
+        let mut sample = Sample::good();
+        let terminal = keysvc_protocol::freeze::Scope::Terminal { name: "terminal-1".parse().unwrap() };
+        sample.freeze(terminal);
+        sample.update(|_| {});
+        let line = ["controls", "DIR", "--trust", "TRUST"];
+        let (code, text) = on(&sample.export(), &line);
+        assert_eq!(code.unwrap(), ExitCode::from(6));
+        let finding = "finding: leaf 7: it was done although an officer had stopped the terminal";
+        assert!(text.contains(finding), "{text}");
+        assert!(
+            text.contains("frozen          terminal terminal-1, by alice at leaf 6: reported lost"),
+            "{text}"
+        );
+        let (_, text) = on(&sample.export(), &[line.as_slice(), &["--json"]].concat());
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["schema"], "keysvc/fobaudit-controls/1");
+        assert_eq!((&report["verified"], &report["findings"][0]["leaf"]), (&json!(false), &json!(7)));
+        assert_eq!(report["log"]["alone"][0]["operation"], "freeze.set");
+    }
+
+    #[test]
+    fn evidence_is_verified_alone_and_says_the_act() {
+        let mut sample = Sample::good();
+        let act = sample.large_load();
+        let export = sample.export();
+        export.write("evidence", &sample.evidence_file(&[], act));
+        let (code, text) = on(&export, &["evidence", "@evidence", "--trust", "TRUST"]);
+        assert_eq!(code.unwrap(), ExitCode::SUCCESS);
+        assert!(
+            text.contains("Load 20.00 (currency 978, 2000 minor units) on card 04782e21801d80"),
+            "{text}"
+        );
+        assert!(text.contains("alice (finance), bob (operations)"), "{text}");
+        let (_, text) = on(&export, &["evidence", "@evidence", "--trust", "TRUST", "--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&report["verified"], &report["act"]["leaf"]), (&json!(true), &json!(act)));
+        let need = json!({ "persons": 2, "departments": 2, "named": [] });
+        assert_eq!(report["act"]["need"], need);
+        let (code, text) = on(&export, &["evidence", "@checkpoint", "--trust", "TRUST", "--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code.unwrap(), &report["verified"]), (ExitCode::from(6), &json!(false)));
+    }
+
+    #[test]
+    fn a_record_that_took_people_says_who_they_were_where_its_evidence_is_named() {
+        let mut sample = Sample::good();
+        let act = sample.large_load();
+        let export = sample.export();
+        export.write("record", &sample.approved_record(VALUE_KEY));
+        export.write("evidence", &sample.evidence_file(&[], act));
+        let value = |more: &[&str]| {
+            let line = ["value", "@record", "--trust", "TRUST"];
+            let (code, text) = on(&export, &[line.as_slice(), more].concat());
+            (code.unwrap(), text)
+        };
+        let (code, text) = value(&["--log", "DIR"]);
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert!(text.contains("it took several, by the evidence "), "{text}");
+        for place in [&["--log", "DIR"][..], &[]] {
+            let (code, text) = value(&[place, &["--evidence", "@evidence"]].concat());
+            assert_eq!(code, ExitCode::SUCCESS);
+            assert!(text.contains("alice (finance), bob (operations)"), "{text}");
+        }
+        let (_, text) = value(&["--evidence", "@evidence", "--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&report["leaf"], &report["people"]["requester"]), (&json!(act), &json!("terminal-1")));
+        sample.update(|_| {});
+        let export = sample.export();
+        export.write("record", &sample.signed_record(VALUE_KEY));
+        export.write("evidence", &sample.evidence_file(&[], act));
+        let line =
+            ["value", "@record", "--trust", "TRUST", "--log", "DIR", "--evidence", "@evidence", "--json"];
+        let (code, text) = on(&export, &line);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code.unwrap(), &report["refusal"]), (ExitCode::from(6), &json!("not_by_people")));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! What is wrong with leaf 0 is [`FoundingProblem`]'s; nothing here judges, it only names.
 
+mod people;
 mod value;
 
+pub(crate) use people::PeopleProblem;
 pub(crate) use value::ValueProblem;
 
 use crate::founding_check::FoundingProblem;
@@ -138,7 +140,7 @@ pub(crate) enum Problem {
     #[error("a second founding")]
     SecondFounding,
     /// The policies in force are not the founding's.
-    #[error("the policies in force are not the founding's")]
+    #[error("the policies in force are not those of the log")]
     OtherPolicy,
     /// A name that the founding does not enrol as what it must be here.
     #[error("{name} is not enrolled as {kind}")]
@@ -180,6 +182,9 @@ pub(crate) enum Problem {
     /// What a value leaf says wrong.
     #[error("{0}")]
     Value(#[from] ValueProblem),
+    /// What a leaf about what takes people says wrong, or a leaf that was stopped.
+    #[error("{0}")]
+    People(#[from] PeopleProblem),
     /// A trust bundle that vouches for another log, or for keys that are none.
     #[error("{0}")]
     Bundle(#[from] BundleError),

@@ -6,19 +6,18 @@ use crate::key_check::{is_sound, public_half};
 use keysvc_protocol::{
     bytes::Digest,
     cbor::{self, DecodeError},
-    founding::{AgreementError, FoundedKind, Founding, FoundingError, PrincipalKind, Profile, Programme},
+    control::Control,
+    founding::{AgreementError, FoundedKind, Founding, FoundingError, Profile, Programme},
     key::{KeyKind, KeyRecord},
     leaf::{FoundingLeaf, LeafEntry, LeafError, LeafKind},
     merkle::leaf_hash,
     name::Name,
     public_key::PublicKey,
     receipt::{LEAF_PAYLOAD_LEN_MAX, LeafEvidence},
+    refusal::Refusal,
     trust::Trust,
 };
-use std::{
-    collections::{HashMap, HashSet},
-    str,
-};
+use std::{collections::HashSet, str};
 
 /// Why leaf 0 founds nothing that the trust file speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,22 +83,12 @@ pub(crate) enum FoundingProblem {
     /// The check value or public half is not of the key's kind, or they disagree.
     #[error("the check value of the key {0} does not fit it")]
     CheckValue(Name),
+    /// A key in it is none.
+    #[error("the roster of the founding: {0}")]
+    Roster(#[from] Refusal),
     /// The manifest and the file disagree on whether the key's value is known.
     #[error("the manifest and the founding file disagree on whether {0} is a test key")]
     TestKey(Name),
-}
-
-/// A principal as the founding enrols it.
-#[derive(Debug, Clone)]
-pub(crate) struct Enrolled {
-    /// Its place among the founding's principals: in memory and on disk a name of 2 bytes.
-    pub(crate) place: u16,
-    /// What it is.
-    pub(crate) kind: PrincipalKind,
-    /// Its organisation.
-    pub(crate) organisation: Name,
-    /// Its statement key, where it changes things.
-    pub(crate) statement_key: Option<PublicKey>,
 }
 
 /// A founding that was proved: the facts that everything else is judged by.
@@ -113,7 +102,8 @@ pub(crate) struct Founded {
     pub(crate) keys: Vec<KeyRecord>,
     /// The key that signs checkpoints.
     pub(crate) checkpoint_key: PublicKey,
-    principals: HashMap<Name, Enrolled>,
+    /// What the founding makes of all that takes people.
+    pub(crate) control: Control,
 }
 
 impl Founded {
@@ -134,33 +124,21 @@ impl Founded {
         };
         entry.check_payload(salt, payload.as_bytes())?;
         let leaf: FoundingLeaf = cbor::decode(payload.as_bytes(), LEAF_PAYLOAD_LEN_MAX)?;
-        let founding = read_file(leaf.founding.as_bytes())?;
+        let founding = agreed(&leaf)?;
         if founding.trust_domain != trust.domain {
             return Err(FoundingProblem::OtherDomain);
         }
         if leaf.policy != founding.policy {
             return Err(FoundingProblem::OtherPolicy);
         }
-        check_signatures(&founding, &leaf)?;
+        let control = Control::found(founding.clone(), &leaf, trust.genesis)?;
         let keys = leaf.keys.into_vec();
         check_manifest(&founding, &keys)?;
         only_one(&keys, KeyKind::ServiceStatement)?;
         let checkpoint_key = only_one(&keys, KeyKind::Checkpoint)?;
         let checkpoint_key = public_half(checkpoint_key)
             .ok_or_else(|| FoundingProblem::CheckValue(checkpoint_key.name.clone()))?;
-        let principals = enrol(&founding);
-        Ok(Self { genesis: trust.genesis, founding, keys, checkpoint_key, principals })
-    }
-
-    /// The principal of this name, if it is enrolled as `kind`.
-    pub(crate) fn principal(&self, name: &Name, kind: PrincipalKind) -> Option<&Enrolled> {
-        self.principals.get(name).filter(|enrolled| enrolled.kind == kind)
-    }
-
-    /// Whether the name is a principal's or an officer's.
-    pub(crate) fn knows(&self, name: &Name) -> bool {
-        self.principals.contains_key(name)
-            || self.founding.officers.iter().any(|officer| officer.name == *name)
+        Ok(Self { genesis: trust.genesis, founding, keys, checkpoint_key, control })
     }
 
     /// The programme of this name, and its place among the programmes.
@@ -176,26 +154,22 @@ impl Founded {
     }
 }
 
+/// The founding file of a leaf, once every officer in it is shown to have signed it.
+///
+/// # Errors
+/// [`FoundingProblem`] naming the first check that failed.
+pub(crate) fn agreed(leaf: &FoundingLeaf) -> Result<Founding, FoundingProblem> {
+    let founding = read_file(leaf.founding.as_bytes())?;
+    check_signatures(&founding, leaf)?;
+    Ok(founding)
+}
+
 fn read_file(bytes: &[u8]) -> Result<Founding, FoundingProblem> {
     let text = str::from_utf8(bytes).map_err(|error| FoundingProblem::Form(error.to_string()))?;
     let founding: Founding =
         toml::from_str(text).map_err(|error| FoundingProblem::Form(error.message().to_owned()))?;
     founding.check()?;
     Ok(founding)
-}
-
-fn enrol(founding: &Founding) -> HashMap<Name, Enrolled> {
-    // A founding file of 64 KiB holds fewer principals than there are places.
-    let principals = (0..).zip(&founding.principals).map(|(place, principal)| {
-        let enrolled = Enrolled {
-            place,
-            kind: principal.kind,
-            organisation: principal.organisation.clone(),
-            statement_key: principal.statement_key.map(|key| key.p256()),
-        };
-        (principal.id.clone(), enrolled)
-    });
-    principals.collect()
 }
 
 /// Every officer named signed, and nobody else. Counts officers, not signatures.

@@ -109,7 +109,7 @@ fn body(proved: &Proved, tally: &Tally) -> Result<Body, Fault> {
         programmes: rows::programmes(tally),
         refusals: rows::refusals(tally),
         aggregated: tally.counted.enrolled > 0 || tally.counted.strangers > 0,
-        keys: rows::keys(tally),
+        keys: rows::keys(proved, tally),
         keys_more: tally.keys_total.saturating_sub(shown(tally.keys.len())),
         starts: rows::starts(tally),
         starts_more: tally.starts_total.saturating_sub(shown(tally.starts.len())),

@@ -1,4 +1,5 @@
-//! Offline verifier of what keysvc records: a whole exported log, a report on it, or one signed value record.
+//! Offline verifier of what keysvc records: a whole exported log, what takes people in it, a report on it, one
+//! signed value record, or the evidence of one act.
 //!
 //! It links no network code and no PKCS#11, and trusts nothing but the trust file it is given.
 
@@ -7,6 +8,7 @@ mod calendar;
 mod chart;
 mod checks;
 mod command;
+mod evidence;
 mod fault;
 mod finding;
 mod founding_check;

@@ -5,7 +5,7 @@
 use crate::{
     fault::Fault,
     log_folder::read_file,
-    value::{Accepted, Evidence, Refused},
+    value::{Accepted, ByPeople, Evidence, Refused},
 };
 use keysvc_protocol::{
     bundle::{BundleError, BundleFile, TrustBundle},
@@ -48,6 +48,7 @@ pub(crate) fn check(
     let kid = Signed::parse(record).map_err(Refused::Form)?.key_identifier();
     let key = bundle.value_keys.iter().find(|key| key.kid == kid).ok_or(Refused::UnknownKey(kid))?;
     Ok(Accepted {
+        people: ByPeople::of(&update),
         update,
         key: key.name.clone(),
         key_version: key.version,
@@ -120,6 +121,7 @@ pub(crate) mod tests {
                 organisation: "cafe".parse().unwrap(),
                 currency: 978,
                 value_key: "coffee-value".parse().unwrap(),
+                profile: "fob".parse().unwrap(),
                 purses: vec![1].try_into().unwrap(),
                 ceiling: 15_000,
                 load_max: 10_000,
@@ -127,6 +129,7 @@ pub(crate) mod tests {
             }]
             .try_into()
             .unwrap(),
+            denied: vec![].try_into().unwrap(),
         };
         let signed =
             TestKey::new(seed).sign(Kind::TrustBundle, sample.genesis().as_bytes(), cbor::encode(&bundle));

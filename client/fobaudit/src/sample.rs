@@ -3,8 +3,12 @@
 //! Every part can be altered before it is written to a folder, so that each test has one thing wrong.
 
 mod founding;
+mod people;
 
-pub(crate) use founding::{SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key};
+pub(crate) use founding::{
+    ALICE, BOB, SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key,
+};
+pub(crate) use people::{enrolment, two};
 
 use crate::{
     fault::Fault,
@@ -18,6 +22,7 @@ use keysvc_protocol::{
     card::CardUid,
     cbor,
     checkpoint::{Checkpoint, Origin},
+    control::{At, Control},
     cose::Kind,
     export::{CHECKPOINT_FILE, HashTile, LeafPayload, PayloadFile, SPAN_LEN, Span, Tiling, encode_entries},
     hash::sha256,
@@ -51,6 +56,10 @@ pub(crate) struct Sample {
     pub(crate) leaves: Vec<LeafEvidence>,
     /// The last update's payload, for the link of the next.
     pub(crate) last_update: Vec<u8>,
+    /// What the leaves make of all that takes people, where the founding is one; those that do not hold change nothing.
+    pub(crate) control: Option<Control>,
+    /// How much later than a second after each other the leaves are from now on.
+    pub(crate) later_ms: u64,
 }
 
 impl Sample {
@@ -63,8 +72,12 @@ impl Sample {
 
     /// A log of this founding alone.
     pub(crate) fn founded_by(leaf: &FoundingLeaf) -> Self {
-        let mut sample = Self { leaves: Vec::new(), last_update: Vec::new() };
+        let mut sample = Self { leaves: Vec::new(), last_update: Vec::new(), control: None, later_ms: 0 };
         sample.push(LeafKind::Founding, leaf);
+        let text = str::from_utf8(leaf.founding.as_bytes()).unwrap_or_default();
+        let founding = toml::from_str(text).ok();
+        let genesis = sample.genesis();
+        sample.control = founding.and_then(|founding| Control::found(founding, leaf, genesis).ok());
         sample
     }
 
@@ -91,7 +104,7 @@ impl Sample {
 
     /// The time that the next leaf gets.
     pub(crate) fn next_time(&self) -> u64 {
-        BEGIN_MS + self.next_index() * 1000
+        BEGIN_MS + self.next_index() * 1000 + self.later_ms
     }
 
     fn next_index(&self) -> u64 {
@@ -108,6 +121,9 @@ impl Sample {
         let index = self.next_index();
         let (salt, payload) = (Salt::new([9; 16]), cbor::encode(payload));
         let payload_digest = LeafEntry::digest_of(&salt, &payload);
+        if let Some(control) = &mut self.control {
+            drop(control.apply(At { index, time_ms }, kind, &payload));
+        }
         let entry = LeafEntry { schema: Schema, index, time_ms, kind, payload_digest };
         self.leaves.push(LeafEvidence {
             entry: Blob::try_from(cbor::encode(&entry)).unwrap(),
@@ -204,6 +220,7 @@ impl Sample {
             issued_at_ms: self.next_time(),
             expires_at_ms: self.next_time() + 86_400_000,
             flags: FLAG_NO_CARD_SESSION,
+            evidence: None,
         };
         alter(&mut update);
         let request = UpdateValue {
@@ -297,6 +314,11 @@ pub(crate) struct Export {
 }
 
 impl Export {
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -344,10 +366,17 @@ impl Export {
         previous: &[PathBuf],
     ) -> Result<Verification, Fault> {
         let folder = LogFolder::new(self.folder.path());
-        let task = Task { folder, trust: &self.trust, previous, state: Some(state) };
+        let task = Task { folder, trust: &self.trust, previous, state: Some(state), acts: false };
         let verification = verify::run_beside(&task, &mut Alone, &mut |_, _| {})?;
         verification.state.iter().try_for_each(|next| next.save(state))?;
         Ok(verification)
+    }
+
+    /// Verifies the log, and puts its acts into words.
+    pub(crate) fn controls(&self) -> Verification {
+        let folder = LogFolder::new(self.folder.path());
+        let task = Task { folder, trust: &self.trust, previous: &[], state: None, acts: true };
+        verify::run_beside(&task, &mut Alone, &mut |_, _| {}).unwrap()
     }
 
     /// Verifies a record against the log.

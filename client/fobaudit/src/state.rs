@@ -2,7 +2,8 @@
 //! new.
 //!
 //! It is written only after a run that verified everything, and holds what later leaves depend on: the tree's partial
-//! tiles, keys and open intents, exchanges, the last update of each purse, and all counts. The auditor must keep it
+//! tiles, keys and open intents, exchanges, the last update of each purse, the
+//! leaves about what takes people, and all counts. The auditor must keep it
 //! where nobody else can write: **whoever writes it decides what is skipped.** Its SHA-256 tells damage, not forgery;
 //! who doubts it removes it, and the next run verifies the whole log again. So does who takes up a newer version of
 //! this program and wants its checks over old leaves too.
@@ -25,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The number of this form of the file.
-pub(crate) const FORMAT: u32 = 1;
-/// Longest state file, in bytes: 16 million purses of 50 bytes and as many derivations of 30, 1.3 GB, and 64 MiB for
-/// the rest.
-const STATE_LEN_MAX: usize = (1 << 24) * 80 + (64 << 20);
+pub(crate) const FORMAT: u32 = 2;
+/// Longest state file, in bytes: 16 million purses of 50 bytes and as many derivations of 30, 1.3 GB, 1 GiB for leaves
+/// about what takes people and cards by master key, and 64 MiB for the rest.
+const STATE_LEN_MAX: usize = (1 << 24) * 80 + (1 << 30) + (64 << 20);
 
 /// Why a state file cannot be gone on from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,12 @@ pub(crate) enum StateError {
     /// It does not begin as one.
     #[error("it is no state file of this program")]
     NotState,
+    /// Its form is an earlier one, which did not follow what takes people.
+    #[error("an older version of this program wrote it (format {format}, this one knows {FORMAT})")]
+    Older {
+        /// The number of its form.
+        format: u32,
+    },
     /// Its form is a later one.
     #[error("a newer version of this program wrote it (format {format}, this one knows {FORMAT})")]
     Newer {
@@ -65,7 +72,7 @@ impl StateError {
         match self {
             Self::NotState => "name another file with --state: one that is not there yet is made",
             Self::Newer { .. } => "verify with the newer version, or name another file with --state",
-            Self::Damaged(_) => {
+            Self::Older { .. } | Self::Damaged(_) => {
                 "move the file away and run the same command again: it verifies the whole log"
             }
             Self::OtherLog(_) => "name the state file of this log with --state, or one that is not there yet",
@@ -192,7 +199,11 @@ mod tests {
         sample::{Export, Sample, later_key, start},
         verify::Verification,
     };
-    use keysvc_protocol::leaf::{KeyIntentLeaf, KeyOutcomeLeaf, LeafKind};
+    use keysvc_protocol::{
+        key::{KeyRecord, KeyState},
+        leaf::{KeyIntentLeaf, KeyOutcomeLeaf, LeafKind},
+        request::Operation,
+    };
     use std::{fs, path::PathBuf};
     use tempfile::TempDir;
 
@@ -292,7 +303,7 @@ mod tests {
 
     #[test]
     fn an_open_intent_is_kept_until_its_outcome_comes() {
-        let key = later_key("later", 70);
+        let key = KeyRecord { state: KeyState::PreActivation, ..later_key("later", 70) };
         let intent = KeyIntentLeaf {
             schema: Schema,
             id: key.id,
@@ -301,14 +312,16 @@ mod tests {
             version: key.version,
         };
         let mut earlier = Sample::good();
+        let order = earlier.order("later", key.kind);
+        earlier.agreed(Operation::KeyCreate, &order);
         earlier.push(LeafKind::KeyIntent, &intent);
         let mut later = earlier.clone();
-        later.push(LeafKind::KeyOutcome, &KeyOutcomeLeaf { schema: Schema, intent: 6, key });
+        later.push(LeafKind::KeyOutcome, &KeyOutcomeLeaf { schema: Schema, intent: 10, key });
         assert_eq!(found_later(&earlier, &later), []);
         let mut twice = later.clone();
         twice.push(LeafKind::KeyIntent, &intent);
         let problem = KeyProblem::IdTwice(intent.id).into();
-        assert_eq!(found_later(&later, &twice), [Finding { leaf: Some(8), problem }]);
+        assert_eq!(found_later(&later, &twice), [Finding { leaf: Some(12), problem }]);
     }
 
     #[test]
@@ -402,15 +415,21 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             let why = refused(&export, &path);
             assert!(
-                matches!(why, StateError::Damaged(_) | StateError::NotState | StateError::Newer { .. }),
+                matches!(
+                    why,
+                    StateError::Damaged(_)
+                        | StateError::NotState
+                        | StateError::Newer { .. }
+                        | StateError::Older { .. }
+                ),
                 "{position}: {why:?}"
             );
         }
         fs::write(&path, &good[..good.len() - 1]).unwrap();
         assert!(matches!(refused(&export, &path), StateError::Damaged(_)));
-        let newer = String::from_utf8_lossy(&good).replacen("state 1", "state 2", 1);
+        let newer = String::from_utf8_lossy(&good).replacen("state 2", "state 3", 1);
         fs::write(&path, newer).unwrap();
-        assert_eq!(refused(&export, &path), StateError::Newer { format: 2 });
+        assert_eq!(refused(&export, &path), StateError::Newer { format: 3 });
         fs::write(&path, good).unwrap();
         let mut foreign = crate::sample::founding_leaf();
         let mut signatures = foreign.signatures.into_vec();

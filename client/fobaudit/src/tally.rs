@@ -3,7 +3,12 @@
 //! A visitor beside the checks: it takes each leaf at its word, judges nothing and adds no finding. Whether the word
 //! holds is the verification's to say.
 
-use crate::{calendar::day_of, checks, finding::Findings, walk::Visitor};
+use crate::{
+    calendar::day_of,
+    checks,
+    finding::Findings,
+    walk::{Leaf, Visitor},
+};
 use jiff::civil::Date;
 use keysvc_protocol::{
     key::KeyRecord,
@@ -98,6 +103,36 @@ pub(crate) struct Counted {
     pub(crate) strangers: u64,
 }
 
+/// Acts about people, as counts: whose leaf is withheld is counted by the leaf's kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ActsCounted {
+    /// Acts that took people.
+    pub(crate) by_quorum: u64,
+    /// Freezes set, by one caller alone.
+    pub(crate) frozen: u64,
+    /// Freezes lifted, by people.
+    pub(crate) lifted: u64,
+    /// Principals disabled and keys stopped, by one officer alone.
+    pub(crate) stopped: u64,
+}
+
+impl ActsCounted {
+    fn count(&mut self, leaf: &Leaf<'_>) {
+        let add = |counter: &mut u64| *counter = counter.saturating_add(1);
+        match (leaf.entry.kind, leaf.act.map(|act| act.kind)) {
+            (LeafKind::ActByQuorum | LeafKind::SealedActByQuorum, inner) => {
+                add(&mut self.by_quorum);
+                if inner == Some(LeafKind::FreezeChanged) {
+                    add(&mut self.lifted);
+                }
+            }
+            (LeafKind::FreezeChanged, _) => add(&mut self.frozen),
+            (LeafKind::SiteChanged, _) => add(&mut self.stopped),
+            _ => {}
+        }
+    }
+}
+
 /// What was counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -123,6 +158,8 @@ pub(crate) struct Tally {
     pub(crate) refused: BTreeMap<&'static str, Refused>,
     /// Refusals without.
     pub(crate) counted: Counted,
+    /// Acts that took people, and what one caller stopped.
+    pub(crate) acts: ActsCounted,
     /// Keys, in the order in which they were made, at most [`KEYS_MAX`].
     pub(crate) keys: Vec<KeyRecord>,
     /// How many keys there are.
@@ -149,9 +186,9 @@ impl Tally {
         sums
     }
 
-    fn take(&mut self, entry: &LeafEntry, payload: &[u8]) {
+    fn take(&mut self, entry: &LeafEntry, kind: LeafKind, payload: &[u8]) {
         let day = day_of(entry.time_ms);
-        match entry.kind {
+        match kind {
             LeafKind::Founding => {
                 if let Some(FoundingLeaf { keys, .. }) = read(payload) {
                     keys.into_vec().into_iter().for_each(|key| self.keep_key(key));
@@ -229,7 +266,8 @@ impl Tally {
 }
 
 impl Visitor for Tally {
-    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, _: &mut Findings) {
+    fn visit(&mut self, leaf: &Leaf<'_>, _: &mut Findings) {
+        let entry = leaf.entry;
         self.leaves = self.leaves.saturating_add(1);
         let first = self.period_ms.map_or(entry.time_ms, |(first, _)| first);
         self.period_ms = Some((first, entry.time_ms));
@@ -239,12 +277,14 @@ impl Visitor for Tally {
             }
             None => self.undated = self.undated.saturating_add(1),
         }
-        if entry.kind == LeafKind::ValueUpdated {
+        let (kind, payload) = leaf.done();
+        if kind == LeafKind::ValueUpdated {
             self.updates = self.updates.saturating_add(1);
             self.updates_withheld = self.updates_withheld.saturating_add(u64::from(payload.is_none()));
         }
+        self.acts.count(leaf);
         if let Some(payload) = payload {
-            self.take(entry, payload);
+            self.take(entry, kind, payload);
         }
     }
 }
@@ -272,5 +312,11 @@ const fn kind_of(refusal: &Refusal) -> &'static str {
         Refusal::TokenUnavailable => "token not available",
         Refusal::StoreUnavailable => "store not available",
         Refusal::Internal => "internal fault",
+        Refusal::StateConflict { .. } => "in another state",
+        Refusal::ApprovalInvalid { .. } => "approval does not count",
+        Refusal::Expired => "proposal expired",
+        Refusal::SamePerson => "same person twice",
+        Refusal::Frozen { .. } => "frozen",
+        Refusal::ApprovalRequired { .. } => "takes people first",
     }
 }

@@ -1,24 +1,27 @@
-//! `fobaudit value --log`: one signed value record, the key that signed it, and its leaf in the log.
+//! `fobaudit value --log`, and what every judgement of a record has in common: one signed value record, the key that signed it, and its leaf in the log.
 //!
 //! The record proves nothing alone: its key must be in the log that the genesis digest proves, and its payload must
 //! be a leaf of the tree that the verified checkpoint commits to.
 
+mod refused;
+
+pub(crate) use refused::Refused;
+
 use crate::{
-    calendar::rfc3339,
-    checks,
+    checks::{self, People, Site},
+    evidence::{Shown, attach},
     fault::Fault,
-    finding::{Finding, Findings},
+    finding::Findings,
     founding_check::Founded,
     key_check::public_half,
     log_folder::{LogFolder, read_file},
-    walk::{Opened, Visitor, Walk},
+    walk::{Leaf, Opened, Visitor, Walk},
 };
 use keysvc_protocol::{
-    bundle::{BundleError, BundleFileError},
-    bytes::{KeyIdentifier, from_hex},
+    bytes::{Digest, KeyIdentifier, from_hex},
     cose::{CoseError, Kind, Signed},
     key::{KeyKind, KeyRecord},
-    leaf::{KeyOutcomeLeaf, LeafEntry, LeafKind, ValueUpdatedLeaf},
+    leaf::{KeyOutcomeLeaf, LeafKind, ValueUpdatedLeaf},
     merkle::TreeHead,
     name::Name,
     trust::Trust,
@@ -28,120 +31,6 @@ use std::{collections::BTreeSet, path::Path};
 
 /// Longest record file, in bytes: a record of 1 KiB in hexadecimal, in lines.
 const RECORD_LEN_MAX: u64 = 4096;
-
-/// Why a record does not count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
-    /// The bytes are not a signed record.
-    #[error("not a signed value record: {0}")]
-    Form(CoseError),
-    /// No value signing key of the log has the record's key identifier.
-    #[error("unknown key: no value signing key of this log has the identifier {0}")]
-    UnknownKey(KeyIdentifier),
-    /// The signature does not verify.
-    #[error("altered or forged: the signature does not verify")]
-    BadSignature,
-    /// The signed payload is no update, or contradicts itself.
-    #[error("signed, but {0}")]
-    Contents(ValueError),
-    /// The key is not the programme's.
-    #[error("signed with the key {key}, which is not the value key of the programme {programme}")]
-    OtherKey {
-        /// The key.
-        key: Name,
-        /// The programme.
-        programme: Name,
-    },
-    /// The card has seen its sequence number already.
-    #[error("replayed: this card has already seen sequence number {last} and the record has {seq}")]
-    Replayed {
-        /// The record's.
-        seq: u64,
-        /// The last one that the card has seen.
-        last: u64,
-    },
-    /// No leaf has its payload.
-    #[error("not in the log: no leaf of {leaves} holds this update")]
-    NotInLog {
-        /// Leaves searched.
-        leaves: u64,
-    },
-    /// No leaf has its payload, but some payloads are withheld.
-    #[error("not found in the log, but {withheld} of its value updates are withheld: ask for the whole log")]
-    MayBeWithheld {
-        /// Value leaves withheld.
-        withheld: u64,
-    },
-    /// There is nothing to check the record by.
-    #[error("the log is empty")]
-    Empty,
-    /// The bundle file proves no trust bundle.
-    #[error("the bundle is not verified: {0}")]
-    Bundle(BundleFileError),
-    /// The trust bundle does not hold any more.
-    #[error("the trust bundle has expired: it held until {}", rfc3339(*not_after_ms))]
-    BundleExpired {
-        /// Until when it held, milliseconds since 1970-01-01 UTC.
-        not_after_ms: u64,
-    },
-    /// The trust bundle does not vouch for the record.
-    #[error("{0}")]
-    NotVouched(BundleError),
-    /// The log itself is not good.
-    #[error("the log is not verified: {0}")]
-    Log(Box<Finding>),
-}
-
-impl Refused {
-    /// A short name for programs.
-    pub(crate) const fn code(&self) -> &'static str {
-        match self {
-            Self::Form(_) => "not_a_record",
-            Self::UnknownKey(_) | Self::NotVouched(BundleError::UnknownKey) => "unknown_key",
-            Self::BadSignature => "bad_signature",
-            Self::Contents(_) => "contents",
-            Self::OtherKey { .. } => "other_key",
-            Self::Replayed { .. } => "replayed",
-            Self::NotInLog { .. } => "not_in_log",
-            Self::MayBeWithheld { .. } => "may_be_withheld",
-            Self::Bundle(_) => "bundle_not_verified",
-            Self::BundleExpired { .. } => "bundle_expired",
-            Self::NotVouched(_) => "not_vouched",
-            Self::Empty | Self::Log(_) => "log_not_verified",
-        }
-    }
-
-    /// What to do next.
-    pub(crate) const fn next(&self) -> &'static str {
-        match self {
-            Self::Form(_) => "name the file that holds the signed record itself",
-            Self::UnknownKey(_) | Self::BadSignature | Self::Contents(_) | Self::OtherKey { .. } => {
-                "give no value for it, keep the file as evidence, and tell the officers"
-            }
-            Self::Replayed { .. } => {
-                "give no value for it; ask the terminal for the update of the next sequence number"
-            }
-            Self::NotInLog { .. } => {
-                "export the log again with `fobctl audit export`; if the record is still not there, tell the officers"
-            }
-            Self::MayBeWithheld { .. } => {
-                "export the log with its value payloads and run the same command again"
-            }
-            Self::Bundle(_) => {
-                "name the file that `fobctl terminal bundle` wrote and the trust file of the same service"
-            }
-            Self::BundleExpired { .. } => {
-                "get a new one with `fobctl terminal bundle`, or check the record by the log with --log"
-            }
-            Self::NotVouched(_) => {
-                "get a new bundle with `fobctl terminal bundle`; if it refuses too, give no value and tell the officers"
-            }
-            Self::Empty | Self::Log(_) => {
-                "run `fobaudit verify` on the same folder for all that is wrong with it"
-            }
-        }
-    }
-}
 
 /// A record that holds, and what it says.
 #[derive(Debug)]
@@ -154,8 +43,31 @@ pub(crate) struct Accepted {
     pub(crate) key_version: u32,
     /// What vouches for it.
     pub(crate) evidence: Evidence,
+    /// Whether it took people, and who they were.
+    pub(crate) people: ByPeople,
     /// Whether the log was founded for development, or the key's value is known.
     pub(crate) test: bool,
+}
+
+/// Whether a record took people.
+#[derive(Debug)]
+pub(crate) enum ByPeople {
+    /// It took none.
+    None,
+    /// It took some, and their evidence, of this digest, was not given.
+    Named(Digest),
+    /// It took these.
+    Shown(Box<Shown>),
+}
+
+impl ByPeople {
+    /// What a record itself says.
+    pub(crate) const fn of(update: &ValueUpdate) -> Self {
+        match update.evidence {
+            Some(digest) => Self::Named(digest),
+            None => Self::None,
+        }
+    }
 }
 
 /// What vouches for a record.
@@ -163,6 +75,13 @@ pub(crate) struct Accepted {
 pub(crate) enum Evidence {
     /// The log holds it.
     Log {
+        /// The leaf that holds it.
+        leaf: u64,
+        /// The checkpoint whose tree holds the leaf.
+        checkpoint: TreeHead,
+    },
+    /// The log holds it, by the proof in its evidence file.
+    File {
         /// The leaf that holds it.
         leaf: u64,
         /// The checkpoint whose tree holds the leaf.
@@ -213,11 +132,12 @@ pub(crate) fn run(
         Ok(key) => key,
         Err(refused) => return Ok(Err(refused)),
     };
-    let (payload, update) = match read_update(&signed, &opened, &key, last_seq) {
+    let (payload, update) = match read_update(&signed, &opened.founded, &key, last_seq) {
         Ok(read) => read,
         Err(refused) => return Ok(Err(refused)),
     };
-    let mut search = Search { founded: &opened.founded, payload, found: None, withheld: 0 };
+    let people = People::found(&opened.founded);
+    let mut search = Search { founded: &opened.founded, people, payload, found: None, withheld: 0 };
     let walked = Walk::new(BTreeSet::from([opened.head.size])).along(folder, &mut search, &mut findings)?;
     opened.compare(&walked, &mut findings);
     let (found, withheld) = (search.found, search.withheld);
@@ -235,8 +155,29 @@ impl Accepted {
     fn new(opened: &Opened, key: &KeyRecord, update: ValueUpdate, leaf: u64) -> Self {
         let test = opened.founded.founding.development || key.test_key;
         let evidence = Evidence::Log { leaf, checkpoint: opened.head };
-        Self { update, key: key.name.clone(), key_version: key.version, evidence, test }
+        let people = ByPeople::of(&update);
+        Self { update, key: key.name.clone(), key_version: key.version, evidence, people, test }
     }
+}
+
+/// Verifies a record by its evidence file alone: leaf 0 in it names the key, and the act's leaf holds the record.
+///
+/// # Errors
+/// [`Refused`] naming the first check that failed.
+pub(crate) fn by_evidence(record: &[u8], shown: Shown, last_seq: Option<u64>) -> Result<Accepted, Refused> {
+    let signed = Signed::parse(record).map_err(Refused::Form)?;
+    let kid = signed.key_identifier();
+    let key = of_identifier(&shown.founded.keys, kid).ok_or(Refused::UnknownKey(kid))?;
+    let (_, update) = read_update(&signed, &shown.founded, &key, last_seq)?;
+    let accepted = Accepted {
+        key: key.name.clone(),
+        key_version: key.version,
+        evidence: Evidence::File { leaf: shown.proved.at.index, checkpoint: shown.checkpoint },
+        people: ByPeople::of(&update),
+        test: shown.founded.founding.development || key.test_key,
+        update,
+    };
+    attach(accepted, shown)
 }
 
 fn proved(findings: &Findings) -> Result<(), Refused> {
@@ -267,18 +208,24 @@ fn of_identifier(keys: &[KeyRecord], kid: KeyIdentifier) -> Option<KeyRecord> {
 /// The payload and what it says, once the signature holds.
 fn read_update<'a>(
     signed: &Signed<'a>,
-    opened: &Opened,
+    founded: &Founded,
     key: &KeyRecord,
     last_seq: Option<u64>,
 ) -> Result<(&'a [u8], ValueUpdate), Refused> {
     let public = public_half(key).ok_or(Refused::UnknownKey(signed.key_identifier()))?;
-    let founded = &opened.founded;
-    let payload =
-        signed.open(Kind::ValueUpdate, founded.genesis.as_bytes(), &public).map_err(|error| match error {
-            CoseError::BadSignature => Refused::BadSignature,
-            error => Refused::Form(error),
-        })?;
+    let open = |kind| signed.open(kind, founded.genesis.as_bytes(), &public).map(|payload| (kind, payload));
+    let opened = match open(Kind::ValueUpdate) {
+        Err(CoseError::WrongKind) => open(Kind::ApprovedValueUpdate),
+        opened => opened,
+    };
+    let (kind, payload) = opened.map_err(|error| match error {
+        CoseError::BadSignature => Refused::BadSignature,
+        error => Refused::Form(error),
+    })?;
     let update = ValueUpdate::from_payload(payload).map_err(Refused::Contents)?;
+    if update.kind() != kind {
+        return Err(Refused::Contents(ValueError::Evidence));
+    }
     let programme = founded.programme(&update.programme).map(|(_, programme)| programme);
     if programme.is_none_or(|programme| programme.value_key != key.name) {
         return Err(Refused::OtherKey { key: key.name.clone(), programme: update.programme });
@@ -293,11 +240,12 @@ fn read_update<'a>(
 struct LaterKeys(Vec<KeyRecord>);
 
 impl Visitor for LaterKeys {
-    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
+    fn visit(&mut self, leaf: &Leaf<'_>, findings: &mut Findings) {
+        let entry = leaf.entry;
         if entry.kind != LeafKind::KeyOutcome {
             return;
         }
-        match payload.map(checks::decode::<KeyOutcomeLeaf>) {
+        match leaf.payload.map(checks::decode::<KeyOutcomeLeaf>) {
             Some(Ok(outcome)) => self.0.push(outcome.key),
             Some(Err(problem)) => findings.leaf(entry.index, problem),
             None => {}
@@ -308,27 +256,33 @@ impl Visitor for LaterKeys {
 /// Looks for the leaf that holds a payload, and checks that leaf as `fobaudit verify` does.
 struct Search<'a> {
     founded: &'a Founded,
+    people: People,
     payload: &'a [u8],
     found: Option<u64>,
     withheld: u64,
 }
 
 impl Visitor for Search<'_> {
-    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
-        if entry.kind != LeafKind::ValueUpdated || self.found.is_some() {
+    fn visit(&mut self, leaf: &Leaf<'_>, findings: &mut Findings) {
+        if self.found.is_some() {
             return;
         }
-        let Some(payload) = payload else {
+        let entry = leaf.entry;
+        // What is wrong with other leaves is `fobaudit verify`'s to say.
+        let followed = self.people.take(leaf);
+        let (kind, payload) = leaf.done();
+        if leaf.is_hidden_act() || (kind == LeafKind::ValueUpdated && payload.is_none()) {
             self.withheld = self.withheld.saturating_add(1);
-            return;
-        };
-        let leaf: ValueUpdatedLeaf = match checks::decode(payload) {
-            Ok(leaf) => leaf,
+        }
+        let Some(payload) = payload.filter(|_| kind == LeafKind::ValueUpdated) else { return };
+        let update: ValueUpdatedLeaf = match checks::decode(payload) {
+            Ok(update) => update,
             Err(problem) => return findings.leaf(entry.index, problem),
         };
-        if leaf.update.as_bytes() == self.payload {
+        if update.update.as_bytes() == self.payload {
             self.found = Some(entry.index);
-            if let Err(problem) = checks::check_update(self.founded, entry, &leaf) {
+            let site = Site { founded: self.founded, people: &self.people };
+            if let Err(problem) = followed.and_then(|()| checks::check_update(&site, entry, &update)) {
                 findings.leaf(entry.index, problem);
             }
         }
@@ -339,7 +293,7 @@ impl Visitor for Search<'_> {
 mod tests {
     use super::*;
     use crate::{
-        finding::Problem,
+        finding::{Finding, Problem},
         sample::{SPARE_KEY, Sample, TestKey, VALUE_KEY, later_key},
     };
     use keysvc_protocol::schema::Schema;

@@ -4,14 +4,14 @@
 //! run it reads only what is new, once the log is proved to continue what that run verified.
 
 use crate::{
-    checks::{Checks, Count},
+    checks::{Acts, Checks, Count, Sight, Totals},
     fault::Fault,
     finding::{Findings, Problem},
     log_folder::{LogFolder, read_note},
     state::State,
-    walk::{Opened, Standing, Tiles, TilesError, Visitor, Walk, Walked},
+    walk::{Leaf, Opened, Standing, Tiles, TilesError, Visitor, Walk, Walked},
 };
-use keysvc_protocol::{checkpoint::SignedCheckpoint, leaf::LeafEntry, merkle::TreeHead, trust::Trust};
+use keysvc_protocol::{checkpoint::SignedCheckpoint, control::Control, merkle::TreeHead, trust::Trust};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -32,6 +32,8 @@ pub(crate) struct Task<'a> {
     pub(crate) previous: &'a [PathBuf],
     /// The state of an earlier run, to go on from; it need not be there yet.
     pub(crate) state: Option<&'a Path>,
+    /// Whether the acts that took people are wanted in words.
+    pub(crate) acts: bool,
 }
 
 /// What a verification checked and found.
@@ -76,8 +78,47 @@ pub(crate) struct Proved {
     pub(crate) unlinked: u64,
     /// Intents to make a key without an outcome.
     pub(crate) open_intents: Vec<(u64, String)>,
+    /// What takes people: counts, what stands at the end, and the acts where they were asked for.
+    pub(crate) controls: Controls,
     /// Older checkpoints: file, number of leaves, and whether the log continues it.
     pub(crate) previous: Vec<(String, u64, bool)>,
+}
+
+/// What a log holds about what takes people.
+#[derive(Debug)]
+pub(crate) struct Controls {
+    /// The counts.
+    pub(crate) totals: Totals,
+    /// How far it could be followed.
+    pub(crate) sight: Sight,
+    /// The acts, where they were asked for.
+    pub(crate) acts: Option<Acts>,
+    /// The state at the end.
+    pub(crate) control: Control,
+}
+
+impl Controls {
+    fn new(checks: &mut Checks<'_>) -> Self {
+        let acts = checks.take_acts();
+        let people = checks.people();
+        Self { totals: people.totals(), sight: people.sight(), acts, control: people.control().clone() }
+    }
+
+    /// What could not be followed, in words; nothing where all of it was.
+    pub(crate) fn not_followed(&self) -> Option<String> {
+        let unfollowed = self.totals.unfollowed;
+        match self.sight {
+            Sight::Whole => None,
+            Sight::Part(from) => Some(format!(
+                "proposals, votes and freezes cannot be followed from leaf {from} on, where payloads are withheld: \
+                 {unfollowed} leaves; acts are judged by the evidence in them"
+            )),
+            Sight::Lost(from) => Some(format!(
+                "who and what the service knows cannot be followed from leaf {from} on, where a payload is withheld: \
+                 {unfollowed} leaves are not judged"
+            )),
+        }
+    }
 }
 
 /// An older checkpoint whose signature holds.
@@ -92,7 +133,7 @@ struct Previous {
 /// [`Fault`] when a file cannot be read. What is wrong with the log is in the findings.
 #[cfg(test)]
 pub(crate) fn run(folder: LogFolder<'_>, trust: &Trust, previous: &[PathBuf]) -> Result<Verification, Fault> {
-    run_beside(&Task { folder, trust, previous, state: None }, &mut Alone, &mut |_, _| {})
+    run_beside(&Task { folder, trust, previous, state: None, acts: false }, &mut Alone, &mut |_, _| {})
 }
 
 /// Verifies a log. `beside` visits every leaf that is read, after the checks; `progress` is told how many leaves of
@@ -131,7 +172,7 @@ pub(crate) fn run_beside(
 pub(crate) struct Alone;
 
 impl Visitor for Alone {
-    fn visit(&mut self, _: &LeafEntry, _: Option<&[u8]>, _: &mut Findings) {}
+    fn visit(&mut self, _: &Leaf<'_>, _: &mut Findings) {}
 }
 
 /// What goes along with the checks.
@@ -148,9 +189,10 @@ struct Along<'a, 'f> {
 }
 
 impl Visitor for Along<'_, '_> {
-    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings) {
-        self.checks.visit(entry, payload, findings);
-        self.both.beside.visit(entry, payload, findings);
+    fn visit(&mut self, leaf: &Leaf<'_>, findings: &mut Findings) {
+        let entry = leaf.entry;
+        self.checks.visit(leaf, findings);
+        self.both.beside.visit(leaf, findings);
         if entry.index.is_multiple_of(STEP) {
             (self.both.progress)(entry.index, self.both.of);
         }
@@ -174,7 +216,13 @@ fn begin<'f>(
 ) -> Result<Begun<'f>, Fault> {
     let (founded, origin) = (&opened.founded, &opened.origin);
     let Some((earlier, path)) = earlier.zip(task.state) else {
-        let checks = Checks::new(founded, origin);
+        let mut checks = Checks::new(founded, origin);
+        if task.state.is_some() {
+            checks = checks.keeping();
+        }
+        if task.acts {
+            checks = checks.telling();
+        }
         return Ok(Begun { standing: Standing::default(), checks, walk: true });
     };
     let fault = |why| Fault::State { path: path.to_path_buf(), why };
@@ -241,7 +289,7 @@ fn check_all(
         }
         None => None,
     };
-    Ok((Proved::new(opened, &along.checks, &walked, (before, compared)), state))
+    Ok((Proved::new(opened, &mut along.checks, &walked, (before, compared)), state))
 }
 
 impl Proved {
@@ -252,7 +300,7 @@ impl Proved {
 
     fn new(
         opened: &Opened,
-        checks: &Checks<'_>,
+        checks: &mut Checks<'_>,
         walked: &Walked,
         (before, previous): (u64, Vec<(String, u64, bool)>),
     ) -> Self {
@@ -271,6 +319,7 @@ impl Proved {
             purses: checks.purses(),
             unlinked: checks.unlinked(),
             open_intents: checks.open_intents(),
+            controls: Controls::new(checks),
             previous,
         }
     }

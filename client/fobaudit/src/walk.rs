@@ -11,6 +11,7 @@ pub(crate) use opened::Opened;
 pub(crate) use tiles::{Tiles, TilesError};
 
 use crate::{
+    checks,
     fault::Fault,
     finding::{FINDINGS_MAX, Findings, Problem},
     log_folder::LogFolder,
@@ -18,15 +19,38 @@ use crate::{
 use keysvc_protocol::{
     bytes::Digest,
     export::{HashTile, LeafPayload, Span, Tiling},
-    leaf::LeafEntry,
+    leaf::{ActByQuorumLeaf, LeafEntry, LeafKind},
     merkle::{TreeHead, leaf_hash},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A leaf whose entry is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaf<'a> {
+    /// Its entry.
+    pub(crate) entry: &'a LeafEntry,
+    /// Its payload; left out where it is withheld or not proved to be the entry's.
+    pub(crate) payload: Option<&'a [u8]>,
+    /// The act in it, where it is one that took a quorum.
+    pub(crate) act: Option<&'a ActByQuorumLeaf>,
+}
+
+impl<'a> Leaf<'a> {
+    /// The kind and payload of what was done: an act's own where it took a quorum, else the leaf's.
+    pub(crate) fn done(&self) -> (LeafKind, Option<&'a [u8]>) {
+        self.act.map_or((self.entry.kind, self.payload), |act| (act.kind, Some(act.act.as_bytes())))
+    }
+
+    /// Whether it may hide a value update, or anything else that takes a quorum only sometimes.
+    pub(crate) fn is_hidden_act(&self) -> bool {
+        self.entry.kind == LeafKind::SealedActByQuorum && self.payload.is_none()
+    }
+}
+
 /// What visits each leaf whose entry is one.
 pub(crate) trait Visitor {
-    /// Takes a leaf. The payload is left out where it is withheld or not proved to be the entry's.
-    fn visit(&mut self, entry: &LeafEntry, payload: Option<&[u8]>, findings: &mut Findings);
+    /// Takes a leaf.
+    fn visit(&mut self, leaf: &Leaf<'_>, findings: &mut Findings);
 }
 
 /// Where a walk stands: all that going on later needs.
@@ -188,13 +212,14 @@ impl Walk {
             findings.leaf(entry.index, Problem::TimeWentBack);
         }
         self.standing.time_ms = entry.time_ms;
-        match proven_payload(&entry, beside) {
-            Ok(payload) => visitor.visit(&entry, payload, findings),
-            Err(problem) => {
-                findings.leaf(entry.index, problem);
-                visitor.visit(&entry, None, findings);
-            }
-        }
+        let payload = proven_payload(&entry, beside).unwrap_or_else(|problem| {
+            findings.leaf(entry.index, problem);
+            None
+        });
+        let by_quorum = matches!(entry.kind, LeafKind::ActByQuorum | LeafKind::SealedActByQuorum);
+        // One that does not decode is a finding of the checks.
+        let act = payload.filter(|_| by_quorum).and_then(|payload| checks::decode(payload).ok());
+        visitor.visit(&Leaf { entry: &entry, payload, act: act.as_ref() }, findings);
     }
 
     fn keep_root(&mut self) {

@@ -3,8 +3,11 @@
 //! Apart from [`crate::fault`] because it is a text to read, not a mechanism. Commands that know more replace it.
 
 use keysvc_client::{
-    ClientError,
-    protocol::refusal::{Forbids, Invalid, Refusal, Thing},
+    ClientError, TokenError,
+    protocol::{
+        freeze::ScopeKind,
+        refusal::{Conflict, Forbids, Invalid, Refusal, Thing, Uncounted},
+    },
 };
 
 /// What to do after a failed call.
@@ -32,6 +35,20 @@ pub(crate) fn after(error: &ClientError) -> String {
             "do not take this record; fetch the trust bundle in force with `fobctl terminal bundle`, then \
              verify it again"
                 .to_owned()
+        }
+        ClientError::Pending(pending) => {
+            format!("officers read and approve it with `fobctl proposal approve {}`", pending.id)
+        }
+        ClientError::NotApprovable(_) => {
+            "sign it with no other program; tell the other officers, and compare the versions with `fobctl \
+             --version`"
+                .to_owned()
+        }
+        ClientError::Token(TokenError::WrongPin { .. }) => {
+            "check the PIN before you run it again: a card locks after a few wrong ones".to_owned()
+        }
+        ClientError::Token(TokenError::PinLocked { .. }) => {
+            "have the card unlocked by who issued it; another officer may act meanwhile".to_owned()
         }
         ClientError::Token(_) => {
             "check module and label under [token] in the configuration, and the PIN".to_owned()
@@ -90,6 +107,21 @@ pub(crate) fn after_refusal(refusal: &Refusal) -> String {
              doctor` on the service's host"
                 .to_owned()
         }
+        Refusal::StateConflict { reason } => after_conflict(*reason).to_owned(),
+        Refusal::ApprovalInvalid { reason } => after_uncounted(*reason).to_owned(),
+        Refusal::Expired => "ask for it again; the new proposal has a new identifier".to_owned(),
+        Refusal::SamePerson => "have another officer do it: one person counts once".to_owned(),
+        Refusal::Frozen { scope } => {
+            let scope =
+                if *scope == ScopeKind::All { "all".to_owned() } else { format!("{} NAME", scope.name()) };
+            format!(
+                "officers see why with `fobctl freeze list`; two of them let it go on with `fobctl freeze lift {scope} \
+                 --reason REASON`"
+            )
+        }
+        Refusal::ApprovalRequired { proposal, .. } => {
+            format!("officers read and approve it with `fobctl proposal approve {proposal}`")
+        }
         Refusal::Internal => {
             "run the same command again in a few seconds; if it stays so, give the request number to the \
              platform's operator, who finds it in the service's log"
@@ -105,6 +137,9 @@ const fn after_not_found(what: Thing) -> &'static str {
         Thing::Programme => "give --programme as the founding file names it",
         Thing::Profile => "give --profile and --version as the founding file names them",
         Thing::Slot => "give --slot as the profile in the founding file numbers them",
+        Thing::Proposal => "see the open ones with `fobctl proposal list`, all with --all",
+        Thing::Principal => "see who is enrolled with `fobctl principal list`",
+        Thing::Freeze => "see what is stopped with `fobctl freeze list`, and name exactly that scope",
         Thing::Leaf | Thing::Tree => "see the size of the log with `fobctl status`; leaves count from 0",
     }
 }
@@ -123,9 +158,64 @@ const fn after_invalid(reason: Invalid) -> &'static str {
             "the state folder holds another service's checkpoint: check trust and state in the \
              configuration with `fobctl context show`"
         }
+        Invalid::Keys => {
+            "compare the enrolment file with the kind of principal: stations, terminals and officers sign, and \
+             stations alone have a wrapping key"
+        }
+        Invalid::Need => {
+            "give two people or more, no fewer than the floor in `fobctl quorum show`, and no more than there are \
+             officers and departments"
+        }
+        Invalid::Time => "compare this machine's clock and the service's with a good one",
         Invalid::Http | Invalid::Encoding | Invalid::NotSigned => {
             "compare the versions: `fobctl --version` and `fobctl status`"
         }
+    }
+}
+
+const fn after_conflict(reason: Conflict) -> &'static str {
+    match reason {
+        Conflict::KeyState { .. } => "see the keys' states with `fobctl key list`",
+        Conflict::ProposalEnded => {
+            "see how it ended with `fobctl proposal show ID`; ask for it again if it is still wanted"
+        }
+        Conflict::ProposalOpen => "see what is still needed with `fobctl proposal show ID`",
+        Conflict::NameTaken => "choose another name: one that was used is never used again",
+        Conflict::KeyTaken => "make a new key: one that was enrolled is never enrolled again",
+        Conflict::TooFewOfficers => "enrol another officer first: two must be left",
+        Conflict::Waiting => {
+            "wait for it, or withdraw it with `fobctl proposal cancel ID`; `fobctl proposal list --all` shows it"
+        }
+        Conflict::Disabled => {
+            "two officers can enable it again: `fobctl principal enable NAME --reason REASON`"
+        }
+        Conflict::Precondition => "read the state as it is now, and ask for it again if it is still wanted",
+        Conflict::ClockDisputed => {
+            "compare the service's clock with a good one, then two officers state it: `fobctl clock confirm`"
+        }
+        Conflict::Full => "remove what is not needed any more, or end open proposals, first",
+    }
+}
+
+const fn after_uncounted(reason: Uncounted) -> &'static str {
+    match reason {
+        Uncounted::NotAnOfficer | Uncounted::Disabled => {
+            "run it as an enabled officer (`fobctl principal list` shows them)"
+        }
+        Uncounted::OtherCaller => {
+            "use the card of the persona that runs it: `fobctl context show` names certificate and token"
+        }
+        Uncounted::OtherPolicy | Uncounted::OtherRoster => {
+            "ask for it again: a proposal dies with the policies and officers it was made under"
+        }
+        Uncounted::TooFew | Uncounted::BelowFloor => {
+            "see what is still needed with `fobctl proposal show ID`"
+        }
+        Uncounted::Form
+        | Uncounted::Signature
+        | Uncounted::OtherProposal
+        | Uncounted::OtherVerdict
+        | Uncounted::OtherLog => "compare the versions: `fobctl --version` and `fobctl status`",
     }
 }
 
@@ -147,8 +237,43 @@ fn after_forbids(reason: &Forbids) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keysvc_client::protocol::cbor;
+    use keysvc_client::protocol::{bytes::ProposalId, cbor, key::KeyState};
     use std::collections::BTreeSet;
+
+    fn conflicts() -> impl Iterator<Item = Conflict> {
+        [
+            Conflict::KeyState { state: KeyState::Suspended },
+            Conflict::ProposalEnded,
+            Conflict::ProposalOpen,
+            Conflict::NameTaken,
+            Conflict::KeyTaken,
+            Conflict::TooFewOfficers,
+            Conflict::Waiting,
+            Conflict::Disabled,
+            Conflict::Precondition,
+            Conflict::ClockDisputed,
+            Conflict::Full,
+        ]
+        .into_iter()
+    }
+
+    fn uncounted() -> impl Iterator<Item = Uncounted> {
+        [
+            Uncounted::Form,
+            Uncounted::Signature,
+            Uncounted::NotAnOfficer,
+            Uncounted::Disabled,
+            Uncounted::OtherProposal,
+            Uncounted::OtherVerdict,
+            Uncounted::OtherCaller,
+            Uncounted::OtherPolicy,
+            Uncounted::OtherRoster,
+            Uncounted::TooFew,
+            Uncounted::OtherLog,
+            Uncounted::BelowFloor,
+        ]
+        .into_iter()
+    }
 
     /// Every refusal, with every reason it may have.
     fn refusals() -> Vec<Refusal> {
@@ -160,6 +285,9 @@ mod tests {
             Thing::Slot,
             Thing::Leaf,
             Thing::Tree,
+            Thing::Proposal,
+            Thing::Principal,
+            Thing::Freeze,
         ];
         let reasons = [
             Invalid::Http,
@@ -171,6 +299,9 @@ mod tests {
             Invalid::ZeroAmount,
             Invalid::Items,
             Invalid::Range,
+            Invalid::Keys,
+            Invalid::Need,
+            Invalid::Time,
         ];
         let forbids = [
             Forbids::ShortUid,
@@ -191,7 +322,13 @@ mod tests {
             Refusal::TokenUnavailable,
             Refusal::StoreUnavailable,
             Refusal::Internal,
+            Refusal::Expired,
+            Refusal::SamePerson,
+            Refusal::Frozen { scope: ScopeKind::Terminal },
+            Refusal::ApprovalRequired { proposal: ProposalId::new([7; 16]), persons: 2, departments: 1 },
         ];
+        all.extend(conflicts().map(|reason| Refusal::StateConflict { reason }));
+        all.extend(uncounted().map(|reason| Refusal::ApprovalInvalid { reason }));
         all.extend(things.map(|what| Refusal::NotFound { what }));
         all.extend(reasons.map(|reason| Refusal::Invalid { reason }));
         all.extend(forbids.map(|reason| Refusal::ProfileForbids { reason }));
@@ -212,6 +349,14 @@ mod tests {
         let count = u8::try_from(numbers.len()).unwrap();
         assert_eq!(numbers, (0..u16::from(count)).collect());
         assert!(cbor::decode::<Refusal>(&[count], 1).is_err());
+    }
+
+    #[test]
+    fn a_wrong_pin_is_not_tried_again_without_a_look() {
+        let wrong = ClientError::Token(TokenError::WrongPin { label: "officer-1".into() });
+        assert!(after(&wrong).contains("locks after a few"), "{}", after(&wrong));
+        let locked = ClientError::Token(TokenError::PinLocked { label: "officer-1".into() });
+        assert!(after(&locked).contains("unlocked"), "{}", after(&locked));
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! The command line: nouns, their verbs, and what holds for all of them. Each verb's own arguments stand in its file.
 
+mod people;
+
+pub(crate) use people::{ClockVerb, EvidenceVerb, FreezeVerb, PrincipalVerb, ProposalVerb, QuorumVerb};
+
 use crate::{
     command::{
-        api, audit_export, audit_proof, completions, context as context_command, founding_sign, key_get,
-        manual, station_derive, terminal_bundle, terminal_verify, value_batch, value_update,
+        api, audit_export, audit_proof, completions, context as context_command, founding_sign, key_change,
+        key_get, key_impact, manual, station_derive, terminal_bundle, terminal_verify, value_batch,
+        value_update,
     },
     context::{Chosen, Surroundings},
     exit,
@@ -16,7 +21,7 @@ use std::{ffi::OsString, path::PathBuf};
 /// Where the options that hold for every command stand in its help.
 const EVERYWHERE: &str = "Options of every command";
 
-/// Uses keysvc over the network: founding, keys, stations, values, audit.
+/// Uses keysvc over the network: founding, keys, stations, values, officers' decisions, audit.
 #[derive(Debug, Parser)]
 #[command(name = "fobctl", version)]
 pub(crate) struct Args {
@@ -92,6 +97,24 @@ pub(crate) enum Noun {
     /// What a terminal trusts while it is offline.
     #[command(subcommand)]
     Terminal(TerminalVerb),
+    /// What waits for people: read, approve, reject, withdraw.
+    #[command(subcommand)]
+    Proposal(ProposalVerb),
+    /// People and machines: enrol, disable, change keys.
+    #[command(subcommand)]
+    Principal(PrincipalVerb),
+    /// Stop something at once, and let it go on.
+    #[command(subcommand)]
+    Freeze(FreezeVerb),
+    /// How many people each operation takes.
+    #[command(subcommand)]
+    Quorum(QuorumVerb),
+    /// The service's clock.
+    #[command(subcommand)]
+    Clock(ClockVerb),
+    /// Who agreed to an act, proved.
+    #[command(subcommand)]
+    Evidence(EvidenceVerb),
     /// The log.
     #[command(subcommand)]
     Audit(AuditVerb),
@@ -120,6 +143,20 @@ pub(crate) enum KeyVerb {
     List,
     /// Show one key with its attributes.
     Get(key_get::GetArgs),
+    /// Count what hangs on a version of a key.
+    Impact(key_impact::ImpactArgs),
+    /// Have the next version of a key made, not yet in use; takes two officers.
+    Create(key_change::CreateArgs),
+    /// Put a version of a key into use; takes two officers.
+    Activate(key_change::ChangeArgs),
+    /// Take a version of a key out of use for the time being; one officer is enough.
+    Suspend(key_change::ChangeArgs),
+    /// Take a version of a key out of use for what is new; takes two officers.
+    Retire(key_change::ChangeArgs),
+    /// Declare a version of a key compromised, for good; one officer is enough.
+    Compromise(key_change::CompromiseArgs),
+    /// Have a version of a key destroyed after a delay; takes most officers.
+    Destroy(key_change::ChangeArgs),
 }
 
 /// `fobctl station`.

@@ -3,12 +3,27 @@
 pub(crate) mod api;
 pub(crate) mod audit_export;
 pub(crate) mod audit_proof;
+pub(crate) mod clock_confirm;
 pub(crate) mod completions;
 pub(crate) mod context;
+pub(crate) mod evidence_get;
 pub(crate) mod founding_sign;
+pub(crate) mod freeze;
+mod freeze_list;
+pub(crate) mod key_change;
 pub(crate) mod key_get;
+pub(crate) mod key_impact;
 mod key_list;
 pub(crate) mod manual;
+pub(crate) mod principal_change;
+pub(crate) mod principal_enrol;
+mod principal_list;
+pub(crate) mod proposal_cancel;
+pub(crate) mod proposal_list;
+pub(crate) mod proposal_result;
+pub(crate) mod proposal_show;
+pub(crate) mod proposal_vote;
+pub(crate) mod quorum;
 pub(crate) mod station_derive;
 mod status;
 pub(crate) mod terminal_bundle;
@@ -17,13 +32,22 @@ pub(crate) mod value_batch;
 pub(crate) mod value_update;
 
 use crate::{
-    args::{Args, AuditVerb, ContextVerb, FoundingVerb, KeyVerb, Noun, StationVerb, TerminalVerb, ValueVerb},
+    args::{
+        Args, AuditVerb, ClockVerb, ContextVerb, EvidenceVerb, FoundingVerb, FreezeVerb, KeyVerb, Noun,
+        PrincipalVerb, ProposalVerb, QuorumVerb, StationVerb, TerminalVerb, ValueVerb,
+    },
     context::Surroundings,
     fault::Fault,
     output::Output,
     own_token,
 };
-use keysvc_client::{ClientConfig, Reader, protocol::request::ValueOperation};
+use keysvc_client::{
+    ClientConfig, Reader,
+    protocol::{
+        quorum::Verdict,
+        request::{Operation, ValueOperation},
+    },
+};
 use std::{io::Write, path::Path};
 
 /// Runs a command to its end.
@@ -62,8 +86,7 @@ async fn run<W: Write>(noun: Noun, config: &ClientConfig, output: &mut Output<W>
     match noun {
         Noun::Founding(FoundingVerb::Sign(args)) => founding_sign::run(config, &args, output),
         Noun::Status => status::run(config, output).await,
-        Noun::Key(KeyVerb::List) => key_list::run(config, output).await,
-        Noun::Key(KeyVerb::Get(args)) => key_get::run(config, &args, output).await,
+        Noun::Key(verb) => keys(verb, config, output).await,
         Noun::Station(StationVerb::Derive(args)) => station_derive::run(config, &args, output).await,
         Noun::Value(ValueVerb::Load(args)) => {
             value_update::run(config, ValueOperation::Load, args, output).await
@@ -74,11 +97,64 @@ async fn run<W: Write>(noun: Noun, config: &ClientConfig, output: &mut Output<W>
         Noun::Value(ValueVerb::Batch(args)) => value_batch::run(config, &args, output).await,
         Noun::Terminal(TerminalVerb::Bundle(args)) => terminal_bundle::run(config, &args, output).await,
         Noun::Terminal(TerminalVerb::Verify(args)) => terminal_verify::run(config, &args, output),
+        Noun::Proposal(verb) => proposals(verb, config, output).await,
+        Noun::Principal(verb) => principals(verb, config, output).await,
+        Noun::Freeze(FreezeVerb::List) => freeze_list::run(config, output).await,
+        Noun::Freeze(FreezeVerb::Set(args)) => freeze::set(config, args, output).await,
+        Noun::Freeze(FreezeVerb::Lift(args)) => freeze::lift(config, args, output).await,
+        Noun::Quorum(QuorumVerb::Show) => quorum::show(config, output).await,
+        Noun::Quorum(QuorumVerb::Set(args)) => quorum::set(config, args, output).await,
+        Noun::Clock(ClockVerb::Confirm(args)) => clock_confirm::run(config, &args, output).await,
+        Noun::Evidence(EvidenceVerb::Get(args)) => evidence_get::run(config, &args, output).await,
         Noun::Audit(AuditVerb::Export(args)) => audit_export::run(config, &args, output).await,
         Noun::Audit(AuditVerb::Proof(args)) => audit_proof::run(config, &args, output).await,
         Noun::Api(args) => api::run(config, &args, output).await,
         // Done before, without a connection.
         Noun::Context(_) | Noun::Completions(_) | Noun::Manual(_) => Ok(()),
+    }
+}
+
+async fn keys<W: Write>(verb: KeyVerb, config: &ClientConfig, output: &mut Output<W>) -> Result<(), Fault> {
+    let (operation, args) = match verb {
+        KeyVerb::List => return key_list::run(config, output).await,
+        KeyVerb::Get(args) => return key_get::run(config, &args, output).await,
+        KeyVerb::Impact(args) => return key_impact::run(config, &args, output).await,
+        KeyVerb::Create(args) => return key_change::create(config, args, output).await,
+        KeyVerb::Compromise(args) => return key_change::compromise(config, args, output).await,
+        KeyVerb::Activate(args) => (Operation::KeyActivate, args),
+        KeyVerb::Suspend(args) => (Operation::KeySuspend, args),
+        KeyVerb::Retire(args) => (Operation::KeyRetire, args),
+        KeyVerb::Destroy(args) => (Operation::KeyDestroy, args),
+    };
+    key_change::change(config, operation, args, output).await
+}
+
+async fn proposals<W: Write>(
+    verb: ProposalVerb,
+    config: &ClientConfig,
+    output: &mut Output<W>,
+) -> Result<(), Fault> {
+    match verb {
+        ProposalVerb::List(args) => proposal_list::run(config, &args, output).await,
+        ProposalVerb::Show(args) => proposal_show::run(config, &args, output).await,
+        ProposalVerb::Approve(args) => proposal_vote::run(config, Verdict::Approve, &args, output).await,
+        ProposalVerb::Reject(args) => proposal_vote::run(config, Verdict::Reject, &args, output).await,
+        ProposalVerb::Cancel(args) => proposal_cancel::run(config, &args, output).await,
+        ProposalVerb::Result(args) => proposal_result::run(config, &args, output).await,
+    }
+}
+
+async fn principals<W: Write>(
+    verb: PrincipalVerb,
+    config: &ClientConfig,
+    output: &mut Output<W>,
+) -> Result<(), Fault> {
+    match verb {
+        PrincipalVerb::List => principal_list::run(config, output).await,
+        PrincipalVerb::Enrol(args) => principal_enrol::enrol(config, &args, output).await,
+        PrincipalVerb::Rotate(args) => principal_enrol::rotate(config, &args, output).await,
+        PrincipalVerb::Disable(args) => principal_change::disable(config, args, output).await,
+        PrincipalVerb::Enable(args) => principal_change::enable(config, args, output).await,
     }
 }
 

@@ -3,6 +3,10 @@
 use crate::{fault::Fault, output::tell};
 use std::io::{self, BufRead, Read as _};
 
+/// Digits of a digest's group: fewer are not compared.
+const GROUP: usize = 4;
+/// Longest digest that is read, in bytes: 64 digits, with spaces between groups.
+const DIGEST_LEN_MAX: u64 = 128;
 /// Longest answer that is read, in bytes.
 const ANSWER_LEN_MAX: u64 = 64;
 
@@ -13,6 +17,30 @@ const ANSWER_LEN_MAX: u64 = 64;
 pub(crate) fn ask() -> Result<(), Fault> {
     tell(&"type yes to sign:");
     agreed(&mut io::stdin().lock())
+}
+
+/// Asks on the terminal for the first group of a digest, or takes it from the command line; more of it may be given.
+///
+/// # Errors
+/// [`Fault::OtherDigest`] for anything else, and where nobody answers.
+pub(crate) fn digest(digest: &str, given: Option<&str>) -> Result<(), Fault> {
+    if let Some(given) = given {
+        return begins(digest, given);
+    }
+    tell(&"type the first four digits of the digest to sign:");
+    typed_digest(digest, &mut io::stdin().lock())
+}
+
+fn typed_digest(digest: &str, input: &mut impl BufRead) -> Result<(), Fault> {
+    let mut line = String::new();
+    let read = input.take(DIGEST_LEN_MAX).read_line(&mut line);
+    read.map_err(|_| Fault::OtherDigest).and_then(|_| begins(digest, &line))
+}
+
+fn begins(digest: &str, given: &str) -> Result<(), Fault> {
+    let given: String = given.chars().filter(|character| !character.is_whitespace()).collect();
+    let good = given.len() >= GROUP && digest.starts_with(&given.to_ascii_lowercase());
+    if good { Ok(()) } else { Err(Fault::OtherDigest) }
 }
 
 fn agreed(input: &mut impl BufRead) -> Result<(), Fault> {
@@ -26,6 +54,19 @@ fn agreed(input: &mut impl BufRead) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_is_confirmed_by_four_of_its_first_digits_or_more_and_by_nothing_else() {
+        let whole = "0123456789abcdef".repeat(4);
+        for good in ["0123", "0123 4567", "01234567 89AB", &whole] {
+            assert!(digest(&whole, Some(good)).is_ok(), "{good}");
+            assert!(typed_digest(&whole, &mut format!("{good}\n").as_bytes()).is_ok(), "{good}");
+        }
+        for bad in ["", "012", "0124", "yes", "4567", &format!("{whole}0")] {
+            assert!(matches!(digest(&whole, Some(bad)), Err(Fault::OtherDigest)), "{bad}");
+            assert!(matches!(typed_digest(&whole, &mut bad.as_bytes()), Err(Fault::OtherDigest)), "{bad}");
+        }
+    }
 
     #[test]
     fn only_the_word_yes_agrees() {

@@ -6,14 +6,15 @@ use crate::args::Args;
 use clap::{Command, CommandFactory as _};
 
 /// The exit codes in words.
-pub(crate) const CODES: [(u8, &str); 7] = [
+pub(crate) const CODES: [(u8, &str); 8] = [
     (0, "done"),
     (1, "a fault of this program or its output"),
     (2, "a wrong command line, configuration or input file"),
     (3, "refused"),
     (4, "the service, the token or a file is not available"),
+    (5, "not done yet: it waits for other people, or for its delay"),
     (6, "what came back does not verify: use nothing of it"),
-    (7, "conflict: sequence number, balance or idempotency key"),
+    (7, "conflict: sequence number, balance, idempotency key, or another state than asked for"),
 ];
 
 /// The codes a command ends with; the path is its words after the program's name.
@@ -22,7 +23,15 @@ pub(crate) fn codes(path: &[&str]) -> Vec<(u8, &'static str)> {
         ["completions", ..] => &[0, 1, 2],
         ["context" | "manual", ..] => &[0, 1, 2, 4],
         ["founding", ..] => &[0, 1, 2, 3, 4],
-        [] | ["api" | "value", ..] => &[0, 1, 2, 3, 4, 6, 7],
+        ["proposal", "list" | "show"]
+        | ["principal" | "freeze", "list"]
+        | ["key", "list" | "get" | "impact"]
+        | ["quorum", "show"]
+        | ["evidence", ..] => &[0, 1, 2, 3, 4, 6],
+        [] | ["api" | "value" | "proposal" | "principal" | "freeze" | "key" | "quorum" | "clock", ..] => {
+            &[0, 1, 2, 3, 4, 5, 6, 7]
+        }
+        ["station", ..] => &[0, 1, 2, 3, 4, 5, 6],
         _ => &[0, 1, 2, 3, 4, 6],
     };
     CODES.into_iter().filter(|(code, _)| ends.contains(code)).collect()

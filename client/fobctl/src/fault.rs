@@ -18,6 +18,21 @@ pub(crate) enum Fault {
     /// The person did not agree.
     #[error("nothing was signed: you did not type yes")]
     Declined,
+    /// The person typed another digest than the proposal's.
+    #[error("nothing was signed: that is not how the digest begins")]
+    OtherDigest,
+    /// A request became a proposal.
+    #[error("not done: proposal {id} is {state}")]
+    Waits {
+        /// The proposal.
+        id: String,
+        /// Where it stands, in words.
+        state: String,
+        /// Whether something may still come of it.
+        waits: bool,
+        /// What brings it on.
+        next: String,
+    },
     /// A call of the client library failed.
     #[error("cannot {doing}: {source}")]
     Client {
@@ -57,12 +72,14 @@ pub(crate) enum Fault {
         next: String,
     },
     /// Some of a batch's updates are done and some are not.
-    #[error("{}", undone(*.refused, *.unproved, *.of))]
+    #[error("{}", undone(*.refused, *.unproved, *.pending, *.of))]
     Partly {
         /// How many were refused.
         refused: usize,
         /// How many came back without proof.
         unproved: usize,
+        /// How many take people first.
+        pending: usize,
         /// How many there were.
         of: usize,
         /// What to do next.
@@ -76,10 +93,11 @@ pub(crate) enum Fault {
     Output(io::Error),
 }
 
-fn undone(refused: usize, unproved: usize, of: usize) -> String {
+fn undone(refused: usize, unproved: usize, pending: usize, of: usize) -> String {
+    let waiting = if pending == 0 { String::new() } else { format!(", {pending} wait for people") };
     match unproved {
-        0 => format!("{refused} of {of} updates refused; the others are done"),
-        _ => format!("{refused} of {of} updates refused, and {unproved} came back without proof"),
+        0 => format!("{refused} of {of} updates refused{waiting}; the others are done"),
+        _ => format!("{refused} of {of} updates refused{waiting}, and {unproved} came back without proof"),
     }
 }
 
@@ -110,7 +128,11 @@ impl Fault {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
-            Self::Declined | Self::Partly { unproved: 0, .. } => 3,
+            Self::Declined
+            | Self::OtherDigest
+            | Self::Waits { waits: false, .. }
+            | Self::Partly { unproved: 0, refused: 1.., .. } => 3,
+            Self::Waits { .. } | Self::Partly { unproved: 0, .. } => 5,
             Self::Client { source, .. } => source.exit_code(),
             Self::Unwritten { fault, .. } => fault.exit_code(),
             Self::File { .. } => 4,
@@ -126,9 +148,13 @@ impl Fault {
             | Self::Client { next, .. }
             | Self::Unwritten { next, .. }
             | Self::Unproved { next, .. }
+            | Self::Waits { next, .. }
             | Self::Partly { next, .. } => next,
             Self::Declined => {
                 "read the file again; when it is right, run the same command again and type yes"
+            }
+            Self::OtherDigest => {
+                "compare the digest with the other officers; if it differs, sign nothing and tell them"
             }
             Self::File { .. } => "correct the path or its rights, then run the same command again",
             Self::Runtime(_) => "free memory and file descriptors, then run the same command again",
@@ -160,9 +186,13 @@ mod tests {
         assert_eq!(refused(Refusal::CounterConflict { expected_seq: 2 }).exit_code(), 7);
         assert_eq!(Fault::client("read", ClientError::Malformed { what: "w".into() }).exit_code(), 6);
         assert_eq!(file.exit_code(), 4);
-        let partly = |unproved| Fault::Partly { refused: 1, unproved, of: 3, next: "n".into() };
+        let partly = |unproved| Fault::Partly { refused: 1, unproved, pending: 0, of: 3, next: "n".into() };
         assert_eq!((partly(0).exit_code(), partly(1).exit_code()), (3, 6));
         assert_eq!(partly(0).to_string(), "1 of 3 updates refused; the others are done");
+        let waiting = Fault::Partly { refused: 0, unproved: 0, pending: 2, of: 3, next: "n".into() };
+        assert_eq!(waiting.exit_code(), 5);
+        assert_eq!(waiting.to_string(), "0 of 3 updates refused, 2 wait for people; the others are done");
+        assert_eq!(Fault::OtherDigest.exit_code(), 3);
         assert_eq!(Fault::Output(io::ErrorKind::StorageFull.into()).exit_code(), 1);
     }
 

@@ -5,14 +5,22 @@
 
 use keysvc_client::protocol::{
     key::KeyRecord,
+    quorum::Need,
     receipt::{LeafEvidence, Receipt},
     reply::{
-        BundleReply, CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply,
-        StationOpenReply, StatusReply, ValueBatchReply, ValueUpdateReply,
+        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, EntriesReply, EvidenceReply,
+        FreezeListReply, FreezeView, KeyCreatedReply, KeyImpactReply, KeyListReply, KeyReply, ListedProposal,
+        OfficerView, PendingReply, PrincipalListReply, PrincipalView, ProofReply, ProposalListReply,
+        ProposalReply, ResultReply, StationOpenReply, StatusReply, Threshold, ValueBatchReply,
+        ValueUpdateReply, VoteReply,
     },
     request::{
-        DeriveCardKeys, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadKey,
-        ReadProof, ReadStatus, UpdateValue, UpdateValues,
+        ActivateKey, ApproveProposal, CancelProposal, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys,
+        DestroyKey, DisablePrincipal, EnablePrincipal, EnrolPrincipal, Enrolment, LiftFreeze, ListFreezes,
+        ListKeys, ListPrincipals, ListProposals, OpenStation, Operation, ReadBundle, ReadCheckpoint,
+        ReadEntries, ReadEvidence, ReadImpact, ReadKey, ReadProof, ReadProposal, ReadResult, ReadStatus,
+        RejectProposal, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey, UpdateValue,
+        UpdateValues,
     },
 };
 use serde::{
@@ -36,6 +44,30 @@ pub(crate) fn of_request(operation: Operation) -> &'static [&'static str] {
         Operation::LogProof => of::<ReadProof>(),
         Operation::BundleGet => of::<ReadBundle>(),
         Operation::ValueBatch => of::<UpdateValues>(),
+        Operation::ProposalList => of::<ListProposals>(),
+        Operation::ProposalGet => of::<ReadProposal>(),
+        Operation::ProposalApprove => of::<ApproveProposal>(),
+        Operation::ProposalReject => of::<RejectProposal>(),
+        Operation::ProposalCancel => of::<CancelProposal>(),
+        Operation::ProposalResult => of::<ReadResult>(),
+        Operation::PrincipalEnrol => of::<EnrolPrincipal>(),
+        Operation::PrincipalRotate => of::<RotatePrincipal>(),
+        Operation::PrincipalDisable => of::<DisablePrincipal>(),
+        Operation::PrincipalEnable => of::<EnablePrincipal>(),
+        Operation::PrincipalList => of::<ListPrincipals>(),
+        Operation::KeyCreate => of::<CreateKey>(),
+        Operation::KeyActivate => of::<ActivateKey>(),
+        Operation::KeySuspend => of::<SuspendKey>(),
+        Operation::KeyRetire => of::<RetireKey>(),
+        Operation::KeyCompromise => of::<CompromiseKey>(),
+        Operation::KeyDestroy => of::<DestroyKey>(),
+        Operation::KeyImpact => of::<ReadImpact>(),
+        Operation::FreezeSet => of::<SetFreeze>(),
+        Operation::FreezeLift => of::<LiftFreeze>(),
+        Operation::FreezeList => of::<ListFreezes>(),
+        Operation::QuorumSet => of::<SetQuorum>(),
+        Operation::ClockConfirm => of::<ConfirmClock>(),
+        Operation::EvidenceGet => of::<ReadEvidence>(),
     }
 }
 
@@ -53,7 +85,36 @@ pub(crate) fn of_reply(operation: Operation) -> &'static [&'static str] {
         Operation::LogProof => of::<ProofReply>(),
         Operation::BundleGet => of::<BundleReply>(),
         Operation::ValueBatch => of::<ValueBatchReply>(),
+        Operation::ProposalList => of::<ProposalListReply>(),
+        Operation::ProposalGet => of::<ProposalReply>(),
+        Operation::ProposalApprove | Operation::ProposalReject | Operation::ProposalCancel => {
+            of::<VoteReply>()
+        }
+        Operation::ProposalResult => of::<ResultReply>(),
+        Operation::PrincipalList => of::<PrincipalListReply>(),
+        Operation::KeyCreate => of::<KeyCreatedReply>(),
+        Operation::KeyImpact => of::<KeyImpactReply>(),
+        Operation::FreezeList => of::<FreezeListReply>(),
+        Operation::EvidenceGet => of::<EvidenceReply>(),
+        Operation::PrincipalEnrol
+        | Operation::PrincipalRotate
+        | Operation::PrincipalDisable
+        | Operation::PrincipalEnable
+        | Operation::KeyActivate
+        | Operation::KeySuspend
+        | Operation::KeyRetire
+        | Operation::KeyCompromise
+        | Operation::KeyDestroy
+        | Operation::FreezeSet
+        | Operation::FreezeLift
+        | Operation::QuorumSet
+        | Operation::ClockConfirm => of::<ChangedReply>(),
     }
+}
+
+/// The fields of the reply to a request that takes people first.
+pub(crate) fn of_pending() -> &'static [&'static str] {
+    of::<PendingReply>()
 }
 
 /// The fields of the message in the field of this name; none where it is not known or no message.
@@ -62,6 +123,13 @@ pub(crate) fn within(name: &str) -> &'static [&'static str] {
         "receipt" => of::<Receipt>(),
         "leaf" | "genesis" | "entries" => of::<LeafEvidence>(),
         "key" | "keys" => of::<KeyRecord>(),
+        "proposals" => of::<ListedProposal>(),
+        "officers" => of::<OfficerView>(),
+        "principals" => of::<PrincipalView>(),
+        "principal" | "enrolment" => of::<Enrolment>(),
+        "thresholds" => of::<Threshold>(),
+        "freezes" => of::<FreezeView>(),
+        "need" => of::<Need>(),
         _ => &[],
     }
 }

@@ -9,8 +9,8 @@ use crate::{
 };
 use keysvc_client::protocol::{
     founding::{
-        CardSession, FoundedKey, FoundedKind, Founding, InputPart, Officer, P256Text, Principal, Profile,
-        Programme, Scheme, Slot, ValueRules,
+        CardSession, DESTROY_DELAY_S_MIN, Delays, FoundedKey, FoundedKind, Founding, InputPart, Officer,
+        P256Text, Principal, Profile, Programme, ROSTER_DELAY_S_MIN, Scheme, Slot, ValueRules,
     },
     hash::sha256,
     name::Name,
@@ -18,8 +18,18 @@ use keysvc_client::protocol::{
 
 /// What a founding file says, in sentences, a line each.
 pub(crate) fn sentences(founding: &Founding) -> String {
-    let Founding { trust_domain, ca, policy, development, officers, principals, programmes, profiles, keys } =
-        founding;
+    let Founding {
+        trust_domain,
+        ca,
+        policy,
+        development,
+        delays,
+        officers,
+        principals,
+        programmes,
+        profiles,
+        keys,
+    } = founding;
     let mut lines = vec![format!("This founds the trust domain {trust_domain}.")];
     if *development {
         lines.push("DEVELOPMENT: keys with a known value are allowed; it is not for real cards.".into());
@@ -28,6 +38,7 @@ pub(crate) fn sentences(founding: &Founding) -> String {
     }
     lines.push(format!("The site CA's certificate has a SHA-256 that begins {}.", file_digest(ca)));
     lines.push(format!("The policies in force have a digest that begins {}.", file_digest(policy)));
+    lines.extend(delay_lines(*delays));
     section(&mut lines, "Officers, each of whom signs this file", officers.iter().map(officer));
     section(&mut lines, "Principals", principals.iter().map(principal));
     section(&mut lines, "Programmes", programmes.iter().map(programme));
@@ -45,6 +56,32 @@ fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = Str
     let end = if items.is_empty() { ": none." } else { ":" };
     lines.extend([String::new(), format!("{title}{end}")]);
     lines.extend(items);
+}
+
+fn delay_lines(delays: Delays) -> [String; 2] {
+    let Delays { roster_s, destroy_s } = delays;
+    let line = |what: &str, delay_s: u64, shortest_s: u64| {
+        let short = if delay_s < shortest_s { "DEVELOPMENT only, a short delay: " } else { "" };
+        format!("{short}{what} only after {}; until then any one officer may cancel it.", duration(delay_s))
+    };
+    [
+        line("A change of officers or thresholds takes effect", roster_s, ROSTER_DELAY_S_MIN),
+        line("A key whose destruction is decided is destroyed", destroy_s, DESTROY_DELAY_S_MIN),
+    ]
+}
+
+/// A time in the greatest unit that says it exactly; a day alone is said as 24 hours.
+fn duration(seconds: u64) -> String {
+    const MINUTE_S: u64 = 60;
+    const HOUR_S: u64 = 60 * MINUTE_S;
+    const DAY_S: u64 = 24 * HOUR_S;
+    let whole = |unit_s: u64| seconds.checked_div(unit_s).filter(|_| seconds.is_multiple_of(unit_s));
+    match (whole(DAY_S), whole(HOUR_S), whole(MINUTE_S)) {
+        (Some(days @ 2..), _, _) => format!("{days} days"),
+        (_, Some(hours @ 1..), _) => format!("{hours} h"),
+        (_, _, Some(minutes @ 1..)) => format!("{minutes} min"),
+        _ => format!("{seconds} s"),
+    }
 }
 
 fn officer(officer: &Officer) -> String {
@@ -167,6 +204,11 @@ mod tests {
             "This founds the trust domain demo.test.".to_owned(),
             "SHA-256 that begins 0011 2233 4455 6677 8899 aabb ccdd eeff.".to_owned(),
             "a digest that begins ffee ddcc bbaa 9988 7766 5544 3322 1100.".to_owned(),
+            "A change of officers or thresholds takes effect only after 24 h; until then any one officer may cancel it."
+                .to_owned(),
+            "A key whose destruction is decided is destroyed only after 7 days; until then any one officer may cancel \
+             it."
+                .to_owned(),
             format!("  alice, department security: approval key {approval}, TLS key 0101 0101 0101 0101."),
             "  station-1, station of maker: TLS key 0303 0303 0303 0303, statement key ".to_owned(),
             ", wrapping key ".to_owned(),
@@ -198,6 +240,38 @@ mod tests {
         let text = sentences(&founding);
         assert!(!text.contains("DEVELOPMENT"), "{text}");
         assert!(text.contains("It is for production"), "{text}");
+    }
+
+    #[test]
+    fn a_short_delay_is_marked_as_development_only() {
+        let delays = Delays { roster_s: 3, destroy_s: 4 };
+        let text = sentences(&Founding { delays, ..sample::founding() });
+        for short in [
+            "\nDEVELOPMENT only, a short delay: A change of officers or thresholds takes effect only after 3 s; ",
+            "\nDEVELOPMENT only, a short delay: A key whose destruction is decided is destroyed only after 4 s; ",
+        ] {
+            assert!(text.contains(short), "{text}");
+        }
+        assert!(!sentences(&sample::founding()).contains("short delay"));
+    }
+
+    #[test]
+    fn a_time_is_said_in_the_greatest_unit_that_says_it_exactly() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (3, "3 s"),
+            (61, "61 s"),
+            (120, "2 min"),
+            (3_600, "1 h"),
+            (86_400, "24 h"),
+            (129_600, "36 h"),
+            (172_800, "2 days"),
+            (604_800, "7 days"),
+            (604_801, "604801 s"),
+            (31_622_400, "366 days"),
+        ] {
+            assert_eq!(duration(seconds), said);
+        }
     }
 
     #[test]

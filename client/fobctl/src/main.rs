@@ -3,23 +3,28 @@
 //! Every call goes through the client library, which believes nothing that does not follow from the trust file. This
 //! program reads what is typed and shows what came back; it decides nothing about who may do what.
 
+mod acted;
 mod advice;
 mod args;
 mod command;
 mod confirm;
 mod context;
 mod diagnostic;
+mod enrolment_file;
 mod exit;
 mod fault;
 mod field_names;
 mod file;
 mod founding_text;
 mod key_view;
+mod moment;
 mod money;
 mod output;
+mod own_key;
 mod own_token;
 mod pin;
 mod progress;
+mod proposal_view;
 #[cfg(test)]
 mod sample;
 mod shown;

@@ -26,8 +26,15 @@ pub(crate) fn file_digest(digest: &impl Display) -> String {
     groups(&digest.to_string(), FILE_DIGITS)
 }
 
+/// A whole digest for people who read it to each other: groups of four digits, eight groups a line.
+pub(crate) fn whole_digest(digest: &impl Display) -> Vec<String> {
+    let groups = groups(&digest.to_string(), usize::MAX);
+    let groups: Vec<_> = groups.split(' ').collect();
+    groups.chunks(8).map(|line| line.join(" ")).collect()
+}
+
 fn groups(hex: &str, digits: usize) -> String {
-    let mut text = String::with_capacity(digits.saturating_mul(2));
+    let mut text = String::with_capacity(hex.len().saturating_mul(2));
     for (place, digit) in hex.chars().take(digits).enumerate() {
         if place > 0 && place % 4 == 0 {
             text.push(' ');
@@ -71,6 +78,21 @@ pub(crate) fn rows<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> Str
     table.trim_fmt()
 }
 
+/// A text in lines of at most so many characters, broken between words.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count().saturating_add(word.chars().count()) < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 /// A table with a header. Columns whose name is in `right` are aligned to the right.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
@@ -111,6 +133,21 @@ mod tests {
         let digest = "0123456789abcdef".repeat(4);
         assert_eq!(key_digest(&digest), "0123 4567 89ab cdef");
         assert_eq!(file_digest(&digest), "0123 4567 89ab cdef 0123 4567 89ab cdef");
+    }
+
+    #[test]
+    fn a_whole_digest_is_two_lines_of_eight_groups() {
+        let lines = whole_digest(&"0123456789abcdef".repeat(4));
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0], "0123 4567 89ab cdef 0123 4567 89ab cdef");
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words_and_loses_none() {
+        let text = "one two three four";
+        assert_eq!(wrapped(text, 9), "one two\nthree\nfour");
+        assert_eq!(wrapped(text, 9).replace('\n', " "), text);
+        assert_eq!(wrapped("unbreakable", 4), "unbreakable");
     }
 
     #[test]

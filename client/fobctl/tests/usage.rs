@@ -221,3 +221,32 @@ fn a_request_that_is_no_notation_is_refused_before_the_service_is_asked() {
     let text = usage(&["api", "station.open", "--config", &folder.path("client.toml")]);
     assert!(text.contains("add --sign"), "{text}");
 }
+
+#[test]
+fn what_officers_ask_for_is_checked_before_the_service_is_asked() {
+    let folder = Folder::new();
+    let config = folder.path("client.toml");
+    let wrong = |words: &[&str]| usage(&[words, &["--config", &config]].concat());
+    let text = wrong(&["freeze", "set", "terminal", "--reason", "stolen"]);
+    assert!(text.contains("its name is missing"), "{text}");
+    assert!(wrong(&["freeze", "set", "terminal", "terminal-1"]).contains("--reason"));
+    assert!(wrong(&["key", "create", "value-1", "--kind", "storage"]).contains("card-master, value-signing"));
+    assert!(wrong(&["key", "destroy", "value-1", "--reason", "old"]).contains("--version"));
+    assert!(wrong(&["quorum", "set", "value.update", "--persons", "2"]).contains("principal.enrol"));
+    let text = wrong(&["quorum", "set", "key.activate", "--persons", "1"]);
+    assert!(text.contains("give two people or more"), "{text}");
+    std::fs::write(folder.path("enrolment.toml"), "id = \"ann\"\nsecret = 1").unwrap();
+    let text = wrong(&["principal", "enrol", &folder.path("enrolment.toml")]);
+    assert!(text.contains("is not an enrolment file"), "{text}");
+}
+
+#[test]
+fn a_proposal_is_named_by_its_whole_identifier_and_never_approved_without_its_digest() {
+    assert!(usage(&["proposal", "approve", "3f0c"]).contains("invalid value '3f0c'"));
+    let id = "3f0c8a1d5b7e4926a1c3d5e7f9012345";
+    assert!(usage(&["proposal", "approve", id, "--yes"]).contains("unexpected argument '--yes'"));
+    assert!(usage(&["evidence", "get", id]).contains("--out"));
+    let help = run(&["proposal", "approve", "--help"]);
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(text.contains("5  not done yet") && text.contains("--digest"), "{text}");
+}

@@ -13,6 +13,7 @@ use crate::{
     cbor::{self, DecodeError},
     checkpoint::{CheckpointError, Origin, SignedCheckpoint},
     cose::{CoseError, Kind, Signed},
+    freeze::{FREEZES_MAX, Scope, Touched},
     key::KeyState,
     list::List,
     name::Name,
@@ -30,8 +31,8 @@ pub const VALUE_KEYS_MAX: usize = 64;
 pub const PROGRAMMES_MAX: usize = 512;
 /// Most purses of one programme: a profile has 1 to 8.
 pub const PURSES_MAX: usize = 8;
-/// Longest payload of a bundle, in bytes: 512 programmes of 210 and 64 keys of 190 are 117 KiB at worst, a checkpoint
-/// 2 KiB; usual ones take 1 KiB. A leaf holds 128 KiB.
+/// Longest payload of a bundle, in bytes: 1,024 freezes of 90 and 64 keys of 190 are 104 KiB, a checkpoint 2 KiB; that
+/// leaves room for 64 programmes of the longest names. Usual bundles take 1 KiB. A leaf holds 128 KiB.
 pub const BUNDLE_LEN_MAX: usize = 124 * 1024;
 /// Longest signed bundle, in bytes: the payload and a COSE frame of 128 at most.
 pub const BUNDLE_MESSAGE_LEN_MAX: usize = BUNDLE_LEN_MAX + 128;
@@ -60,6 +61,8 @@ pub struct TrustBundle {
     pub value_keys: List<BundleKey, VALUE_KEYS_MAX>,
     /// The programmes.
     pub programmes: List<BundleProgramme, PROGRAMMES_MAX>,
+    /// What is frozen, ascending: a record about it is not to be honoured.
+    pub denied: List<Scope, FREEZES_MAX>,
 }
 
 /// A value signing key in a bundle.
@@ -95,6 +98,8 @@ pub struct BundleProgramme {
     pub currency: u16,
     /// The name of its value signing key.
     pub value_key: Name,
+    /// The name of its card profile.
+    pub profile: Name,
     /// Its purses.
     pub purses: List<u8, PURSES_MAX>,
     /// Highest balance.
@@ -138,6 +143,12 @@ pub enum BundleError {
     /// The record was issued when its key did not count.
     #[error("the record was issued outside the validity of its key")]
     KeyNotValid,
+    /// The record's card, terminal, programme, store, profile or key is frozen.
+    #[error("the record is about what is frozen: {scope}")]
+    Frozen {
+        /// What is frozen.
+        scope: Scope,
+    },
     /// The record's currency or purse is not the programme's.
     #[error("the record's currency or purse is not the programme's")]
     OtherPurse,
@@ -225,7 +236,24 @@ impl TrustBundle {
             return Err(BundleError::KeyNotValid);
         }
         programme.allows(&update)?;
+        self.is_not_denied(&update, programme)?;
         Ok(update)
+    }
+
+    fn is_not_denied(&self, update: &ValueUpdate, programme: &BundleProgramme) -> Result<(), BundleError> {
+        let touched = Touched {
+            cards: &[update.card],
+            programme: Some(&update.programme),
+            terminal: Some(&update.terminal),
+            store: Some(&programme.organisation),
+            profile: Some(&programme.profile),
+            keys: core::slice::from_ref(&programme.value_key),
+            station: None,
+        };
+        match self.denied.iter().find(|scope| touched.is_stopped_by(scope)) {
+            Some(scope) => Err(BundleError::Frozen { scope: scope.clone() }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -153,6 +153,17 @@ fixed_bytes!(
     5
 );
 
+fixed_bytes!(
+    /// A proposal's identifier, 16 random bytes made by the service; used once in a log.
+    ProposalId,
+    16
+);
+fixed_bytes!(
+    /// The identifier of one boot of the service's host, 16 random bytes made by its kernel.
+    Boot,
+    16
+);
+
 /// A byte string of at most `MAX` bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Blob<const MAX: usize>(Vec<u8>);

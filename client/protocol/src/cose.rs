@@ -29,6 +29,10 @@ pub enum Kind {
     Delivery,
     /// A trust bundle, by the service statement key.
     TrustBundle,
+    /// An officer's verdict on a proposal, by the approval key.
+    Approval,
+    /// A value update that took a quorum, by a value signing key; its payload names the evidence.
+    ApprovedValueUpdate,
 }
 
 impl Kind {
@@ -41,7 +45,9 @@ impl Kind {
             Self::ValueUpdate => "keysvc/vu1",
             Self::ExchangeOpening => "keysvc/xo1",
             Self::Delivery => "keysvc/de1",
-            Self::TrustBundle => "keysvc/tb1",
+            Self::TrustBundle => "keysvc/tb2",
+            Self::Approval => "keysvc/ap1",
+            Self::ApprovedValueUpdate => "keysvc/vu2",
         }
     }
 
@@ -53,7 +59,9 @@ impl Kind {
             Self::ValueUpdate => ("keysvc:value-update:v1", ""),
             Self::ExchangeOpening => ("keysvc:exchange-opening:v1", ""),
             Self::Delivery => ("keysvc:delivery:v1", ""),
-            Self::TrustBundle => ("keysvc:trust-bundle:v1", ""),
+            Self::TrustBundle => ("keysvc:trust-bundle:v2", ""),
+            Self::Approval => ("keysvc:approval:v1", ""),
+            Self::ApprovedValueUpdate => ("keysvc:value-update:v2", ""),
         }
     }
 
@@ -103,7 +111,7 @@ pub struct Signed<'a> {
 const PROTECTED_HEAD: [u8; 5] = [0xa3, 0x01, 0x26, 0x04, 0x48];
 
 impl<'a> Signed<'a> {
-    /// Splits a message. Verifies nothing: the payload comes out of [`Signed::open`] alone.
+    /// Splits a message. Verifies nothing: the payload of what a caller sends comes out of [`Signed::open`] alone.
     ///
     /// # Errors
     /// [`CoseError::Malformed`] for any other form.
@@ -138,6 +146,13 @@ impl<'a> Signed<'a> {
     #[must_use]
     pub const fn key_identifier(&self) -> KeyIdentifier {
         self.kid
+    }
+
+    /// The payload of a message that was verified before it was recorded. For what the own log holds and nothing else: its
+    /// signer may have other keys by now.
+    #[must_use]
+    pub const fn recorded_payload(&self) -> &'a [u8] {
+        self.payload
     }
 
     /// Verifies and gives the payload. `scope` is the genesis digest, or for a founding the trust domain's text.

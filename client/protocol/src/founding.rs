@@ -3,10 +3,12 @@
 //! Written as TOML by people and read with any TOML library through these types; leaf 0 holds the file's bytes.
 //! This module checks what the file says of itself; the signatures' arithmetic is [`crate::cose`]'s.
 
+mod delays;
 mod profile;
 mod roster;
 mod text;
 
+pub use delays::{DELAY_S_MAX, DESTROY_DELAY_S_MIN, Delays, ROSTER_DELAY_S_MIN};
 pub use profile::{CardSession, InputPart, Profile, Scheme, Slot, ValueRules};
 pub use roster::{Officer, Principal, PrincipalKind};
 pub use text::{P256Text, SubjectPublicKeyInfo};
@@ -29,6 +31,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most officers.
 pub const OFFICERS_MAX: usize = 32;
+/// Most departments among the officers: the policies' needs are found by trying the sets of departments, 2 to the
+/// power of 8 of them, which is 256.
+pub const DEPARTMENTS_MAX: usize = 8;
 
 /// The founding file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +47,12 @@ pub struct Founding {
     /// Digest of the policies, as `keysvc check-config` prints it, hexadecimal.
     #[serde(with = "text::display")]
     pub policy: Digest,
-    /// Whether keys with a known value are allowed. Never for real cards.
+    /// Whether keys with a known value and short delays are allowed. Never for real cards.
     #[serde(default)]
     pub development: bool,
+    /// How long what takes people waits before it takes effect.
+    #[serde(default)]
+    pub delays: Delays,
     /// The officers; each signs this file.
     pub officers: Vec<Officer>,
     /// Machines and people other than officers.
@@ -138,7 +146,7 @@ pub enum AgreementError {
 
 impl Founding {
     /// Checks that the file agrees with itself: names unique, references resolved, limits sound, no key or person
-    /// twice, known values only in development.
+    /// twice, known values and short delays only in development.
     ///
     /// # Errors
     /// [`FoundingError`] with the place and the mend, for the first thing wrong.
@@ -150,7 +158,8 @@ impl Founding {
         }
         let versions = self.profiles.iter().map(|p| format!("{} version {}", p.name, p.version));
         unique("profiles", versions)?;
-        self.check_programmes()
+        self.check_programmes()?;
+        self.delays.check(self.development)
     }
 
     fn check_keys(&self) -> Result<(), FoundingError> {

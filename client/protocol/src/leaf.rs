@@ -22,7 +22,28 @@ use crate::{
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
-/// What a leaf records. Append-only; each kind has one payload type below.
+macro_rules! payload {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// Field 0.
+            pub schema: Schema,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+    };
+}
+
+// After the macro, because it is used there too.
+mod people;
+
+pub use people::{
+    ACT_LEN_MAX, ActByQuorumLeaf, ChangedLeaf, EvidenceReadLeaf, HeartbeatLeaf, KeyDestroyedLeaf,
+    ProposalClosedLeaf, ProposalMadeLeaf, ProposalVotedLeaf, TookEffectLeaf,
+};
+
+/// What a leaf records. Append-only; each kind has one payload type here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LeafKind {
     /// Leaf 0: [`FoundingLeaf`].
@@ -49,6 +70,28 @@ pub enum LeafKind {
     RollbackShown,
     /// A trust bundle is to be signed: [`BundleMadeLeaf`].
     BundleMade,
+    /// A request waits for people: [`ProposalMadeLeaf`].
+    ProposalMade,
+    /// An officer approved or rejected a proposal: [`ProposalVotedLeaf`].
+    ProposalVoted,
+    /// A proposal ended without its act: [`ProposalClosedLeaf`].
+    ProposalClosed,
+    /// Principals, keys, thresholds or the clock's standing change: [`ChangedLeaf`].
+    SiteChanged,
+    /// A freeze was set or lifted: [`ChangedLeaf`].
+    FreezeChanged,
+    /// An act that took a quorum, kept for good: [`ActByQuorumLeaf`].
+    ActByQuorum,
+    /// An act that took a quorum, of the operational class: [`ActByQuorumLeaf`].
+    SealedActByQuorum,
+    /// The service is running, and since when: [`HeartbeatLeaf`].
+    Heartbeat,
+    /// What waited for its delay is in force: [`TookEffectLeaf`].
+    TookEffect,
+    /// A key was destroyed in the token: [`KeyDestroyedLeaf`].
+    KeyDestroyed,
+    /// Evidence was read: [`EvidenceReadLeaf`].
+    EvidenceRead,
 }
 
 impl LeafKind {
@@ -61,13 +104,33 @@ impl LeafKind {
             | Self::KeyIntent
             | Self::KeyOutcome
             | Self::RollbackShown
-            | Self::BundleMade => RetentionClass::Permanent,
+            | Self::BundleMade
+            | Self::SiteChanged
+            | Self::ActByQuorum
+            | Self::Heartbeat
+            | Self::TookEffect
+            | Self::KeyDestroyed => RetentionClass::Permanent,
             Self::StationOpened
             | Self::CardKeysDerived
             | Self::ValueUpdated
             | Self::EntriesRead
             | Self::Refused
-            | Self::RefusalsCounted => RetentionClass::Operational,
+            | Self::RefusalsCounted
+            | Self::ProposalMade
+            | Self::ProposalVoted
+            | Self::ProposalClosed
+            | Self::FreezeChanged
+            | Self::SealedActByQuorum
+            | Self::EvidenceRead => RetentionClass::Operational,
+        }
+    }
+
+    /// The kind of leaf in which an act of this kind lies when it took a quorum: of the same retention class.
+    #[must_use]
+    pub const fn by_quorum(self) -> Self {
+        match self.class() {
+            RetentionClass::Permanent => Self::ActByQuorum,
+            RetentionClass::Operational => Self::SealedActByQuorum,
         }
     }
 }
@@ -140,19 +203,6 @@ impl LeafEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Statement(pub Blob<REQUEST_LEN_MAX>);
-
-macro_rules! payload {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            /// Field 0.
-            pub schema: Schema,
-            $($(#[$field_doc])* pub $field: $type,)*
-        }
-    };
-}
 
 payload!(
     /// The founding: the whole file, who signed it, the keys made by it.
@@ -347,8 +397,10 @@ mod tests {
     #[test]
     fn leaf_kinds_keep_their_numbers() {
         use LeafKind::{
-            BundleMade, CardKeysDerived, EntriesRead, Founding, KeyIntent, KeyOutcome, RefusalsCounted,
-            Refused, RollbackShown, Start, StationOpened, ValueUpdated,
+            ActByQuorum, BundleMade, CardKeysDerived, EntriesRead, EvidenceRead, Founding, FreezeChanged,
+            Heartbeat, KeyDestroyed, KeyIntent, KeyOutcome, ProposalClosed, ProposalMade, ProposalVoted,
+            RefusalsCounted, Refused, RollbackShown, SealedActByQuorum, SiteChanged, Start, StationOpened,
+            TookEffect, ValueUpdated,
         };
         let all = [
             Founding,
@@ -363,6 +415,17 @@ mod tests {
             RefusalsCounted,
             RollbackShown,
             BundleMade,
+            ProposalMade,
+            ProposalVoted,
+            ProposalClosed,
+            SiteChanged,
+            FreezeChanged,
+            ActByQuorum,
+            SealedActByQuorum,
+            Heartbeat,
+            TookEffect,
+            KeyDestroyed,
+            EvidenceRead,
         ];
         for (number, kind) in (0_u8..).zip(all) {
             assert_eq!(cbor::encode(&kind), [number]);

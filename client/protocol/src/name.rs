@@ -73,6 +73,74 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// Longest reason, in bytes.
+pub const REASON_LEN_MAX: usize = 200;
+
+/// Text that is not a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a reason is 1 to 200 printable ASCII characters")]
+pub struct NotAReason;
+
+/// Why somebody did something, in their words: 1 to 200 bytes of printable ASCII, so that what is signed looks on every
+/// screen as it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason(String);
+
+impl Reason {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Reason {
+    type Err = NotAReason;
+    fn from_str(text: &str) -> Result<Self, NotAReason> {
+        let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let seen = !text.trim().is_empty();
+        if printable && seen && text.len() <= REASON_LEN_MAX {
+            Ok(Self(text.to_string()))
+        } else {
+            Err(NotAReason)
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ReasonVisitor;
+        impl de::Visitor<'_> for ReasonVisitor {
+            type Value = Reason;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{NotAReason}")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Reason, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(ReasonVisitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +153,19 @@ mod tests {
         let long = "a".repeat(65);
         for bad in ["", "-a", ".a", "A", "a b", "é", "a/b", long.as_str()] {
             assert_eq!(bad.parse::<Name>(), Err(NotAName), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_printable_ascii_that_says_something() {
+        let longest = "x".repeat(REASON_LEN_MAX);
+        for good in ["lost", "Ticket 5: card found, again!", longest.as_str()] {
+            assert_eq!(good.parse::<Reason>().unwrap().as_str(), good);
+        }
+        let long = "x".repeat(REASON_LEN_MAX + 1);
+        for bad in ["", " ", "a\nb", "a\u{202e}b", "\u{7f}", "é", long.as_str()] {
+            assert_eq!(bad.parse::<Reason>(), Err(NotAReason), "{bad:?}");
+            assert!(crate::cbor::decode::<Reason>(&crate::cbor::encode(&bad), 300).is_err(), "{bad:?}");
         }
     }
 }

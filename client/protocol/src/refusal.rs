@@ -3,7 +3,15 @@
 //! Faults of the service itself reach a caller only as [`Refusal::TokenUnavailable`],
 //! [`Refusal::StoreUnavailable`] or [`Refusal::Internal`]; their causes stay in the service's own log.
 
-use crate::{bytes::WrongLength, schema::Schema};
+mod reason;
+
+pub use reason::{Conflict, Forbids, Invalid, Thing, Uncounted};
+
+use crate::{
+    bytes::{ProposalId, WrongLength},
+    freeze::ScopeKind,
+    schema::Schema,
+};
 use alloc::string::{String, ToString as _};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -76,111 +84,40 @@ pub enum Refusal {
     /// 14: a fault of the service.
     #[error("internal fault")]
     Internal,
-}
-
-/// What was not found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Thing {
-    /// An operation of this name.
-    Operation,
-    /// A key of this name and version.
-    Key,
-    /// A programme of this name.
-    Programme,
-    /// A card profile of this name and version.
-    Profile,
-    /// A slot of this number in the profile.
-    Slot,
-    /// A leaf of this index in the log.
-    Leaf,
-    /// A tree of this size in the log.
-    Tree,
-}
-
-impl fmt::Display for Thing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Operation => "operation",
-            Self::Key => "key",
-            Self::Programme => "programme",
-            Self::Profile => "card profile",
-            Self::Slot => "slot in this profile",
-            Self::Leaf => "leaf",
-            Self::Tree => "tree size",
-        })
-    }
-}
-
-/// Which rule of form a request breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Invalid {
-    /// The body is not HTTP as the service takes it: method, content type, length.
-    Http,
-    /// Longer than the limit.
-    TooLong,
-    /// Not the typed message in core deterministic encoding.
-    Encoding,
-    /// The request is not a COSE_Sign1 in the profile's form.
-    NotSigned,
-    /// The statement's signature does not verify with the caller's enrolled statement key.
-    Signature,
-    /// The checkpoint shown is not one this service signed.
-    Seen,
-    /// An amount of zero.
-    ZeroAmount,
-    /// A list without items, or with the same item twice.
-    Items,
-    /// A range that ends before it begins, or is longer than one call gives.
-    Range,
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "not a POST of application/cbor with a content length",
-            Self::TooLong => "too long",
-            Self::Encoding => "not the typed message in core deterministic encoding",
-            Self::NotSigned => "not a COSE_Sign1 in the profile's form",
-            Self::Signature => "the statement does not verify with the enrolled statement key",
-            Self::Seen => "the checkpoint shown is not one this service signed",
-            Self::ZeroAmount => "an amount of zero",
-            Self::Items => "an empty list, or one item twice",
-            Self::Range => "not a range, or more than one call gives",
-        })
-    }
-}
-
-/// Which rule of a profile or programme a request breaks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Forbids {
-    /// A 4-byte UID: such identifiers are reused among cards, so no key is diversified by them.
-    ShortUid,
-    /// The diversification input would have another length than 16 to 31 bytes (AN10922 equals CMAC only there).
-    InputLength {
-        /// Its length, in bytes.
-        found: u64,
+    /// 15: what the request is about is in another state.
+    #[error("not in this state: {reason}")]
+    StateConflict {
+        /// What stands in the way.
+        reason: Conflict,
     },
-    /// Another currency than the programme's.
-    Currency {
-        /// The programme's currency, ISO 4217 numeric.
-        expected: u16,
+    /// 16: the approval does not count.
+    #[error("the approval does not count: {reason}")]
+    ApprovalInvalid {
+        /// Why.
+        reason: Uncounted,
     },
-    /// A purse the profile does not have.
-    Purse,
-}
-
-impl fmt::Display for Forbids {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShortUid => f.write_str("4-byte identifiers are not unique, no key is diversified by them"),
-            Self::InputLength { found } => {
-                write!(f, "the diversification input would have {found} bytes, not 16 to 31")
-            }
-            Self::Currency { expected } => write!(f, "the programme's currency is {expected:03}"),
-            Self::Purse => f.write_str("the profile has no such purse"),
-        }
-    }
+    /// 17: the proposal has expired. Ask again.
+    #[error("the proposal has expired; ask again")]
+    Expired,
+    /// 18: one person twice where different people are wanted.
+    #[error("the same person twice; different people are wanted")]
+    SamePerson,
+    /// 19: an officer has stopped this. Two officers can let it go on.
+    #[error("frozen: an officer has stopped this {}", scope.name())]
+    Frozen {
+        /// The kind of what is stopped.
+        scope: ScopeKind,
+    },
+    /// 20: it takes people first. Only as an item of a batch; a lone request is answered with the proposal itself.
+    #[error("it takes {persons} people first; proposal {proposal}")]
+    ApprovalRequired {
+        /// The proposal that waits for them.
+        proposal: ProposalId,
+        /// How many people.
+        persons: u8,
+        /// From how many departments at least.
+        departments: u8,
+    },
 }
 
 impl Refusal {
@@ -203,6 +140,12 @@ impl Refusal {
             Self::TokenUnavailable => 12,
             Self::StoreUnavailable => 13,
             Self::Internal => 14,
+            Self::StateConflict { .. } => 15,
+            Self::ApprovalInvalid { .. } => 16,
+            Self::Expired => 17,
+            Self::SamePerson => 18,
+            Self::Frozen { .. } => 19,
+            Self::ApprovalRequired { .. } => 20,
         }
     }
 
@@ -262,7 +205,7 @@ impl RefusalReply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cbor;
+    use crate::{cbor, key::KeyState};
     use alloc::{vec, vec::Vec};
 
     fn all() -> Vec<Refusal> {
@@ -282,6 +225,12 @@ mod tests {
             Refusal::TokenUnavailable,
             Refusal::StoreUnavailable,
             Refusal::Internal,
+            Refusal::StateConflict { reason: Conflict::KeyState { state: KeyState::Suspended } },
+            Refusal::ApprovalInvalid { reason: Uncounted::OtherRoster },
+            Refusal::Expired,
+            Refusal::SamePerson,
+            Refusal::Frozen { scope: ScopeKind::Terminal },
+            Refusal::ApprovalRequired { proposal: ProposalId::new([7; 16]), persons: 2, departments: 1 },
         ]
     }
 

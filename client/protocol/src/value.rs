@@ -57,6 +57,10 @@ pub struct ValueUpdate {
     pub expires_at_ms: u64,
     /// [`FLAG_NO_CARD_SESSION`]; no other bit is known.
     pub flags: u32,
+    /// SHA-256 of the encoded [`crate::proposal::Evidence`] of the quorum it took; under
+    /// [`Kind::ApprovedValueUpdate`] always, under [`Kind::ValueUpdate`] never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Digest>,
 }
 
 /// Why bytes are not a good value update.
@@ -77,6 +81,9 @@ pub enum ValueError {
     /// Flags that this version does not know.
     #[error("unknown flags")]
     Flags,
+    /// An update that took a quorum without its evidence, or one that took none with it.
+    #[error("the kind of signature and the evidence do not agree")]
+    Evidence,
 }
 
 impl ValueUpdate {
@@ -86,8 +93,20 @@ impl ValueUpdate {
     /// # Errors
     /// [`ValueError`] naming the first check that failed.
     pub fn verify(message: &[u8], genesis: &Digest, key: &PublicKey) -> Result<Self, ValueError> {
-        let payload = Signed::parse(message)?.open(Kind::ValueUpdate, genesis.as_bytes(), key)?;
-        Self::from_payload(payload)
+        let signed = Signed::parse(message)?;
+        let scope = genesis.as_bytes();
+        let (payload, approved) = match signed.open(Kind::ValueUpdate, scope, key) {
+            Err(CoseError::WrongKind) => (signed.open(Kind::ApprovedValueUpdate, scope, key)?, true),
+            opened => (opened?, false),
+        };
+        let update = Self::from_payload(payload)?;
+        if update.evidence.is_some() == approved { Ok(update) } else { Err(ValueError::Evidence) }
+    }
+
+    /// The kind under which this update is signed.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        if self.evidence.is_some() { Kind::ApprovedValueUpdate } else { Kind::ValueUpdate }
     }
 
     /// Reads the payload of a value update whose signature or leaf was checked before.
@@ -144,6 +163,7 @@ mod tests {
             issued_at_ms: 1_795_000_000_000,
             expires_at_ms: 1_795_086_400_000,
             flags: FLAG_NO_CARD_SESSION,
+            evidence: None,
         }
     }
 

@@ -4,6 +4,8 @@
 //! `KEYSVC_WRITE_GOLDEN=1` writes the files and the section of docs/wire.md anew; that is right for a new message and
 //! wrong for a released one, whose bytes never change.
 
+#[path = "golden/agreed.rs"]
+mod agreed;
 #[path = "golden/grammar.rs"]
 mod grammar;
 #[path = "golden/messages.rs"]
@@ -16,6 +18,7 @@ use keysvc_protocol::{
     checkpoint::{Origin, SignedCheckpoint},
     cose::{Kind, Signed},
     delivery::{Delivery, ExchangeOpening},
+    hash::sha256,
     request::Operation,
     value::ValueUpdate,
 };
@@ -129,6 +132,9 @@ fn golden_statements_verify_under_their_own_kind_alone() {
         );
         assert_eq!(opened(Kind::Delivery, genesis.as_bytes()), golden.name == "signed-delivery");
         assert_eq!(opened(Kind::TrustBundle, genesis.as_bytes()), golden.name == "signed-trust-bundle");
+        assert_eq!(opened(Kind::Approval, genesis.as_bytes()), golden.name == "signed-approval");
+        let approved = golden.name == "signed-approved-value-update";
+        assert_eq!(opened(Kind::ApprovedValueUpdate, genesis.as_bytes()), approved);
         for operation in Operation::ALL {
             let own = golden.name == format!("signed-{operation}");
             assert_eq!(
@@ -141,6 +147,8 @@ fn golden_statements_verify_under_their_own_kind_alone() {
     }
     let of = |name: &str| all().into_iter().find(|golden| golden.name == name).unwrap().bytes;
     assert!(ValueUpdate::verify(&of("signed-value-update"), &genesis, &key).is_ok());
+    let approved = ValueUpdate::verify(&of("signed-approved-value-update"), &genesis, &key).unwrap();
+    assert_eq!(approved.evidence, Some(sha256(&[&of("evidence")])));
     assert!(ExchangeOpening::verify(&of("signed-exchange-opening"), &genesis, &key).is_ok());
     assert!(Delivery::verify(&of("signed-delivery"), &genesis, &key).is_ok());
     assert!(TrustBundle::verify(&of("signed-trust-bundle"), &genesis, &key).is_ok());

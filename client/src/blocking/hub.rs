@@ -7,6 +7,7 @@ use crate::{
     hub::NotReleased,
     update::{SignedRequest, SignedUpdate},
 };
+use keysvc_protocol::{name::Name, public_key::PublicKey};
 use std::time::Duration;
 
 /// A hub's connections.
@@ -41,6 +42,19 @@ impl Hub {
     /// [`ClientError::Request`] when it is no such request.
     pub fn accept(&self, message: Vec<u8>) -> Result<SignedRequest, ClientError> {
         self.0.persona().accept(message)
+    }
+
+    /// As [`crate::Hub::accept_of`].
+    ///
+    /// # Errors
+    /// [`ClientError::Request`] when the bytes are no request that this key signed.
+    pub fn accept_of(
+        &self,
+        message: Vec<u8>,
+        terminal: Name,
+        statement_key: PublicKey,
+    ) -> Result<SignedRequest, ClientError> {
+        self.0.persona().accept_of(message, terminal, statement_key)
     }
 
     /// As [`crate::Hub::send`].

@@ -1,8 +1,17 @@
 //! [`crate::Station`], waiting.
 
 use super::{Reader, runtime::Blocking};
-use crate::{ClientConfig, error::ClientError, station::CardKey};
-use keysvc_protocol::{card::CardUid, name::Name};
+use crate::{
+    ClientConfig,
+    error::ClientError,
+    pending::Outcome,
+    station::{CardKey, Changed, NewKeys, Voted},
+};
+use keysvc_protocol::{
+    bytes::ProposalId,
+    card::CardUid,
+    name::{Name, Reason},
+};
 use std::time::Duration;
 
 /// A station's connections with its statement key and its wrapping key.
@@ -58,5 +67,30 @@ impl Station {
     ) -> Result<Vec<CardKey>, ClientError> {
         let (profile, slots, cards) = (profile.clone(), slots.to_vec(), cards.to_vec());
         self.0.call(move |station| async move { station.derive(&profile, version, &slots, &cards).await })
+    }
+
+    /// As [`crate::Station::rotate`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn rotate(&self, keys: NewKeys) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |station| async move { station.rotate(keys).await })
+    }
+
+    /// As [`crate::Station::cancel`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn cancel(&self, id: ProposalId, reason: &Reason) -> Result<Voted, ClientError> {
+        let reason = reason.clone();
+        self.0.call(move |station| async move { station.cancel(id, &reason).await })
+    }
+
+    /// As [`crate::Station::result`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn result(&self, id: ProposalId) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |station| async move { station.result(id).await })
     }
 }

@@ -4,9 +4,16 @@ use super::{Reader, runtime::Blocking};
 use crate::{
     ClientConfig,
     error::ClientError,
-    terminal::{Offline, SignedRequest, SignedUpdate},
+    pending::Outcome,
+    terminal::{Changed, NewKeys, Offline, SignedRequest, SignedUpdate, Voted},
 };
-use keysvc_protocol::{bytes::Idem, name::Name, request::UpdateValue, value::ValueUpdate};
+use keysvc_protocol::{
+    bytes::{Idem, ProposalId},
+    name::{Name, Reason},
+    public_key::PublicKey,
+    request::UpdateValue,
+    value::ValueUpdate,
+};
 use std::time::Duration;
 
 /// A terminal's connections with its statement key.
@@ -49,6 +56,12 @@ impl Terminal {
         self.0.persona().name()
     }
 
+    /// The statement key that signs its requests.
+    #[must_use]
+    pub fn statement_key(&self) -> PublicKey {
+        self.0.persona().statement_key()
+    }
+
     /// As [`crate::Terminal::update`].
     ///
     /// # Errors
@@ -56,6 +69,31 @@ impl Terminal {
     pub fn update(&self, request: &UpdateValue) -> Result<SignedUpdate, ClientError> {
         let request = request.clone();
         self.0.call(move |terminal| async move { terminal.update(&request).await })
+    }
+
+    /// As [`crate::Terminal::result`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn result(&self, id: ProposalId) -> Result<Outcome<SignedUpdate>, ClientError> {
+        self.0.call(move |terminal| async move { terminal.result(id).await })
+    }
+
+    /// As [`crate::Terminal::cancel`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn cancel(&self, id: ProposalId, reason: &Reason) -> Result<Voted, ClientError> {
+        let reason = reason.clone();
+        self.0.call(move |terminal| async move { terminal.cancel(id, &reason).await })
+    }
+
+    /// As [`crate::Terminal::rotate`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn rotate(&self, keys: NewKeys) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |terminal| async move { terminal.rotate(keys).await })
     }
 
     /// As [`crate::Terminal::sign_update`].
@@ -81,5 +119,13 @@ impl Terminal {
     /// Those of the async type's method.
     pub fn verify_offline(&self, record: &[u8], now_ms: u64) -> Result<ValueUpdate, ClientError> {
         self.0.persona().verify_offline(record, now_ms)
+    }
+
+    /// As [`crate::Terminal::rotation`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn rotation(&self, id: ProposalId) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |terminal| async move { terminal.rotation(id).await })
     }
 }

@@ -1,6 +1,6 @@
 //! One attempt of a call: connect where needed, send, read the answer.
 
-use super::{Call, Connections, pool::Sender, tls};
+use super::{Answered, Call, Connections, pool::Sender, tls};
 use crate::error::ClientError;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -26,8 +26,8 @@ const WORN: Duration = Duration::from_millis(100);
 
 /// What the service answered.
 pub(super) enum Answer {
-    /// A reply's bytes.
-    Reply(Bytes),
+    /// A reply, of the operation or of the proposal that it became.
+    Given(Answered),
     /// A refusal.
     Refusal(Box<RefusalReply>),
 }
@@ -150,8 +150,10 @@ async fn listen(stream: &mut TlsStream<TcpStream>, place: &str) -> Result<(), Fa
 }
 
 fn read(status: StatusCode, body: Bytes, place: &str) -> Result<Answer, ClientError> {
-    if status == StatusCode::OK {
-        return Ok(Answer::Reply(body));
+    match status {
+        StatusCode::OK => return Ok(Answer::Given(Answered::Reply(body))),
+        StatusCode::ACCEPTED => return Ok(Answer::Given(Answered::Pending(body))),
+        _ => {}
     }
     match cbor::decode::<RefusalReply>(&body, REFUSAL_LEN_MAX) {
         Ok(reply) => Ok(Answer::Refusal(Box::new(reply))),

@@ -165,4 +165,4 @@ fn check_leaf(receipt: &Receipt, payload: &[u8]) -> Result<(), ClientError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

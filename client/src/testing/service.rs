@@ -226,6 +226,7 @@ impl Service {
             issued_at_ms: 2,
             expires_at_ms: 3,
             flags: 1,
+            evidence: None,
         });
         let statement = Statement(envelope.request.clone());
         let leaf =

@@ -65,5 +65,15 @@ pub const STORE_READERS_KEPT: usize = 4;
 pub const REFUSAL_LEAVES_A_MINUTE: u32 = 10;
 /// Callers whose refusals are counted by name: 4,096 names of at most 64 bytes take about 0.5 MiB.
 pub const REFUSED_CALLERS_MAX: usize = 4_096;
+/// Heartbeats in the shorter of the founding's delays while something waits: boot time is witnessed from one to the next,
+/// so a crash or a new start of the machine prolongs a delay by a 24th of it at most, one hour in 24.
+pub const HEARTBEATS_A_DELAY: u64 = 24;
+/// Shortest time between two heartbeats, in milliseconds: upkeep looks once a second.
+pub const HEARTBEAT_MIN_MS: u64 = 1_000;
+/// Longest time between two heartbeats while something waits, in milliseconds: 15 minutes, which are 96 leaves of some
+/// 300 bytes a day and 672 in the 7 days of a key's destruction, 200 KiB.
+pub const HEARTBEAT_MAX_MS: u64 = 15 * 60 * 1000;
+/// Expired proposals that are closed in one second and one commit: all 1,024 that may be open are closed in 16 s.
+pub const EXPIRED_AT_ONCE_MAX: usize = 64;
 /// Longest path of a Unix socket, in bytes: `sun_path` holds 108 with its end, and a few are left for temporary names.
 pub const SOCKET_PATH_LEN_MAX: usize = 100;

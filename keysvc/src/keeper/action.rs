@@ -1,9 +1,13 @@
 //! What a request is called, what the policies are asked about it, and which rules it must keep before anyone is
 //! asked. How it is carried out lies above, in [`super::operation`].
 
+mod people;
+
 use super::site::{Enrolled, Site};
 use keysvc_policies::{ContextFacts, ResourceFacts};
 use keysvc_protocol::{
+    bytes::Idem,
+    control::{Change, Control},
     refusal::{Forbids, Invalid, Refusal, Thing},
     request::{
         DeriveCardKeys, ENTRIES_MAX, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint,
@@ -22,7 +26,20 @@ pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
     ///
     /// # Errors
     /// A [`Refusal`] when the request names what does not exist.
-    fn question<'a>(&'a self, site: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal>;
+    fn question<'a>(
+        &'a self,
+        around: &'a Around<'a>,
+    ) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal>;
+
+    /// The idempotency key of a request that changes something.
+    fn idem(&self) -> Option<Idem> {
+        None
+    }
+
+    /// What it would change of principals, keys' states, freezes and thresholds.
+    fn alters(&self) -> Option<Change> {
+        None
+    }
 
     /// Rules of form and of the profile, which no policy can lift. Asked after the policies.
     ///
@@ -33,11 +50,33 @@ pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
+/// What a request is judged among.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// Everything that takes people, as it stands.
+    pub control: &'a Control,
+    /// Who asks.
+    pub caller: &'a Enrolled,
+}
+
+impl Around<'_> {
+    /// The number of officers on the roster, enabled or not.
+    #[must_use]
+    pub fn officers(&self) -> u32 {
+        u32::try_from(self.control.roster().voters().len()).unwrap_or(u32::MAX)
+    }
+}
+
 macro_rules! plain_read {
     ($type:ty, $operation:ident, $resource:ident) => {
         impl Action for $type {
             const OPERATION: Operation = Operation::$operation;
-            fn question<'a>(&'a self, _: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+            fn question<'a>(
+                &'a self,
+                _: &'a Around<'a>,
+            ) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
                 Ok((ResourceFacts::$resource, ContextFacts::None))
             }
         }
@@ -47,7 +86,6 @@ macro_rules! plain_read {
 plain_read!(ReadStatus, Status, Service);
 plain_read!(ListKeys, KeyList, Service);
 plain_read!(ReadKey, KeyGet, Service);
-plain_read!(OpenStation, StationOpen, Service);
 plain_read!(ReadCheckpoint, LogCheckpoint, Log);
 plain_read!(ReadProof, LogProof, Log);
 plain_read!(ReadBundle, BundleGet, Service);
@@ -55,7 +93,7 @@ plain_read!(ReadBundle, BundleGet, Service);
 impl Action for ReadEntries {
     const OPERATION: Operation = Operation::LogEntries;
 
-    fn question<'a>(&'a self, _: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+    fn question<'a>(&'a self, _: &'a Around<'a>) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
         Ok((ResourceFacts::Log, ContextFacts::None))
     }
 
@@ -68,10 +106,30 @@ impl Action for ReadEntries {
     }
 }
 
+impl Action for OpenStation {
+    const OPERATION: Operation = Operation::StationOpen;
+
+    fn question<'a>(&'a self, _: &'a Around<'a>) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
+        Ok((ResourceFacts::Service, ContextFacts::Quorum))
+    }
+
+    fn idem(&self) -> Option<Idem> {
+        Some(self.idem)
+    }
+}
+
 impl Action for DeriveCardKeys {
     const OPERATION: Operation = Operation::CardDerive;
 
-    fn question<'a>(&'a self, site: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+    fn idem(&self) -> Option<Idem> {
+        Some(self.idem)
+    }
+
+    fn question<'a>(
+        &'a self,
+        around: &'a Around<'a>,
+    ) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
+        let site = around.site;
         let context = ContextFacts::CardDerive {
             cards: u32::try_from(self.cards.len()).unwrap_or(u32::MAX),
             slots: u32::try_from(self.slots.len()).unwrap_or(u32::MAX),
@@ -107,7 +165,15 @@ impl Action for DeriveCardKeys {
 impl Action for UpdateValue {
     const OPERATION: Operation = Operation::ValueUpdate;
 
-    fn question<'a>(&'a self, site: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+    fn idem(&self) -> Option<Idem> {
+        Some(self.txn)
+    }
+
+    fn question<'a>(
+        &'a self,
+        around: &'a Around<'a>,
+    ) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
+        let site = around.site;
         let programme =
             site.programme(&self.programme).ok_or(Refusal::NotFound { what: Thing::Programme })?;
         let context = ContextFacts::ValueUpdate {
@@ -149,7 +215,7 @@ impl Action for UpdateValue {
 impl Action for UpdateValues {
     const OPERATION: Operation = Operation::ValueBatch;
 
-    fn question<'a>(&'a self, _: &'a Site) -> Result<(ResourceFacts<'a>, ContextFacts), Refusal> {
+    fn question<'a>(&'a self, _: &'a Around<'a>) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
         Ok((ResourceFacts::Service, ContextFacts::None))
     }
 

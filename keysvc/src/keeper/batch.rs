@@ -4,6 +4,7 @@
 //! one sent alone, so that repeating it alone finds the same leaf. One that is refused leaves the others whole.
 
 use super::{
+    gate::{NotAdmitted, Permit},
     ledger::{NotRecorded, Recorded},
     operation::{self, Operation as _},
     serve::{Ended, Keeper},
@@ -29,6 +30,8 @@ enum Item {
     Permitted,
     /// Refused by the gate.
     Refused(Refusal),
+    /// It takes people first; its proposal is made, and on record.
+    Proposed(Refusal),
 }
 
 impl Keeper {
@@ -38,20 +41,21 @@ impl Keeper {
     /// [`Ended`] for the batch as a whole; what becomes of each item is in the reply.
     pub async fn batch(&self, envelope: &Envelope, caller: Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
         let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
-        let permit = self.gate.admit::<UpdateValues>(envelope.request.as_bytes(), Arc::clone(&caller))?;
+        let permit = self.admit_read::<UpdateValues>(envelope.request.as_bytes(), Arc::clone(&caller))?;
         let (mut items, mut permits, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for update in permit.action().updates.iter() {
-            match self.admit_item(update.as_bytes(), &caller) {
+            let item = match self.admit_item(update.as_bytes(), &caller).await? {
                 Ok(permit) => {
                     permits.push(permit);
-                    items.push(Item::Permitted);
+                    Item::Permitted
                 }
-                Err(Ended::Refused(refusal)) => {
+                Err(Item::Refused(refusal)) => {
                     refusals.push(refused(&caller, update.as_bytes(), &refusal));
-                    items.push(Item::Refused(refusal));
+                    Item::Refused(refusal)
                 }
-                Err(ended) => return Err(ended),
-            }
+                Err(item) => item,
+            };
+            items.push(item);
         }
         let recorded = self.ledger.record_all(permits, refusals, self.draw()?).await.map_err(Fault::from)?;
         // Before anything is signed, so that the head's signature is made at the same time.
@@ -61,7 +65,7 @@ impl Keeper {
         let mut began = Instant::now();
         for item in items {
             let outcome = match item {
-                Item::Refused(refusal) => Err(refusal),
+                Item::Refused(refusal) | Item::Proposed(refusal) => Err(refusal),
                 Item::Permitted => self.perform_item(recorded.next()).await?,
             };
             done.push(outcome);
@@ -74,13 +78,31 @@ impl Keeper {
         Ok(cbor::encode(&self.batch_reply(done, seen.size).await?))
     }
 
-    fn admit_item(
+    /// The permit of an item; of one that people agreed to and that is on record, to be signed again.
+    async fn admit_item(
         &self,
         statement: &[u8],
         caller: &Enrolled,
-    ) -> Result<super::gate::Permit<UpdateValue>, Ended> {
-        let signer = self.gate.signer(statement, caller).map_err(Ended::Refused)?;
-        Ok(self.gate.admit::<UpdateValue>(statement, signer)?)
+    ) -> Result<Result<Permit<UpdateValue>, Item>, Ended> {
+        let signer = match self.gate.signer(statement, caller) {
+            Ok(signer) => signer,
+            Err(refusal) => return Ok(Err(Item::Refused(refusal))),
+        };
+        let admitted = match self.gate.admit::<UpdateValue>(statement, signer) {
+            Err(NotAdmitted::Unapproved(unapproved)) => match self.propose_item(*unapproved).await? {
+                Ok(evidence) => self.gate.admit_recorded(evidence),
+                Err(refusal) => return Ok(Err(Item::Proposed(refusal))),
+            },
+            admitted => admitted,
+        };
+        match admitted {
+            Ok(permit) => Ok(Ok(permit)),
+            Err(NotAdmitted::Refused(refusal)) => Ok(Err(Item::Refused(refusal))),
+            Err(NotAdmitted::Unapproved(_)) => {
+                Err(Fault::Invariant("an act on record asked for people again").into())
+            }
+            Err(NotAdmitted::Fault(fault)) => Err(fault.into()),
+        }
     }
 
     /// Signs a recorded item; a refusal inside the transaction has its leaf.

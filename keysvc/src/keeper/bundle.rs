@@ -11,11 +11,14 @@ use super::{
 };
 use crate::error::Fault;
 use keysvc_protocol::{
-    bundle::{BUNDLE_MESSAGE_LEN_MAX, BundleKey, BundleProgramme, TrustBundle},
+    bundle::{
+        BUNDLE_LEN_MAX, BUNDLE_MESSAGE_LEN_MAX, BundleKey, BundleProgramme, TrustBundle, VALUE_KEYS_MAX,
+    },
     bytes::{Blob, Digest},
     cbor,
     checkpoint::SignedCheckpoint,
     founding::{Programme, ValueRules},
+    freeze::Scope,
     hash::sha256,
     key::{KeyKind, KeyRecord},
     leaf::BundleMadeLeaf,
@@ -24,6 +27,7 @@ use keysvc_protocol::{
     receipt::LeafEvidence,
     schema::Schema,
 };
+use std::cmp::Reverse;
 
 /// A bundle with its leaf, ready to be given out.
 #[derive(Debug)]
@@ -111,16 +115,17 @@ impl Maker<'_> {
 
     fn bundle(&self, checkpoint: SignedCheckpoint, now_ms: u64) -> Result<TrustBundle, Fault> {
         let founding = self.site.founding();
-        let keys = self.ledger.reader().keys()?;
-        let value_keys = keys.iter().filter(|key| key.kind == KeyKind::ValueSigning && key.state.processes());
-        let value_keys = value_keys.map(value_key).collect::<Result<Vec<_>, _>>()?;
+        let value_keys = newest_value_keys(self.ledger.reader().keys()?);
+        let value_keys = value_keys.iter().map(value_key).collect::<Result<Vec<_>, _>>()?;
         let programmes = founding.programmes.iter().filter_map(|programme| {
             let rules = self.site.profile_of(programme)?.value.as_ref()?;
             Some(of_programme(programme, rules))
         });
         let programmes = programmes.collect::<Result<Vec<_>, _>>()?;
+        let control = self.site.control()?;
+        let denied: Vec<_> = control.freezes().iter().map(|(scope, _)| scope.clone()).collect();
         let too_many = |_| Fault::Invariant("more keys or programmes than a trust bundle holds");
-        Ok(TrustBundle {
+        fitting(TrustBundle {
             schema: Schema,
             trust_domain: self.site.trust().domain.clone(),
             genesis: *self.site.genesis(),
@@ -131,8 +136,35 @@ impl Maker<'_> {
             checkpoint,
             value_keys: List::try_from(value_keys).map_err(too_many)?,
             programmes: List::try_from(programmes).map_err(too_many)?,
+            denied: List::try_from(denied).map_err(|_| Fault::Invariant("more freezes than there may be"))?,
         })
     }
+}
+
+/// The value keys that a bundle names, by name and version: those that sign first, then the newest of those that only
+/// verify. One that has no place is said: what it signed is not verified offline any more.
+fn newest_value_keys(mut keys: Vec<KeyRecord>) -> Vec<KeyRecord> {
+    keys.retain(|key| key.kind == KeyKind::ValueSigning && key.state.processes());
+    keys.sort_by_key(|key| (!key.state.protects(), Reverse(key.made_at_ms)));
+    for left_out in keys.iter().skip(VALUE_KEYS_MAX) {
+        let (key, version) = (&left_out.name, left_out.version);
+        tracing::warn!(%key, version, "the trust bundle has no place for this value key: destroy what is retired");
+    }
+    keys.truncate(VALUE_KEYS_MAX);
+    keys.sort_by(|one, other| (&one.name, one.version).cmp(&(&other.name, other.version)));
+    keys
+}
+
+/// The bundle itself, or, where its freezes make it longer than a bundle may be, one under which everything is frozen:
+/// offline, too much is stopped rather than too little.
+fn fitting(mut bundle: TrustBundle) -> Result<TrustBundle, Fault> {
+    if cbor::encode(&bundle).len() > BUNDLE_LEN_MAX {
+        let freezes = bundle.denied.len();
+        tracing::error!(freezes, "the freezes do not fit into a trust bundle: it says that all is frozen");
+        let all = List::try_from(vec![Scope::All]);
+        bundle.denied = all.map_err(|_| Fault::Invariant("a bundle holds no freeze"))?;
+    }
+    Ok(bundle)
 }
 
 /// Whether a bundle still says what `wanted` would say, and its renewal is not due.
@@ -172,6 +204,7 @@ fn of_programme(programme: &Programme, rules: &ValueRules) -> Result<BundleProgr
         organisation: programme.organisation.clone(),
         currency: programme.currency,
         value_key: programme.value_key.clone(),
+        profile: programme.profile.clone(),
         purses: List::try_from(rules.purses.clone())
             .map_err(|_| Fault::Invariant("a profile has too many purses"))?,
         ceiling: rules.ceiling,
@@ -184,7 +217,9 @@ fn of_programme(programme: &Programme, rules: &ValueRules) -> Result<BundleProgr
 mod tests {
     use super::*;
     use keysvc_protocol::{
+        bytes::ObjectIdentifier,
         checkpoint::{Checkpoint, Origin},
+        key::{CheckValue, KeyState},
         merkle::TreeHead,
     };
 
@@ -207,7 +242,80 @@ mod tests {
             checkpoint: SignedCheckpoint::assemble(&checkpoint, &[1; 64], &[1]),
             value_keys: List::default(),
             programmes: List::default(),
+            denied: List::default(),
         }
+    }
+
+    fn value_key(name: &str, version: u32, state: KeyState, made_at_ms: u64) -> KeyRecord {
+        KeyRecord {
+            schema: Schema,
+            name: name.parse().unwrap(),
+            version,
+            kind: KeyKind::ValueSigning,
+            state,
+            id: ObjectIdentifier::new([1; 16]),
+            check: CheckValue::Spki { value: Digest::new([1; 32]) },
+            test_key: false,
+            made_at_ms,
+            attributes: List::default(),
+            public: None,
+        }
+    }
+
+    #[test]
+    fn a_bundle_names_keys_that_sign_and_the_newest_of_those_that_verify() {
+        let mut keys = vec![
+            value_key("coffee", 1, KeyState::Active, 1),
+            value_key("coffee", 2, KeyState::Suspended, 900),
+            value_key("coffee", 3, KeyState::Compromised, 900),
+            value_key("coffee", 4, KeyState::PreActivation, 900),
+        ];
+        keys.extend(
+            (1..=80)
+                .map(|version| value_key("tea", version, KeyState::Deactivated, 100 + u64::from(version))),
+        );
+        let named = newest_value_keys(keys);
+        assert_eq!(named.len(), VALUE_KEYS_MAX);
+        assert_eq!((named[0].name.as_str(), named[0].version), ("coffee", 1));
+        assert_eq!((named[1].name.as_str(), named[1].version), ("tea", 18));
+        assert_eq!(named[63].version, 80);
+    }
+
+    #[test]
+    fn a_bundle_whose_freezes_do_not_fit_says_that_all_is_frozen() {
+        let scope = |number: u32| Scope::Card {
+            card: format!("04{number:012x}").parse().unwrap(),
+            programme: Some(format!("{number:064}").parse().unwrap()),
+        };
+        let freezes = |count| List::try_from((0..count).map(scope).collect::<Vec<_>>()).unwrap();
+        let fits = TrustBundle { denied: freezes(3), ..bundle(5_000, 1) };
+        assert_eq!(fitting(fits.clone()).unwrap(), fits);
+        let full = TrustBundle { denied: freezes(1_024), ..bundle(5_000, 1) };
+        assert_eq!(
+            fitting(full.clone()).unwrap(),
+            full,
+            "all freezes there may be fit beside few programmes"
+        );
+        let programme = |number: u32| BundleProgramme {
+            name: format!("{number:064}").parse().unwrap(),
+            organisation: format!("{number:064}").parse().unwrap(),
+            currency: 978,
+            value_key: format!("{number:064}").parse().unwrap(),
+            profile: format!("{number:064}").parse().unwrap(),
+            purses: List::default(),
+            ceiling: 1,
+            load_max: 1,
+            debit_max: 1,
+        };
+        let programmes = List::try_from((0..300).map(programme).collect::<Vec<_>>()).unwrap();
+        let stopped = fitting(TrustBundle { programmes, ..full }).unwrap();
+        assert_eq!(stopped.denied.to_vec(), [Scope::All]);
+    }
+
+    #[test]
+    fn a_freeze_makes_the_bundle_anew_at_once() {
+        let denied = List::try_from(vec![Scope::All]).unwrap();
+        assert!(!serves(&bundle(5_000, 1), &TrustBundle { denied, ..bundle(5_001, 1) }, LIFE_MS));
     }
 
     #[test]

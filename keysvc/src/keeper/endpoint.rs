@@ -9,8 +9,9 @@ pub use end::note_end;
 pub use look::look;
 
 use super::{
+    gate::NoCaller,
     keyring::Keyring,
-    ledger::{Change, LedgerFault},
+    ledger::LedgerFault,
     serve::{Ended, Keeper},
     site::Enrolled,
 };
@@ -23,13 +24,14 @@ use keysvc_protocol::{
     bytes::Digest,
     cbor::{self, DecodeError, REQUEST_LEN_MAX},
     hash::sha256,
-    leaf::RefusedLeaf,
-    refusal::{Invalid, Refusal},
+    refusal::{Conflict, Invalid, Refusal},
     request::{
-        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries,
-        ReadKey, ReadProof, ReadStatus, UpdateValue,
+        ActivateKey, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys, DestroyKey, DisablePrincipal,
+        EnablePrincipal, EnrolPrincipal, Envelope, LiftFreeze, ListFreezes, ListKeys, ListPrincipals,
+        ListProposals, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadEvidence,
+        ReadImpact, ReadKey, ReadProof, ReadProposal, ReadStatus, RetireKey, RotatePrincipal, SetFreeze,
+        SetQuorum, SuspendKey, UpdateValue,
     },
-    schema::Schema,
 };
 use std::{
     path::Path,
@@ -42,11 +44,15 @@ pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
     let begun = Instant::now();
     let operation = call.operation.name();
     let refusal = match answer(&keeper, &call).await {
-        Ok(Ok(body)) => {
+        Ok(Answered::Done(body)) => {
             keeper.metrics.requests().answered(operation, Outcome::Done, begun.elapsed());
             return Answer::reply(body);
         }
-        Ok(Err(refusal)) => refusal,
+        Ok(Answered::Pending(body)) => {
+            keeper.metrics.requests().answered(operation, Outcome::Done, begun.elapsed());
+            return Answer::pending(body);
+        }
+        Ok(Answered::Refused(refusal)) => refusal,
         Err(fault) => {
             note_token_fault(&keeper, &fault);
             tracing::error!(
@@ -113,20 +119,36 @@ fn told(fault: &Fault) -> Refusal {
     }
 }
 
-async fn answer(keeper: &Keeper, call: &Call) -> Result<Result<Vec<u8>, Refusal>, Fault> {
+/// What a call came to.
+enum Answered {
+    Done(Vec<u8>),
+    Pending(Vec<u8>),
+    Refused(Refusal),
+}
+
+async fn answer(keeper: &Keeper, call: &Call) -> Result<Answered, Fault> {
     let caller = match keeper.gate.caller(&call.peer) {
         Ok(caller) => caller,
-        Err(refusal) => {
+        Err(NoCaller::Unknown) => {
             keeper.ledger.sequencer().count_unknown();
-            return Ok(Err(refusal));
+            return Ok(Answered::Refused(Refusal::Unauthenticated));
+        }
+        Err(NoCaller::Disabled(name)) => {
+            let refusal = Refusal::StateConflict { reason: Conflict::Disabled };
+            keeper.record_refused(&name, call.operation, &refusal, request_digest(&call.body)).await?;
+            return Ok(Answered::Refused(refusal));
         }
     };
     match dispatch(keeper, call, &caller).await {
-        Ok(body) => Ok(Ok(body)),
-        Err(Ended::RefusedOnRecord(refusal)) => Ok(Err(refusal)),
+        Ok(body) => Ok(Answered::Done(body)),
+        Err(Ended::Pending(body)) => Ok(Answered::Pending(body)),
+        Err(Ended::RefusedOnRecord(refusal)) => Ok(Answered::Refused(refusal)),
         Err(Ended::Refused(refusal)) => {
-            record_refusal(keeper, call, &caller, &refusal).await?;
-            Ok(Err(refusal))
+            let request = request_digest(&call.body);
+            // No audit, no service: a refusal is told once its leaf is durable. Past the first ten of a minute it is
+            // counted, and the count becomes a leaf when the minute is over.
+            keeper.record_refused(&caller.id, call.operation, &refusal, request).await?;
+            Ok(Answered::Refused(refusal))
         }
         Err(Ended::Fault(fault)) => Err(fault),
     }
@@ -154,27 +176,31 @@ async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Resul
         Operation::LogProof => keeper.read::<ReadProof>(&envelope, caller).await,
         Operation::BundleGet => keeper.read::<ReadBundle>(&envelope, caller).await,
         Operation::ValueBatch => keeper.batch(&envelope, caller).await,
+        Operation::ProposalList => keeper.read::<ListProposals>(&envelope, caller).await,
+        Operation::ProposalGet => keeper.read::<ReadProposal>(&envelope, caller).await,
+        Operation::ProposalApprove => keeper.approve(&envelope, caller).await,
+        Operation::ProposalReject => keeper.reject(&envelope, caller).await,
+        Operation::ProposalCancel => keeper.cancel(&envelope, caller).await,
+        Operation::ProposalResult => keeper.result(&envelope, caller).await,
+        Operation::PrincipalEnrol => keeper.change::<EnrolPrincipal>(&envelope, caller).await,
+        Operation::PrincipalRotate => keeper.change::<RotatePrincipal>(&envelope, caller).await,
+        Operation::PrincipalDisable => keeper.change::<DisablePrincipal>(&envelope, caller).await,
+        Operation::PrincipalEnable => keeper.change::<EnablePrincipal>(&envelope, caller).await,
+        Operation::PrincipalList => keeper.read::<ListPrincipals>(&envelope, caller).await,
+        Operation::KeyCreate => keeper.change::<CreateKey>(&envelope, caller).await,
+        Operation::KeyActivate => keeper.change::<ActivateKey>(&envelope, caller).await,
+        Operation::KeySuspend => keeper.change::<SuspendKey>(&envelope, caller).await,
+        Operation::KeyRetire => keeper.change::<RetireKey>(&envelope, caller).await,
+        Operation::KeyCompromise => keeper.change::<CompromiseKey>(&envelope, caller).await,
+        Operation::KeyDestroy => keeper.change::<DestroyKey>(&envelope, caller).await,
+        Operation::KeyImpact => keeper.read::<ReadImpact>(&envelope, caller).await,
+        Operation::FreezeSet => keeper.change::<SetFreeze>(&envelope, caller).await,
+        Operation::FreezeLift => keeper.change::<LiftFreeze>(&envelope, caller).await,
+        Operation::FreezeList => keeper.read::<ListFreezes>(&envelope, caller).await,
+        Operation::QuorumSet => keeper.change::<SetQuorum>(&envelope, caller).await,
+        Operation::ClockConfirm => keeper.change::<ConfirmClock>(&envelope, caller).await,
+        Operation::EvidenceGet => keeper.change::<ReadEvidence>(&envelope, caller).await,
     }
-}
-
-/// No audit, no service: a refusal is told once its leaf is durable. Past the first ten of a minute it is counted, and
-/// the count becomes a leaf when the minute is over.
-async fn record_refusal(
-    keeper: &Keeper,
-    call: &Call,
-    caller: &Enrolled,
-    refusal: &Refusal,
-) -> Result<(), Fault> {
-    let request = request_digest(&call.body);
-    let leaf = RefusedLeaf {
-        schema: Schema,
-        principal: caller.id.clone(),
-        operation: call.operation,
-        refusal: refusal.clone(),
-        request,
-    };
-    let settled = keeper.ledger.sequencer().submit(Change::Refused(leaf)).await?;
-    keeper.notarise(settled.lead)
 }
 
 /// Over the request itself, as the ledger has it for what it refuses, so that whoever holds a signed request finds its

@@ -27,7 +27,7 @@ use keysvc_protocol::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     founding::{FoundedKind, Founding},
     hash::sha256,
-    key::{KeyKind, KeyRecord},
+    key::{KeyKind, KeyRecord, KeyState},
     leaf::{FoundingLeaf, FoundingSignature},
     list::List,
     merkle::TreeHead,
@@ -316,7 +316,8 @@ fn orders(token: &Token, founding: &Founding) -> Result<Vec<Order>, Fault> {
             token.random(&mut id)?;
             let known = value.and_then(from_hex).and_then(|bytes| bytes.try_into().ok());
             let name = name.parse().map_err(|_| Fault::Invariant("a key has no name"))?;
-            Ok(Order { name, kind, id: ObjectIdentifier::new(id), known })
+            let id = ObjectIdentifier::new(id);
+            Ok(Order { name, version: 1, kind, id, born: KeyState::Active, known })
         })
         .collect()
 }

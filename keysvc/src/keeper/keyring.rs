@@ -1,8 +1,13 @@
 //! The keyring: the token's keys, each behind the one thing it may do.
 //!
 //! Every method that acts for a caller takes a [`Recorded`] and takes what is signed or derived from it, never
-//! beside it; [`Keyring::sign_bundle`], which nobody asks for, takes a [`RecordedBundle`]. The named exceptions are [`Keyring::sign_checkpoint`], which takes a [`Committed`] (only the ledger
-//! makes one), and [`Keyring::self_test`], which signs the last checkpoint again and derives nothing for anyone.
+//! beside it; where the act took a quorum, out of the leaf that holds its evidence. [`Keyring::sign_bundle`], which
+//! nobody asks for, takes a [`RecordedBundle`]. The named exceptions are [`Keyring::sign_checkpoint`], which takes a
+//! [`Committed`] (only the ledger makes one), and [`Keyring::self_test`], which signs the last checkpoint again and
+//! derives nothing for anyone.
+//!
+//! Value keys and card masters come and go while it runs ([`Keyring::reload`]); whether one may be used is read from the
+//! log's state at each use. Keys are made and destroyed elsewhere, in [`super::storage`].
 //!
 //! A value signing key does not sign what is merely permitted:
 //! ```compile_fail,E0308
@@ -22,17 +27,23 @@
 //! ```
 
 mod exchanges;
+mod in_use;
+mod signer;
 
 pub use exchanges::NotOpen;
 
 use super::{
     gate::Permit,
-    ledger::{Committed, Recorded, RecordedBundle},
+    ledger::{Committed, Recorded, RecordedBundle, Recording},
     limits::KeeperLimits,
     site::Site,
 };
-use crate::{config::fixed::TOKEN_CALLS_AWAITED_MAX, error::Fault};
+use crate::{
+    config::fixed::TOKEN_CALLS_AWAITED_MAX,
+    error::{Fault, NotDone},
+};
 use exchanges::Exchanges;
+use in_use::InUse;
 use keysvc_protocol::{
     bytes::{Blob, KeyIdentifier, ShortCheck, WrappedCardKey},
     card::CardUid,
@@ -43,30 +54,16 @@ use keysvc_protocol::{
     founding::Slot,
     hash::sha256,
     key::{KeyKind, KeyRecord},
-    leaf::{BundleMadeLeaf, StationOpenedLeaf, ValueUpdatedLeaf},
+    leaf::{BundleMadeLeaf, CardKeysDerivedLeaf, LeafKind, StationOpenedLeaf, ValueUpdatedLeaf},
     list::List,
-    name::Name,
     public_key::PublicKey,
     request::{DeriveCardKeys, OpenStation, UpdateValue},
     schema::Schema,
+    value::ValueUpdate,
 };
-use keysvc_token::{CheckValue, DiversificationInput, MasterKey, ObjectId, SigningKey, Token, TransportKey};
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-};
-
-/// A signing key of the token with its public half.
-#[derive(Debug)]
-struct Signer {
-    key: SigningKey,
-    public: PublicKey,
-    kid: KeyIdentifier,
-    proved: AtomicBool,
-}
+use keysvc_token::{CheckValue, DiversificationInput, MasterKey, Token, TransportKey};
+use signer::Signer;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The keys.
 #[derive(Debug)]
@@ -74,8 +71,7 @@ pub struct Keyring {
     token: Token,
     site: Arc<Site>,
     limits: KeyringLimits,
-    values: HashMap<Name, Signer>,
-    masters: HashMap<(Name, u32), (ObjectId, MasterKey)>,
+    in_use: InUse,
     statement: Signer,
     checkpoint: Signer,
     exchanges: Mutex<Exchanges<TransportKey>>,
@@ -87,34 +83,8 @@ struct KeyringLimits {
     exchanges_per_station: usize,
 }
 
-fn signer(token: &Token, kind: keysvc_token::KeyKind, record: &KeyRecord) -> Result<Signer, Fault> {
-    let key = token.signing_key(kind, ObjectId(*record.id.as_bytes()))?;
-    let public =
-        PublicKey::from_spki(key.spki()).map_err(|_| Fault::Invariant("a signing key is not P-256"))?;
-    Ok(Signer { key, kid: public.identifier(), public, proved: AtomicBool::new(false) })
-}
-
-impl Signer {
-    /// The first signature after a start is verified before it is released: nothing else compares the private half
-    /// with the public half in the log, for no key here signs what is not recorded.
-    fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, Fault> {
-        let signature = self.key.sign(unsigned.digest().as_bytes())?;
-        if !self.proved.load(Ordering::Relaxed) {
-            let verified = self.public.verify(&[&unsigned.to_be_signed()], &signature);
-            verified.map_err(|_| {
-                Fault::Refusing(format!(
-                    "the private half of the signing key {} is not that of its public half; restore the token",
-                    self.key.id()
-                ))
-            })?;
-            self.proved.store(true, Ordering::Relaxed);
-        }
-        Ok(unsigned.with_signature(&signature))
-    }
-}
-
 impl Keyring {
-    /// Resolves every active key of the manifest once. The manifest was compared with the token before.
+    /// Finds every key of the manifest that may be used, once. The manifest was compared with the token before.
     ///
     /// # Errors
     /// [`Fault`] when a key is missing or the service's own keys are not there.
@@ -124,34 +94,38 @@ impl Keyring {
         records: &[KeyRecord],
         limits: &KeeperLimits,
     ) -> Result<Self, Fault> {
-        let (mut values, mut masters) = (HashMap::new(), HashMap::new());
-        let (mut statement, mut checkpoint) = (None, None);
-        for record in records.iter().filter(|record| record.state.protects()) {
-            match record.kind {
-                KeyKind::CardMaster => {
-                    let id = ObjectId(*record.id.as_bytes());
-                    let key = token.master_key(keysvc_token::KeyKind::CardMaster, id)?;
-                    masters.insert((record.name.clone(), record.version), (id, key));
-                }
-                KeyKind::ValueSigning => {
-                    let signer = signer(&token, keysvc_token::KeyKind::ValueSigning, record)?;
-                    values.insert(record.name.clone(), signer);
-                }
-                KeyKind::ServiceStatement => {
-                    statement = Some(signer(&token, keysvc_token::KeyKind::ServiceStatement, record)?);
-                }
-                KeyKind::Checkpoint => {
-                    checkpoint = Some(signer(&token, keysvc_token::KeyKind::Checkpoint, record)?);
-                }
-                // Data keys under it are unwrapped once, at the start, before there is a keyring.
-                KeyKind::Storage => {}
-            }
-        }
-        let statement = statement.ok_or(Fault::Invariant("the log names no service statement key"))?;
-        let checkpoint = checkpoint.ok_or(Fault::Invariant("the log names no checkpoint key"))?;
+        let own = |kind, token_kind, missing| {
+            let record = records.iter().find(|record| record.kind == kind && record.state.protects());
+            Signer::find(&token, token_kind, &record.ok_or(Fault::Invariant(missing))?.id)
+        };
+        let statement = own(
+            KeyKind::ServiceStatement,
+            keysvc_token::KeyKind::ServiceStatement,
+            "the log names no service statement key",
+        )?;
+        let checkpoint =
+            own(KeyKind::Checkpoint, keysvc_token::KeyKind::Checkpoint, "the log names no checkpoint key")?;
+        let in_use = InUse::open(token.clone(), records)?;
         let limits = KeyringLimits { exchanges_per_station: limits.exchanges_per_station_max };
         let exchanges = Mutex::default();
-        Ok(Self { token, site, limits, values, masters, statement, checkpoint, exchanges })
+        Ok(Self { token, site, limits, in_use, statement, checkpoint, exchanges })
+    }
+
+    /// Lets go of the keys that may not be used any more, and finds those that may be used now: after a key changed its
+    /// state. Only what changed is asked of the token.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token.
+    pub fn reload(&self, records: &[KeyRecord]) -> Result<(), Fault> {
+        self.in_use.reload(records, self.site.control()?.keys())
+    }
+
+    /// Whether no thread uses a key any more that [`Keyring::reload`] let go.
+    ///
+    /// # Errors
+    /// [`Fault`] when a worker died while keys changed.
+    pub fn is_settled(&self) -> Result<bool, Fault> {
+        self.in_use.is_settled()
     }
 
     /// The checkpoint key's public half.
@@ -184,17 +158,20 @@ impl Keyring {
             .map_err(|_| Fault::Invariant("the token's signature over the last checkpoint does not verify"))
     }
 
-    /// Signs a recorded value update: exactly the bytes its leaf holds.
+    /// Signs a recorded value update: exactly the bytes its leaf holds, with the newest active version of the
+    /// programme's key. One that took a quorum names its evidence, and is signed as such.
     ///
     /// # Errors
-    /// [`Fault`] of the token, or when the leaf is not what was recorded.
-    pub fn sign_value(&self, recorded: &Recorded<UpdateValue>) -> Result<Vec<u8>, Fault> {
-        let leaf: ValueUpdatedLeaf = leaf(&recorded.recording().payload)?;
-        let programme = self.site.programme(&recorded.permit().action().programme);
-        let signer = programme
-            .and_then(|programme| self.values.get(&programme.value_key))
-            .ok_or(Fault::Invariant("the programme's value key is not active"))?;
-        signer.sign(&self.unsigned(Kind::ValueUpdate, signer.kid, leaf.update.into_bytes()))
+    /// [`NotDone`]: no version of the key is active any more; a fault of the token, or a leaf that is not what was
+    /// recorded.
+    pub fn sign_value(&self, recorded: &Recorded<UpdateValue>) -> Result<Vec<u8>, NotDone> {
+        let leaf: ValueUpdatedLeaf = act(recorded.recording(), LeafKind::ValueUpdated)?;
+        let update = ValueUpdate::from_payload(leaf.update.as_bytes())
+            .map_err(|_| Fault::Invariant("a recorded value update is not one"))?;
+        let programme = self.site.programme(&update.programme);
+        let programme = programme.ok_or(Fault::Invariant("a recorded value update names no programme"))?;
+        let signer = self.in_use.value(&*self.site.control()?, &programme.value_key)?;
+        Ok(signer.sign(&self.unsigned(update.kind(), signer.kid, leaf.update.into_bytes()))?)
     }
 
     fn unsigned(&self, kind: Kind, key: KeyIdentifier, payload: Vec<u8>) -> Unsigned {
@@ -207,7 +184,7 @@ impl Keyring {
     /// # Errors
     /// [`NotOpen`]: ended since, or a fault of the token.
     pub fn open_exchange(&self, recorded: &Recorded<OpenStation>) -> Result<Vec<u8>, NotOpen> {
-        let leaf: StationOpenedLeaf = leaf(&recorded.recording().payload)?;
+        let leaf: StationOpenedLeaf = act(recorded.recording(), LeafKind::StationOpened)?;
         let station = recorded.permit().caller();
         let wrapping =
             station.wrapping_key.as_ref().ok_or(Fault::Invariant("a station has no wrapping key"))?;
@@ -247,13 +224,16 @@ impl Keyring {
     /// exchange's transport key, destroyed.
     ///
     /// # Errors
-    /// [`NotOpen`]: the exchange ended since, or a fault of the token.
+    /// [`NotDone`]: the exchange ended or a master was taken out of use since, or a fault of the token.
     pub fn derive_slice(
         &self,
         recorded: &Recorded<DeriveCardKeys>,
         first: usize,
         most: usize,
-    ) -> Result<Vec<DeliveredKey>, NotOpen> {
+    ) -> Result<Vec<DeliveredKey>, NotDone> {
+        if first == 0 {
+            let _recorded: CardKeysDerivedLeaf = act(recorded.recording(), LeafKind::CardKeysDerived)?;
+        }
         let action = recorded.permit().action();
         let time_ms = recorded.recording().time_ms;
         let transport = self.exchanges()?.find(&action.exchange, &recorded.permit().caller().id, time_ms)?;
@@ -261,6 +241,7 @@ impl Keyring {
             .site
             .profile(&action.profile, action.profile_version)
             .ok_or(Fault::Invariant("a recorded derivation names no profile"))?;
+        let control = self.site.control()?;
         let mut keys = Vec::with_capacity(most.saturating_mul(action.slots.len()));
         for card in action.cards.iter().skip(first).take(most) {
             for number in action.slots.iter() {
@@ -269,33 +250,11 @@ impl Keyring {
                 let input = profile
                     .diversification_input(slot, card)
                     .map_err(|_| Fault::Invariant("a recorded derivation has no input"))?;
-                keys.push(self.derive_one(slot, *card, &input, &transport)?);
+                let master = self.in_use.master(&control, &slot.key, u32::from(slot.key_version))?;
+                keys.push(derive_one(&master, (slot, *card), &input, &transport)?);
             }
         }
         Ok(keys)
-    }
-
-    fn derive_one(
-        &self,
-        slot: &Slot,
-        card: CardUid,
-        input: &[u8],
-        transport: &TransportKey,
-    ) -> Result<DeliveredKey, Fault> {
-        let (_, master) = self
-            .masters
-            .get(&(slot.key.clone(), u32::from(slot.key_version)))
-            .ok_or(Fault::Invariant("a profile's master key is not active"))?;
-        let input =
-            DiversificationInput::try_from(input).map_err(|_| Fault::Invariant("a wrong input length"))?;
-        let key = master.derive(&input)?;
-        Ok(DeliveredKey {
-            card,
-            slot: slot.slot,
-            key_version: u32::from(slot.key_version),
-            check: ShortCheck::new(key.check_value()?),
-            wrapped: WrappedCardKey::new(transport.wrap(&key)?),
-        })
     }
 
     /// Signs the delivery of a recorded derivation's keys.
@@ -337,9 +296,37 @@ impl Keyring {
         self.token.hold_calls(TOKEN_CALLS_AWAITED_MAX)
     }
 
-    fn exchanges(&self) -> Result<std::sync::MutexGuard<'_, Exchanges<TransportKey>>, Fault> {
+    fn exchanges(&self) -> Result<MutexGuard<'_, Exchanges<TransportKey>>, Fault> {
         self.exchanges.lock().map_err(|_| Fault::Invariant("a worker died while opening an exchange"))
     }
+}
+
+fn derive_one(
+    master: &MasterKey,
+    (slot, card): (&Slot, CardUid),
+    input: &[u8],
+    transport: &TransportKey,
+) -> Result<DeliveredKey, Fault> {
+    let input =
+        DiversificationInput::try_from(input).map_err(|_| Fault::Invariant("a wrong input length"))?;
+    let key = master.derive(&input)?;
+    Ok(DeliveredKey {
+        card,
+        slot: slot.slot,
+        key_version: u32::from(slot.key_version),
+        check: ShortCheck::new(key.check_value()?),
+        wrapped: WrappedCardKey::new(transport.wrap(&key)?),
+    })
+}
+
+/// The recorded act's own payload, out of the evidence of its quorum where it took one.
+fn act<T: serde::Serialize + serde::de::DeserializeOwned>(
+    recording: &Recording,
+    kind: LeafKind,
+) -> Result<T, Fault> {
+    let other = Fault::Invariant("a leaf is not of its kind");
+    let Ok((found, payload)) = recording.act() else { return Err(other) };
+    if found == kind { leaf(&payload) } else { Err(other) }
 }
 
 fn leaf<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Fault> {

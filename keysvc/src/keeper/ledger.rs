@@ -2,17 +2,21 @@
 //!
 //! It alone makes a [`Recorded`]: the state change and its leaf are on disk. It alone makes a [`Committed`]: the
 //! right to have one tree head signed. The files below it hold the store ([`sqlite`]), the one thread that writes
-//! ([`sequencer`]), the rules decided inside the transaction ([`purse`], [`refusals`]) and what is read back
-//! ([`reader`]).
+//! ([`sequencer`]), the rules decided inside the transaction ([`purse`], [`refusals`], and `effects`, which asks
+//! [`keysvc_protocol::control`]), what a start makes again (`restore`) and what is read back ([`reader`]).
 
 pub mod anchor;
 pub mod backend;
 pub mod change;
+pub mod clock;
+mod effects;
 pub mod fault;
+mod issued;
 pub mod purse;
 pub mod reader;
 pub mod rebuild;
 pub mod refusals;
+mod restore;
 pub mod schema;
 pub mod seal;
 pub mod sequencer;
@@ -20,15 +24,18 @@ pub mod sqlite;
 pub mod tree;
 
 pub use anchor::{Anchor, AnchorFault};
-pub use change::{Change, Outcome, PurseRules, Recording, Retry};
+pub use change::{Change, Outcome, PurseRules, Recording, Retry, Touches};
+pub use clock::Clock;
 pub use fault::LedgerFault;
-pub use reader::Reader;
+pub use reader::{ProposalOnRecord, Reader};
 pub use seal::{Seal, Seals};
 pub use sequencer::{Commit, Committed, Options, Sequencer, Settled};
 pub use sqlite::{DataKey, DataKeys};
 
 use super::{action::Action, gate::Permit, limits::KeeperLimits, site::Site};
+use arc_swap::ArcSwapOption;
 use keysvc_protocol::{
+    control::Control,
     leaf::{BundleMadeLeaf, RefusedLeaf},
     refusal::Refusal,
 };
@@ -36,6 +43,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Everything that takes people, as the last commit left it; nothing before it was restored from the log.
+pub type SharedControl = Arc<ArcSwapOption<Control>>;
 
 /// The files of the store in `folder`, whether they are there or not.
 #[must_use]
@@ -222,7 +232,7 @@ impl Ledger {
         random: [u8; 16],
     ) -> Result<(Recorded<A>, Option<Committed>), NotRecorded> {
         let facts = Facts { site: &self.site, limits: &self.limits, random };
-        let change = A::change(&permit, &facts)?;
+        let change = by_quorum(A::change(&permit, &facts)?, &permit);
         let Settled { outcome, commit, lead } = self.sequencer.submit(change).await?;
         match recorded(permit, outcome, commit) {
             Ok(recorded) => Ok((recorded, lead)),
@@ -247,7 +257,7 @@ impl Ledger {
         for permit in &permits {
             match A::change(permit, &facts) {
                 Ok(change) => {
-                    queued.push(change);
+                    queued.push(by_quorum(change, permit));
                     not_queued.push(None);
                 }
                 Err(not) => not_queued.push(Some(not)),
@@ -288,6 +298,17 @@ impl Ledger {
     /// [`LedgerFault`] of the store.
     pub fn bundle_on_record(&self) -> Result<Option<RecordedBundle>, LedgerFault> {
         Ok(self.reader.bundle()?.map(|recording| RecordedBundle { recording }))
+    }
+}
+
+/// The change with the evidence that the permit was given for, where it took people.
+fn by_quorum<A>(change: Change, permit: &Permit<A>) -> Change {
+    match permit.evidence() {
+        // A recorded read is nobody's to agree to.
+        Some(evidence) if !matches!(change, Change::ReadEntries(_) | Change::ReadEvidence(_)) => {
+            Change::ByQuorum { evidence: evidence.clone(), change: Box::new(change) }
+        }
+        _ => change,
     }
 }
 

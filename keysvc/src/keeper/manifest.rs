@@ -18,10 +18,14 @@ use keysvc_token::{CreatedKey, ObjectId, Origin, Token};
 pub struct Order {
     /// Its name.
     pub name: Name,
+    /// Its version, from 1.
+    pub version: u32,
     /// What it is for.
     pub kind: KeyKind,
     /// Its `CKA_ID`.
     pub id: ObjectIdentifier,
+    /// The state it is born in: keys of a founding and the service's own are in use at once, others wait for people.
+    pub born: KeyState,
     /// A known value, for test keys alone.
     pub known: Option<[u8; 16]>,
 }
@@ -67,9 +71,9 @@ fn record(order: &Order, made: CreatedKey, now_ms: u64) -> Result<KeyRecord, Fau
     Ok(KeyRecord {
         schema: Schema,
         name: order.name.clone(),
-        version: 1,
+        version: order.version,
         kind: order.kind,
-        state: KeyState::Active,
+        state: order.born,
         id: order.id,
         check: check_value(made.check),
         test_key: order.known.is_some(),
@@ -89,7 +93,8 @@ pub fn holds_any(token: &Token, records: &[KeyRecord]) -> Result<bool, Fault> {
     Ok(token.inventory()?.iter().any(|object| object.id.is_some_and(|id| ids.contains(&id))))
 }
 
-/// What differs between manifest and token, each with what it means.
+/// What differs between manifest and token, each with what it means. What is left of destroyed keys is told by
+/// [`left_over`], for it takes more of the log.
 ///
 /// # Errors
 /// [`Fault`] of the token.
@@ -105,13 +110,13 @@ pub fn differences(
         if inventory.iter().any(|object| object.id == Some(id)) {
             found.extend(differences_of(token, record)?);
         } else {
-            found.push(format!("the key {} ({id}) is missing from the token", record.name));
+            found.push(format!("the key {} ({id}) is missing from the token", title(record)));
         }
     }
     for object in &inventory {
         let known = object.id.is_some_and(|id| {
             let same = |other: &ObjectIdentifier| *other.as_bytes() == id.0;
-            records.iter().any(|record| same(&record.id) && record.state != KeyState::Destroyed)
+            records.iter().any(|record| same(&record.id))
                 || open_intents.iter().any(|(_, intent)| same(&intent.id))
         });
         if !known {
@@ -125,6 +130,45 @@ pub fn differences(
     Ok(found)
 }
 
+/// What the token still holds of keys that were destroyed; not of those whose destruction has an intent and no outcome,
+/// for it may have been interrupted before or after.
+///
+/// # Errors
+/// [`Fault`] of the token.
+pub fn left_over(
+    token: &Token,
+    records: &[KeyRecord],
+    destroying: &[ObjectIdentifier],
+) -> Result<Vec<String>, Fault> {
+    let destroyed =
+        |record: &&KeyRecord| record.state == KeyState::Destroyed && !destroying.contains(&record.id);
+    let destroyed: Vec<_> = records.iter().filter(destroyed).collect();
+    if destroyed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for object in token.inventory()? {
+        let of_this = |record: &&&KeyRecord| object.id.is_some_and(|id| id.0 == *record.id.as_bytes());
+        if let Some(record) = destroyed.iter().find(of_this) {
+            found.push(format!(
+                "the key {} ({}) was destroyed, and the token holds it: {}",
+                title(record),
+                record.id,
+                object.class
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// A key as people name it.
+fn title(record: &KeyRecord) -> String {
+    match record.version {
+        1 => record.name.to_string(),
+        version => format!("{} version {version}", record.name),
+    }
+}
+
 fn differences_of(token: &Token, record: &KeyRecord) -> Result<Vec<String>, Fault> {
     let (kind, id) = (token_kind(record.kind), ObjectId(*record.id.as_bytes()));
     let origin = if record.test_key { Origin::Imported } else { Origin::Generated };
@@ -134,11 +178,14 @@ fn differences_of(token: &Token, record: &KeyRecord) -> Result<Vec<String>, Faul
             let half = if drift.public { " (public half)" } else { "" };
             format!(
                 "the key {}{half} has {} {}, not {}",
-                record.name, drift.attribute, drift.found, drift.wanted
+                title(record),
+                drift.attribute,
+                drift.found,
+                drift.wanted
             )
         })),
         Err(error) if error.is_fatal() => return Err(error.into()),
-        Err(error) => found.push(format!("the key {}: {error}", record.name)),
+        Err(error) => found.push(format!("the key {}: {error}", title(record))),
     }
     // A drifted key is not used, not even for its check value: what the token then says is no word on the key.
     if !found.is_empty() {
@@ -148,12 +195,12 @@ fn differences_of(token: &Token, record: &KeyRecord) -> Result<Vec<String>, Faul
         Ok(check) if check_value(check) == record.check => {}
         Ok(check) => found.push(format!(
             "the key {} has the check value {}, not {}",
-            record.name,
+            title(record),
             check_value(check),
             record.check
         )),
         Err(error) if error.is_fatal() => return Err(error.into()),
-        Err(error) => found.push(format!("the key {}: {error}", record.name)),
+        Err(error) => found.push(format!("the key {}: {error}", title(record))),
     }
     Ok(found)
 }

@@ -3,7 +3,10 @@
 //! An operation says what the ledger is to record ([`Record`]) and what is done with the token afterwards; the way
 //! between is [`super::serve`]'s.
 
+mod alter;
 mod card_derive;
+mod evidence_get;
+mod key_create;
 mod log_entries;
 mod station_open;
 mod value_update;
@@ -11,11 +14,15 @@ mod value_update;
 use super::{
     gate::Permit,
     keyring::Keyring,
-    ledger::{NotRecorded, Reader, Record, Recorded, Retry},
+    ledger::{NotRecorded, Reader, Record, Recorded, Retry, Sequencer, Touches},
+    notary::Notary,
+    site::{Enrolled, Site},
+    storage::Storage,
 };
 use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::Idem,
+    founding::PrincipalKind,
     leaf::Statement,
     receipt::{LeafEvidence, Receipt},
     refusal::{Invalid, Refusal},
@@ -30,6 +37,16 @@ pub struct Means<'a> {
     pub keyring: &'a Keyring,
     /// What is recorded.
     pub reader: &'a Reader,
+    /// The way for the leaves of keys being made.
+    pub sequencer: &'a Sequencer,
+    /// Where keys are made and destroyed.
+    pub storage: Storage<'a>,
+    /// The site.
+    pub site: &'a Site,
+    /// Has heads signed.
+    pub notary: &'a Notary,
+    /// The time, milliseconds since 1970-01-01 UTC.
+    pub now_ms: u64,
     /// Longest time a batch holds a worker.
     pub slice: Duration,
 }
@@ -43,6 +60,8 @@ pub trait Operation: Record {
     /// Whether the receipt carries the leaf and its inclusion: not where the place in the tree would tell more than
     /// the caller may know.
     const SHOWS_LEAF: bool;
+    /// Whether it moves keys, freezes or principals, so that what is derived from them is made anew.
+    const ALTERS: bool = false;
 
     /// What must hold before it is worth recording; decided again when it is performed.
     ///
@@ -79,6 +98,19 @@ fn signed<A>(permit: &Permit<A>, idem: Idem) -> Result<(Statement, Retry), NotRe
     let statement = permit.statement().cloned().ok_or(unsigned)?;
     let principal = permit.caller().id.clone();
     Ok((statement, Retry { principal, idem, payload_digest: permit.payload_digest() }))
+}
+
+/// What a value or card request of this caller touches, apart from cards.
+fn touches(caller: &Enrolled) -> Touches {
+    let own = |kind| (caller.kind == kind).then(|| caller.id.clone());
+    Touches {
+        programme: None,
+        terminal: own(PrincipalKind::Terminal),
+        station: own(PrincipalKind::Station),
+        store: caller.store.clone(),
+        profile: None,
+        keys: Vec::new(),
+    }
 }
 
 /// A recorded leaf as evidence.

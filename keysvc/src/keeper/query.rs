@@ -1,11 +1,14 @@
 //! Queries: reads that change nothing and leave no leaf. They pass the gate like every request.
 
+mod people;
+
 use super::{action::Action, bundle::InForce, gate::Permit, ledger::Reader, site::Site};
 use crate::error::{Fault, NotDone};
 use keysvc_protocol::{
     bytes::Digest,
     cbor::REPLY_LEN_MAX,
     checkpoint::SignedCheckpoint,
+    control::Control,
     key::KeyRecord,
     list::List,
     merkle::TreeHead,
@@ -23,6 +26,8 @@ use std::sync::Arc;
 pub struct View<'a> {
     /// The site.
     pub site: &'a Site,
+    /// Everything that takes people, as the last commit left it.
+    pub control: &'a Control,
     /// What is recorded.
     pub reader: &'a Reader,
     /// The newest signed checkpoint.

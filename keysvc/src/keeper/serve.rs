@@ -1,8 +1,11 @@
 //! The way of a request inside the keeper: seen, gate, ledger, keyring, receipt. Written once, for all operations.
 
+mod people;
+
 use super::{
+    action::Action,
     bundle::{self, InForce},
-    gate::{Gate, NotAdmitted},
+    gate::{Gate, NotAdmitted, Permit},
     keyring::Keyring,
     ledger::{Change, Committed, Ledger, NotRecorded, Recorded},
     limits::KeeperLimits,
@@ -10,6 +13,7 @@ use super::{
     operation::{self, Means, Operation},
     query::{Query, View},
     site::{Enrolled, Site},
+    storage::Storage,
 };
 use crate::{
     error::{Fault, NotDone},
@@ -20,14 +24,16 @@ use keysvc_protocol::{
     bytes::Digest,
     cbor,
     checkpoint::SignedCheckpoint,
-    leaf::RollbackLeaf,
+    leaf::{RefusedLeaf, RollbackLeaf},
     merkle::TreeHead,
+    name::Name,
     receipt::Receipt,
     refusal::{Invalid, Refusal},
     reply::ServiceState,
     request::Envelope,
     schema::Schema,
 };
+use keysvc_token::Token;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
     path::PathBuf,
@@ -69,8 +75,33 @@ pub struct Keeper {
     pub metrics: KeeperMetrics,
     /// Where the front is met; how the keeper ended is noted beside it.
     pub socket: PathBuf,
-    /// Randomness for exchanges.
+    /// Randomness for exchanges and proposals.
     pub random: SystemRandom,
+    /// The token and the folders of its files and of the store.
+    pub place: Place,
+    /// Held while a proposal is executed, so that none is performed twice at the same time.
+    pub executing: tokio::sync::Mutex<()>,
+    /// Held while the trust bundle is renewed.
+    pub renewing: tokio::sync::Mutex<()>,
+}
+
+/// The token and where its files and the store lie.
+#[derive(Debug)]
+pub struct Place {
+    /// The token.
+    pub token: Token,
+    /// Folder of the token's files, where it keeps them in files.
+    pub token_folder: Option<PathBuf>,
+    /// Folder of the store.
+    pub store: PathBuf,
+}
+
+impl Place {
+    /// Where keys are made and destroyed.
+    #[must_use]
+    pub fn storage(&self) -> Storage<'_> {
+        Storage { token: &self.token, token_folder: self.token_folder.as_deref(), store: &self.store }
+    }
 }
 
 /// How a request ended without a reply.
@@ -82,18 +113,12 @@ pub enum Ended {
     /// Refused inside the ledger's transaction, with its leaf; or after the halt, when only its evidence is recorded.
     #[error("{0}")]
     RefusedOnRecord(Refusal),
+    /// It takes people first: the encoded [`keysvc_protocol::reply::PendingReply`].
+    #[error("it takes people first")]
+    Pending(Vec<u8>),
     /// A fault of ours.
     #[error("{0}")]
     Fault(#[from] Fault),
-}
-
-impl From<NotAdmitted> for Ended {
-    fn from(not: NotAdmitted) -> Self {
-        match not {
-            NotAdmitted::Refused(refusal) => Self::Refused(refusal),
-            NotAdmitted::Fault(fault) => Self::Fault(fault),
-        }
-    }
 }
 
 impl From<NotDone> for Ended {
@@ -123,7 +148,16 @@ impl Keeper {
         caller: Arc<Enrolled>,
     ) -> Result<Vec<u8>, Ended> {
         let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
-        let permit = self.gate.admit::<A>(envelope.request.as_bytes(), caller)?;
+        match self.gate.admit::<A>(envelope.request.as_bytes(), caller) {
+            Ok(permit) => self.carry_out(permit, seen).await,
+            Err(NotAdmitted::Unapproved(unapproved)) => self.propose::<A>(*unapproved, seen).await,
+            Err(NotAdmitted::Refused(refusal)) => Err(Ended::Refused(refusal)),
+            Err(NotAdmitted::Fault(fault)) => Err(fault.into()),
+        }
+    }
+
+    /// Records and performs what was permitted; gives the encoded reply.
+    async fn carry_out<A: Operation>(&self, permit: Permit<A>, seen: TreeHead) -> Result<Vec<u8>, Ended> {
         let means = self.means();
         A::ready(&permit, &means, now_ms())?;
         let (recorded, lead) = match self.ledger.record(permit, self.draw()?).await {
@@ -138,8 +172,20 @@ impl Keeper {
         // Before the request is performed, so that both signatures are made at the same time.
         self.notarise(lead)?;
         let done = A::perform(&recorded, &means).await?;
+        if A::ALTERS {
+            self.follow().await?;
+        }
         let receipt = self.receipt::<A>(&recorded, seen).await?;
         Ok(cbor::encode(&A::reply(done, receipt)?))
+    }
+
+    /// Makes anew what is derived from keys' states and freezes: the keys at hand and the trust bundle.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token.
+    pub async fn follow(&self) -> Result<(), Fault> {
+        self.keyring.reload(&self.ledger.reader().keys()?)?;
+        self.renew_bundle().await
     }
 
     /// A read.
@@ -148,10 +194,12 @@ impl Keeper {
     /// [`Ended`].
     pub async fn read<A: Query>(&self, envelope: &Envelope, caller: Arc<Enrolled>) -> Result<Vec<u8>, Ended> {
         let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
-        let permit = self.gate.admit::<A>(envelope.request.as_bytes(), caller)?;
+        let permit = self.admit_read::<A>(envelope.request.as_bytes(), caller)?;
+        let control = self.site.control()?;
         let halted = self.halted.load(Ordering::Acquire);
         let view = View {
             site: &self.site,
+            control: &control,
             reader: self.ledger.reader(),
             newest: self.newest()?,
             seen,
@@ -161,6 +209,19 @@ impl Keeper {
             bundle: self.bundle.load_full(),
         };
         Ok(cbor::encode(&A::answer(&permit, &view)?))
+    }
+
+    /// Lets in what no people can be asked for.
+    pub(super) fn admit_read<A: Action>(
+        &self,
+        request: &[u8],
+        caller: Arc<Enrolled>,
+    ) -> Result<Permit<A>, Ended> {
+        self.gate.admit::<A>(request, caller).map_err(|not| match not {
+            NotAdmitted::Refused(refusal) => Ended::Refused(refusal),
+            NotAdmitted::Unapproved(_) => Ended::Refused(Refusal::Forbidden),
+            NotAdmitted::Fault(fault) => Ended::Fault(fault),
+        })
     }
 
     /// Makes the trust bundle anew where what it says has changed or its renewal is due. Asked at the start and each
@@ -173,6 +234,8 @@ impl Keeper {
         if self.halted.load(Ordering::Acquire) {
             return Ok(());
         }
+        // One at a time, so that the older of two is never stored last.
+        let _one_at_a_time = self.renewing.lock().await;
         let maker = bundle::Maker {
             site: &self.site,
             ledger: &self.ledger,
@@ -187,9 +250,35 @@ impl Keeper {
         Ok(())
     }
 
+    /// Records that a request was refused.
+    ///
+    /// # Errors
+    /// [`Fault`] of the store.
+    pub async fn record_refused(
+        &self,
+        principal: &Name,
+        operation: keysvc_protocol::request::Operation,
+        refusal: &Refusal,
+        request: Digest,
+    ) -> Result<(), Fault> {
+        let (principal, refusal) = (principal.clone(), refusal.clone());
+        let leaf = RefusedLeaf { schema: Schema, principal, operation, refusal, request };
+        let settled = self.ledger.sequencer().submit(Change::Refused(leaf)).await?;
+        self.notarise(settled.lead)
+    }
+
     pub(super) fn means(&self) -> Means<'_> {
         let slice = Duration::from_millis(self.limits.slice_ms);
-        Means { keyring: &self.keyring, reader: self.ledger.reader(), slice }
+        Means {
+            keyring: &self.keyring,
+            reader: self.ledger.reader(),
+            sequencer: self.ledger.sequencer(),
+            storage: self.place.storage(),
+            site: &self.site,
+            notary: &self.notary,
+            now_ms: now_ms(),
+            slice,
+        }
     }
 
     pub(super) fn draw(&self) -> Result<[u8; 16], Fault> {

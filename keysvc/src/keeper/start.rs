@@ -1,10 +1,12 @@
 //! The keeper's start: compare everything with the log, then serve.
 //!
-//! Order matters: token against manifest, anchor against log, policies and founding against leaf 0; only then a start
-//! leaf, and only then the socket.
+//! Order matters: token against manifest, anchor against log, policies and founding against leaf 0; then the state that
+//! people move is restored from its leaves; only then a leaf is written, and only then the socket is there.
 
 mod reload;
+mod unfinished;
 mod upkeep;
+mod waiting;
 
 use super::{
     endpoint,
@@ -15,7 +17,7 @@ use super::{
     manifest,
     notary::Notary,
     own_token,
-    serve::{Keeper, now_ms},
+    serve::{Keeper, Place, now_ms},
     site::Site,
     storage::name_of_month,
 };
@@ -30,7 +32,8 @@ use crate::{
 use arc_swap::ArcSwapOption;
 use keysvc_policies::PolicySet;
 use keysvc_protocol::{
-    bytes::Digest,
+    bytes::{Digest, ObjectIdentifier},
+    control::Control,
     hash::sha256,
     key::{KeyKind, KeyRecord},
     leaf::{FoundingLeaf, StartLeaf},
@@ -49,7 +52,6 @@ use std::{
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
-use upkeep::Month;
 
 /// Runs the keeper until SIGTERM; then what is queued is committed and counted refusals are written.
 ///
@@ -62,7 +64,7 @@ pub async fn run(file: &Path, log: LogControl) -> Result<(), Fault> {
     let (own, anchor) = (Arc::clone(&keeper), Arc::clone(&opened.anchor));
     let mut terminate = signal(SignalKind::terminate()).map_err(watching)?;
     let hangups = signal(SignalKind::hangup()).map_err(watching)?;
-    tokio::spawn(upkeep::run(Arc::clone(&keeper), opened.anchor, opened.month));
+    tokio::spawn(upkeep::run(Arc::clone(&keeper), opened.anchor));
     let listening = link::listen(&config.keeper.socket, config.front_uid()?)
         .map_err(|source| Fault::Io { what: "listening on the keeper's socket", source })?;
     let reloading = Reloading { file: file.to_owned(), config, log };
@@ -96,7 +98,6 @@ fn watching(source: std::io::Error) -> Fault {
 struct Opened {
     keeper: Keeper,
     anchor: Arc<Anchor>,
-    month: Month,
 }
 
 async fn open(file: &Path, config: &Config) -> Result<Opened, Fault> {
@@ -122,27 +123,27 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     let founding = founding_of(config, &reader)?;
     let trust = compare_trust(config, &reader)?;
     let (policies, policy) = compare_policies(config, &founding)?;
-    let site = Arc::new(site_of(config, &founding, &trust)?);
-    let records = reader.keys()?;
+    let site = Arc::new(site_of(config, &founding, &trust, sequencer.shared_control())?);
     let anchor = Arc::new(open_anchor(config)?);
     compare_anchor(config, &anchor, &reader, &site)?;
     // Before the first use of a key: what a drifted one does is nobody's word.
+    let records = reader.keys()?;
     compare_token(&token, &records, &reader)?;
     own_token::remember(config, &token)?;
     install_seals(config, &token, &sequencer)?;
-    let (records, duties) = open_seals(config, &token, &sequencer, records).await?;
-    let keyring = Keyring::open(token.clone(), Arc::clone(&site), &records, &config.keeper.limits)?;
-    let keyring = Arc::new(keyring);
-    let socket = config.keeper.socket.clone();
-    let ended = move |fault: &Fault, keyring: &Keyring| endpoint::end(fault, keyring, &socket);
-    let notary = Notary::start(Arc::clone(&keyring), Arc::clone(&anchor), ended)?;
-    for settled in duties.into_iter().chain([start_leaf(file, &sequencer, policy).await?]) {
-        settled.lead.map_or(Ok(()), |lead| notary.take(lead))?;
-        let note =
-            settled.commit.note().await.ok_or(Fault::Invariant("a head was not signed at the start"))?;
-        keyring.self_test(&note)?;
+    sequencer.restore_control()?;
+    compare_destroyed(&token, &records, &destroying(&*site.control()?))?;
+    let mut duties = open_seals(config, &token, &sequencer, &records).await?;
+    let halted = reader.halted()?.is_some();
+    if !halted {
+        duties.extend(unfinished::finish(&storage(config, &token), &sequencer, &site).await?);
     }
-    let halted = AtomicBool::new(reader.halted()?.is_some());
+    duties.push(start_leaf(file, &sequencer, policy).await?);
+    duties.push(waiting::beat(&sequencer).await?);
+    waiting::tell_dispute(&*site.control()?);
+    let keyring = Keyring::open(token.clone(), Arc::clone(&site), &reader.keys()?, &config.keeper.limits)?;
+    let keyring = Arc::new(keyring);
+    let notary = start_notary(config, &keyring, &anchor, duties).await?;
     let limits = config.keeper.limits;
     let metrics = KeeperMetrics::new(sequencer.commits(), LastEnd::read(&config.keeper.socket).as_ref());
     let keeper = Keeper {
@@ -155,15 +156,37 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
         policy,
         bundle: ArcSwapOption::empty(),
         started_at_ms: now_ms(),
-        halted,
+        halted: AtomicBool::new(halted),
         evidence: Mutex::new(None),
         closing: AtomicBool::new(false),
         metrics,
         socket: config.keeper.socket.clone(),
         random: SystemRandom::new(),
+        place: Place { token, token_folder: config.token.folder.clone(), store: config.keeper.store.clone() },
+        executing: tokio::sync::Mutex::new(()),
+        renewing: tokio::sync::Mutex::new(()),
     };
     keeper.renew_bundle().await?;
-    Ok(Opened { keeper, anchor, month: Month { config: config.clone(), token } })
+    Ok(Opened { keeper, anchor })
+}
+
+/// Starts the notary and has the heads signed that the start left to be, each with a look at what the token signs.
+async fn start_notary(
+    config: &Config,
+    keyring: &Arc<Keyring>,
+    anchor: &Arc<Anchor>,
+    duties: Vec<Settled>,
+) -> Result<Notary, Fault> {
+    let socket = config.keeper.socket.clone();
+    let ended = move |fault: &Fault, keyring: &Keyring| endpoint::end(fault, keyring, &socket);
+    let notary = Notary::start(Arc::clone(keyring), Arc::clone(anchor), ended)?;
+    for settled in duties {
+        settled.lead.map_or(Ok(()), |lead| notary.take(lead))?;
+        let note =
+            settled.commit.note().await.ok_or(Fault::Invariant("a head was not signed at the start"))?;
+        keyring.self_test(&note)?;
+    }
+    Ok(notary)
 }
 
 /// Opens the store; its sealed payloads stay closed.
@@ -241,13 +264,18 @@ pub fn compare_policies(config: &Config, founding: &FoundingLeaf) -> Result<(Pol
     Ok((policies, digest))
 }
 
-/// The site that leaf 0 describes.
+/// The site that leaf 0 describes, over the state that the ledger publishes.
 ///
 /// # Errors
 /// [`Fault`] when the founding does not read.
-pub fn site_of(config: &Config, leaf: &FoundingLeaf, trust: &Trust) -> Result<Site, Fault> {
+pub fn site_of(
+    config: &Config,
+    leaf: &FoundingLeaf,
+    trust: &Trust,
+    control: Arc<ArcSwapOption<Control>>,
+) -> Result<Site, Fault> {
     let founding = read_founding(&config.keeper.store, leaf.founding.as_bytes())?;
-    Ok(Site::new(founding, trust.genesis))
+    Ok(Site::new(founding, trust.genesis, control))
 }
 
 /// The anchor that the founding made.
@@ -314,14 +342,32 @@ pub fn compare_token(token: &Token, records: &[KeyRecord], reader: &Reader) -> R
     if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
 }
 
-/// Makes this month's storage key where there is none, and seals with its data key from now on. Gives the manifest as it then
-/// is, and the commits whose heads are to be signed.
+/// Looks whether the token still holds what the log says is destroyed.
+///
+/// # Errors
+/// [`Fault::Refusing`] with every such key; those whose destruction has no outcome yet are in `destroying`.
+pub fn compare_destroyed(
+    token: &Token,
+    records: &[KeyRecord],
+    destroying: &[ObjectIdentifier],
+) -> Result<(), Fault> {
+    let found = manifest::left_over(token, records, destroying)?;
+    if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
+}
+
+/// The keys whose destruction has an intent and no outcome: the token may hold them or not.
+fn destroying(control: &Control) -> Vec<ObjectIdentifier> {
+    control.keys().destroying().map(|(_, _, key)| key.id).collect()
+}
+
+/// Makes this month's storage key where there is none, and seals with its data key from now on. Gives the commits whose
+/// heads are to be signed.
 async fn open_seals(
     config: &Config,
     token: &Token,
     sequencer: &Sequencer,
-    mut records: Vec<KeyRecord>,
-) -> Result<(Vec<KeyRecord>, Vec<Settled>), Fault> {
+    records: &[KeyRecord],
+) -> Result<Vec<Settled>, Fault> {
     let storage = storage(config, token);
     let name = name_of_month(now_ms())?;
     let mut duties = Vec::new();
@@ -330,13 +376,11 @@ async fn open_seals(
     } else {
         let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
         duties.extend(settled);
-        let id = record.id;
-        records.push(record);
-        id
+        record.id
     };
     // The seal that is installed last is the one that new payloads get.
     sequencer.install_seal(storage.seal_of(&month)?);
-    Ok((records, duties))
+    Ok(duties)
 }
 
 async fn start_leaf(file: &Path, sequencer: &Sequencer, policy: Digest) -> Result<Settled, Fault> {

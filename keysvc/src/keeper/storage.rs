@@ -1,20 +1,13 @@
 //! Storage keys: one for each retention class and month. Destroying one erases its class and month.
 //!
-//! A new month's key is made by the service itself, as an intent and an outcome in the log; the data key under it
-//! encrypts the month's payloads and never leaves the process but wrapped.
+//! The data key under one encrypts the month's payloads and never leaves the process but wrapped. How keys are made and
+//! destroyed while the service runs, the month's and those that people order, lies in `storage/life.rs`.
 
-use super::{
-    ledger::{Change, DataKey, DataKeys, Outcome, Seal, Sequencer, Settled},
-    manifest::{self, Order},
-};
+mod life;
+
+use super::ledger::{DataKey, DataKeys, Seal};
 use crate::error::Fault;
-use keysvc_protocol::{
-    bytes::ObjectIdentifier,
-    key::{KeyKind, KeyRecord},
-    leaf::{KeyIntentLeaf, KeyOutcomeLeaf},
-    name::Name,
-    schema::Schema,
-};
+use keysvc_protocol::{bytes::ObjectIdentifier, name::Name};
 use keysvc_token::{ObjectId, Token};
 use std::path::Path;
 
@@ -81,34 +74,6 @@ impl Storage<'_> {
         let (data_key, wrapped) = key.generate_data_key()?;
         let id = data_keys.add(*storage_key, &wrapped)?;
         Ok(Seal::new(id, data_key.expose()))
-    }
-
-    /// Makes the month's storage key: intent, key, outcome. Gives the key's record and the two commits, whose heads
-    /// are to be signed.
-    ///
-    /// # Errors
-    /// [`Fault`] of store or token; an intent without outcome stays in the log and its object is never used.
-    pub async fn make_month(
-        &self,
-        sequencer: &Sequencer,
-        name: Name,
-        now_ms: u64,
-    ) -> Result<(KeyRecord, [Settled; 2]), Fault> {
-        let mut id = [0; 16];
-        self.token.random(&mut id)?;
-        let id = ObjectIdentifier::new(id);
-        let kind = KeyKind::Storage;
-        let intent = KeyIntentLeaf { schema: Schema, id, kind, name: name.clone(), version: 1 };
-        let intended = sequencer.submit(Change::KeyIntent(intent)).await?;
-        let record = manifest::make(self.token, &Order { name, kind, id, known: None }, now_ms)?;
-        self.sync()?;
-        let Outcome::Recorded(intent) = &intended.outcome else {
-            return Err(Fault::Invariant("an intent has no leaf"));
-        };
-        let index = intent.index;
-        let outcome = KeyOutcomeLeaf { schema: Schema, intent: index, key: record.clone() };
-        let made = sequencer.submit(Change::KeyOutcome(outcome)).await?;
-        Ok((record, [intended, made]))
     }
 
     /// Makes the token's files durable, where it keeps them in files: generation itself syncs nothing.

@@ -21,11 +21,11 @@ use crate::{
     error::{Exit, Fault},
     output::Output,
 };
-use keysvc_protocol::{bytes::Digest, checkpoint::SignedCheckpoint, name::Name, trust::Trust};
+use keysvc_protocol::{bytes::Digest, checkpoint::SignedCheckpoint, trust::Trust};
 use keysvc_token::Token;
 use progress::Progress;
 use report::Report;
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 
 /// Verifies the store that `file` configures and prints what was compared and what differs. Exit code 0 when nothing
 /// does, 3 when something does.
@@ -42,17 +42,12 @@ pub fn run(file: &Path, json: bool, output: &Output) -> Result<ExitCode, Fault> 
     let token = open_token(&config)?;
     let (leaf, genesis) = stored.founding()?;
     let founding = read_founding(&config.keeper.store, leaf.founding.as_bytes())?;
-    let site = Site::new(founding, genesis);
+    let site = Site::new(founding, genesis, Arc::default());
     let mut beside = Findings::default();
     let seals = seals(&config, &token, &stored, &mut beside)?;
     let anchored = anchored(&config, &mut beside);
-    let statement_key = |name: &Name| {
-        let caller = site.founding().principals.iter().find(|one| one.id == *name)?;
-        Some(caller.statement_key.as_ref()?.p256())
-    };
     let means = Means {
         genesis,
-        statement_key: &statement_key,
         seals: &seals,
         root_at: anchored.as_ref().map(|anchored| anchored.checkpoint().head.size),
     };

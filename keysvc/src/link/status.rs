@@ -16,7 +16,13 @@ pub const fn status_of(refusal: &Refusal) -> u16 {
         | Refusal::ExchangeUnknown
         | Refusal::CounterConflict { .. }
         | Refusal::BalanceMismatch { .. }
-        | Refusal::LimitExceeded { .. } => 409,
+        | Refusal::LimitExceeded { .. }
+        | Refusal::StateConflict { .. }
+        | Refusal::ApprovalInvalid { .. }
+        | Refusal::Expired
+        | Refusal::SamePerson
+        | Refusal::Frozen { .. }
+        | Refusal::ApprovalRequired { .. } => 409,
         Refusal::Busy => 429,
         Refusal::HistoryRolledBack | Refusal::TokenUnavailable | Refusal::StoreUnavailable => 503,
         Refusal::Internal => 500,

@@ -24,5 +24,11 @@ pub const fn kind_of(refusal: &Refusal) -> &'static str {
         Refusal::TokenUnavailable => "token_unavailable",
         Refusal::StoreUnavailable => "store_unavailable",
         Refusal::Internal => "internal",
+        Refusal::StateConflict { .. } => "state_conflict",
+        Refusal::ApprovalInvalid { .. } => "approval_invalid",
+        Refusal::Expired => "expired",
+        Refusal::SamePerson => "same_person",
+        Refusal::Frozen { .. } => "frozen",
+        Refusal::ApprovalRequired { .. } => "approval_required",
     }
 }

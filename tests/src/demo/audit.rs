@@ -23,6 +23,9 @@ pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     verify.arg("--state").arg(&state).arg("--previous").arg(&old);
     let (said, _) = narrator.run(&mut verify)?;
     narrator.say(said.trim_end());
+    narrator.say("\nevery act that took people, again: signatures, people, departments, times, officers in force then:");
+    let (said, _) = narrator.run(&mut fobaudit(ground, "controls", &export))?;
+    narrator.say(said.trim_end());
     narrator.say("\nonce more, from that state: what was verified before is not read again");
     narrator.run(fobctl(ground, "auditor-1", &["audit", "export"]).arg(&export))?;
     let (said, _) = narrator.run(fobaudit(ground, "verify", &export).arg("--state").arg(&state))?;

@@ -79,6 +79,23 @@ impl Narrator {
         Err(Failed(format!("the command above failed: {}", crate::ground::text(&output))))
     }
 
+    /// Shows and runs a command that must end with `code` because it waits for people; shows and gives what it says.
+    ///
+    /// # Errors
+    /// [`Failed`] when it ends otherwise.
+    pub fn waits(&self, command: &mut Command, code: i32) -> Result<String, Failed> {
+        let (output, _) = self.try_run(command)?;
+        if output.status.code() != Some(code) {
+            let text = crate::ground::text(&output);
+            return Err(Failed(format!("the command above must end with exit code {code}: {text}")));
+        }
+        let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        self.say(&said);
+        self.say(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default());
+        self.say(&format!("it waits for people, exit code {code}"));
+        Ok(said)
+    }
+
     /// Shows and runs a command that must be refused with `code`; shows the reason it gives.
     ///
     /// # Errors

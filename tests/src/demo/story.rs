@@ -3,6 +3,7 @@
 use super::{
     audit, cards,
     narrator::Narrator,
+    people,
     persona::{fobctl, sign_founding},
     records, refusals, till,
 };
@@ -102,6 +103,7 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     cards::tell(&mut narrator, &ground)?;
     records::tell(&mut narrator, &ground)?;
     till::tell(&mut narrator, &ground)?;
+    people::tell(&mut narrator, &ground)?;
     refusals::tell(&mut narrator, &ground)?;
     audit::tell(&mut narrator, &ground)?;
     narrator.say(&format!("\nThe whole story took {:.1} s.", began.elapsed().as_secs_f64()));

@@ -5,11 +5,11 @@ use super::{narrator::Narrator, persona::fobctl, records};
 use crate::ground::{Failed, Ground};
 use std::process::Command;
 
-/// A morning's updates; the third is past the programme's limit.
+/// A morning's updates; the third, 350.00 typed for 3.50, is past the programme's limit for one payment.
 const MORNING: &str = "operation,programme,card,purse,amount,seq,balance\n\
     load,coffee,04a1b2c3d4e5f7,1,20.00,1,0.00\n\
     debit,coffee,04a1b2c3d4e5f7,1,3.50,2,20.00\n\
-    load,coffee,04a1b2c3d4e5f8,1,500.00,1,0.00\n\
+    debit,coffee,04a1b2c3d4e5f7,1,350.00,3,16.50\n\
     load,coffee,04a1b2c3d4e5f9,1,10.00,1,0.00\n";
 /// How many of them are signed.
 const SIGNED: usize = 3;
@@ -39,7 +39,7 @@ fn batch(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     narrator.chapter("A batch: each update stands for itself, all in one commit");
     let (list, records) = (records::file(ground, "morning.csv"), records::file(ground, "morning"));
     std::fs::write(&list, MORNING).map_err(failed)?;
-    narrator.say(&format!("{}, with a load past the limit in its fourth line:", list.display()));
+    narrator.say(&format!("{}, with a payment past the limit in its fourth line:", list.display()));
     let mut command = fobctl(ground, "terminal-1", &["value", "batch"]);
     command.arg(&list).arg("--out-dir").arg(&records);
     narrator.refused(&mut command, SOME_REFUSED)?;

@@ -196,9 +196,15 @@ fn all_refused(ground: &mut Ground, persona: &str, operation: Operation, cases: 
     let past: u64 = (cases.len() - expected.len()).try_into().unwrap();
     let counted: Vec<_> = counted(ground).into_iter().map(|leaf| (leaf.count, leaf.principal)).collect();
     assert_eq!(counted, [(past, Some(persona.parse().unwrap()))]);
-    // What else the log has got is starts and the auditor's own reads.
+    // What else the log has got is starts with their heartbeats, and the auditor's own reads.
     let news = raw::leaves(ground).split_off(before);
-    let known = [LeafKind::Refused, LeafKind::RefusalsCounted, LeafKind::Start, LeafKind::EntriesRead];
+    let known = [
+        LeafKind::Refused,
+        LeafKind::RefusalsCounted,
+        LeafKind::Start,
+        LeafKind::Heartbeat,
+        LeafKind::EntriesRead,
+    ];
     assert!(news.iter().all(|(LeafEntry { kind, .. }, _)| known.contains(kind)));
 }
 

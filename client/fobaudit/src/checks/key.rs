@@ -9,7 +9,6 @@ use keysvc_protocol::{
     key::KeyRecord,
     leaf::{KeyIntentLeaf, KeyOutcomeLeaf},
     list::{List, WrongCount},
-    name::Name,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,11 +64,6 @@ impl Keys {
     pub(super) fn restore(saved: SavedKeys) -> Self {
         let open = saved.open.into_vec().into_iter().map(|saved| (saved.leaf, saved.intent));
         Self { made: saved.made.into_vec(), open: open.collect(), ids: saved.ids.iter().copied().collect() }
-    }
-
-    /// The key of this name and version.
-    pub(super) fn find(&self, name: &Name, version: u32) -> Option<&KeyRecord> {
-        self.made.iter().find(|key| key.name == *name && key.version == version)
     }
 
     pub(super) fn intent(&mut self, index: u64, intent: &KeyIntentLeaf) -> Result<(), Problem> {

@@ -1,26 +1,35 @@
 //! Leaves that stand for themselves: starts, reads, refusals and rollbacks. Nothing later depends on them.
 
-use super::decode;
+use super::{decode, people::People};
 use crate::{finding::Problem, founding_check::Founded};
 use keysvc_protocol::{
     bundle::{BundleError, TrustBundle},
     checkpoint::Origin,
-    leaf::{BundleMadeLeaf, EntriesReadLeaf, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf},
+    leaf::{
+        BundleMadeLeaf, EntriesReadLeaf, EvidenceReadLeaf, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf,
+        StartLeaf,
+    },
 };
 
-/// A start runs under the founding's policies; there is no way to change them yet.
-pub(super) fn start(founded: &Founded, payload: &[u8]) -> Result<(), Problem> {
+/// A start runs under the policies in force.
+pub(super) fn start(people: &People, payload: &[u8]) -> Result<(), Problem> {
     let start: StartLeaf = decode(payload)?;
-    if start.policy == founded.founding.policy { Ok(()) } else { Err(Problem::OtherPolicy) }
+    if start.policy == *people.control().policy() { Ok(()) } else { Err(Problem::OtherPolicy) }
 }
 
 /// A read is by somebody enrolled.
-pub(super) fn entries_read(founded: &Founded, payload: &[u8]) -> Result<(), Problem> {
+pub(super) fn entries_read(people: &People, payload: &[u8]) -> Result<(), Problem> {
     let read: EntriesReadLeaf = decode(payload)?;
-    if !founded.knows(&read.reader) {
+    if !people.knows(&read.reader) {
         return Err(Problem::Stranger(read.reader));
     }
     if read.from > read.to { Err(Problem::Range) } else { Ok(()) }
+}
+
+/// A read of evidence is by somebody enrolled.
+pub(super) fn evidence_read(people: &People, payload: &[u8]) -> Result<(), Problem> {
+    let read: EvidenceReadLeaf = decode(payload)?;
+    if people.knows(&read.reader) { Ok(()) } else { Err(Problem::Stranger(read.reader)) }
 }
 
 /// A refusal decodes: who, what, why.

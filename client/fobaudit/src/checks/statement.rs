@@ -1,9 +1,7 @@
 //! The signed request inside a leaf: by the principal that the leaf names, with its enrolled statement key.
 
-use crate::{
-    finding::Problem,
-    founding_check::{Enrolled, Founded},
-};
+use super::{Site, enrolments::Enrolled};
+use crate::finding::{PeopleProblem, Problem};
 use keysvc_protocol::{
     cbor::{self, REQUEST_LEN_MAX},
     cose::{Kind, Signed},
@@ -29,23 +27,27 @@ pub(super) struct Caller<'a> {
 /// signature holds.
 ///
 /// # Errors
-/// [`Problem`] when the caller is not enrolled so, or the statement is not its.
-pub(super) fn open<'f, T: Serialize + DeserializeOwned>(
-    founded: &'f Founded,
+/// [`Problem`] when the caller is not enrolled so at this leaf, or disabled, or the statement is not its.
+pub(super) fn open<'p, T: Serialize + DeserializeOwned>(
+    site: &Site<'p>,
     caller: Caller<'_>,
     statement: &Statement,
-) -> Result<(T, &'f Enrolled), Problem> {
+) -> Result<(T, &'p Enrolled), Problem> {
     let Caller { name, kind, operation } = caller;
     let stranger = || Problem::NotEnrolled { name: name.clone(), kind };
-    let enrolled = founded.principal(name, kind).ok_or_else(stranger)?;
+    let enrolled = site.people.principal(name, kind).ok_or_else(stranger)?;
     let key = enrolled.statement_key.ok_or_else(stranger)?;
     let payload = Signed::parse(statement.0.as_bytes())
-        .and_then(|signed| signed.open(Kind::Request(operation), founded.genesis.as_bytes(), &key))
+        .and_then(|signed| signed.open(Kind::Request(operation), site.founded.genesis.as_bytes(), &key))
         .map_err(|why| Problem::Statement { operation, name: name.clone(), why })?;
     let request = cbor::decode(payload, REQUEST_LEN_MAX).map_err(|why| Problem::StatementForm {
         operation,
         name: name.clone(),
         why,
     })?;
+    // Last, so that a forged statement is told as such.
+    if !enrolled.enabled {
+        return Err(PeopleProblem::Disabled(name.clone()).into());
+    }
     Ok((request, enrolled))
 }

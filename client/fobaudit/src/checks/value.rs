@@ -2,16 +2,20 @@
 //!
 //! Remembers the last update of each purse, 60 bytes or so, and nothing else of a value leaf.
 
-use super::statement::{self, Caller};
+use super::{
+    Site,
+    statement::{self, Caller},
+};
 use crate::{
-    finding::{Problem, ValueProblem},
+    finding::{PeopleProblem, Problem, ValueProblem},
     founding_check::Founded,
 };
 use keysvc_protocol::{
     bytes::PreviousUpdate,
     card::CardUid,
     founding::{CardSession, PrincipalKind, Programme, ValueRules},
-    leaf::{LeafEntry, ValueUpdatedLeaf},
+    freeze::Touched,
+    leaf::{LeafEntry, LeafKind, ValueUpdatedLeaf},
     list::{List, WrongCount},
     request::{Operation, UpdateValue, ValueOperation},
     value::{FLAG_NO_CARD_SESSION, ValueUpdate},
@@ -114,7 +118,7 @@ impl Purses {
 
     pub(super) fn updated(
         &mut self,
-        founded: &Founded,
+        site: &Site<'_>,
         entry: &LeafEntry,
         leaf: &ValueUpdatedLeaf,
     ) -> Result<(), Problem> {
@@ -125,7 +129,8 @@ impl Purses {
                 return Err(ValueProblem::Update(error).into());
             }
         };
-        let (place, _) = founded
+        let (place, _) = site
+            .founded
             .programme(&update.programme)
             .ok_or_else(|| ValueProblem::NoProgramme(update.programme.clone()))?;
         // Before anything else can fail: one bad update must not make the purse's next ones look bad.
@@ -134,7 +139,7 @@ impl Purses {
         let programme = u16::try_from(place).unwrap_or(u16::MAX);
         let purse = PurseId { programme, card: update.card, purse: update.purse };
         let standing = self.follow(purse, &update, link);
-        check_alone(founded, entry, leaf, &update)?;
+        check_alone(site, entry, leaf, &update)?;
         Ok(standing?)
     }
 
@@ -170,37 +175,53 @@ impl Purses {
 /// # Errors
 /// [`Problem`] naming the first check that failed.
 pub(crate) fn check_update(
-    founded: &Founded,
+    site: &Site<'_>,
     entry: &LeafEntry,
     leaf: &ValueUpdatedLeaf,
 ) -> Result<(), Problem> {
     let update = ValueUpdate::from_payload(leaf.update.as_bytes()).map_err(ValueProblem::Update)?;
-    check_alone(founded, entry, leaf, &update)
+    check_alone(site, entry, leaf, &update)
 }
 
 fn check_alone(
-    founded: &Founded,
+    site: &Site<'_>,
     entry: &LeafEntry,
     leaf: &ValueUpdatedLeaf,
     update: &ValueUpdate,
 ) -> Result<(), Problem> {
-    let (_, programme) = founded
+    let (_, programme) = site
+        .founded
         .programme(&update.programme)
         .ok_or_else(|| ValueProblem::NoProgramme(update.programme.clone()))?;
-    check_statement(founded, programme, update, leaf)?;
-    check_rules(founded, programme, update)?;
-    Ok(check_times(entry, update)?)
+    check_statement(site, programme, update, leaf)?;
+    check_rules(site.founded, programme, update)?;
+    check_times(entry, update)?;
+    // That the evidence of an act is its own is checked with the act.
+    if entry.kind == LeafKind::ValueUpdated && update.evidence.is_some() {
+        return Err(PeopleProblem::EvidenceNotShown.into());
+    }
+    let touched = Touched {
+        cards: &[update.card],
+        programme: Some(&programme.name),
+        terminal: Some(&update.terminal),
+        store: Some(&programme.organisation),
+        profile: Some(&programme.profile),
+        keys: std::slice::from_ref(&programme.value_key),
+        station: None,
+    };
+    site.people.is_free(&touched)?;
+    Ok(site.people.may_sign(&programme.value_key)?)
 }
 
 fn check_statement(
-    founded: &Founded,
+    site: &Site<'_>,
     programme: &Programme,
     update: &ValueUpdate,
     leaf: &ValueUpdatedLeaf,
 ) -> Result<(), Problem> {
     let caller =
         Caller { name: &update.terminal, kind: PrincipalKind::Terminal, operation: Operation::ValueUpdate };
-    let (asked, terminal): (UpdateValue, _) = statement::open(founded, caller, &leaf.statement)?;
+    let (asked, terminal): (UpdateValue, _) = statement::open(site, caller, &leaf.statement)?;
     if let Some(difference) = difference(&asked, update) {
         return Err(ValueProblem::NotAsAsked(difference).into());
     }

@@ -4,10 +4,10 @@ use crate::{
     calendar::{day_of, utc},
     chart::grouped,
     money::Money,
-    tally::{Moved, Tally},
+    tally::{ActsCounted, Moved, Tally},
     verify::Proved,
 };
-use keysvc_protocol::key::KeyState;
+use keysvc_protocol::key::{KeyRecord, KeyState};
 
 /// One figure at a glance.
 pub(super) struct Tile {
@@ -146,6 +146,19 @@ pub(super) fn tiles(proved: &Proved, tally: &Tally) -> Vec<Tile> {
         counted => format!("of them {} counted only", count(counted)),
     };
     tiles.push(tile("Refusals", count(tally.refusals()), note));
+    let ActsCounted { by_quorum, frozen, lifted, stopped } = tally.acts;
+    let note = match lifted {
+        0 => "each with its approvals in the log".to_owned(),
+        lifted => format!("of them {} lifted", of(lifted, "freeze", "freezes")),
+    };
+    tiles.push(tile("Acts by several people", count(by_quorum), note));
+    let note = match stopped {
+        0 => "set by one alone".to_owned(),
+        stopped => {
+            format!("and {} disabled or stopped", of(stopped, "principal or key", "principals or keys"))
+        }
+    };
+    tiles.push(tile("Freezes", count(frozen), note));
     let note = format!("checkpoint over {}", count(proved.checkpoint.size));
     tiles.push(tile("Leaves", count(proved.leaves), note));
     let continued = proved.previous.iter().filter(|(.., continued)| *continued).count();
@@ -204,12 +217,17 @@ const fn state(state: KeyState) -> &'static str {
     }
 }
 
-pub(super) fn keys(tally: &Tally) -> Vec<KeyRow> {
+pub(super) fn keys(proved: &Proved, tally: &Tally) -> Vec<KeyRow> {
+    // As it stands at the end; the record has the state at its making.
+    let standing = |key: &KeyRecord| {
+        let standing = proved.controls.control.keys().get(&key.name, key.version);
+        standing.map_or(key.state, |standing| standing.state)
+    };
     let rows = tally.keys.iter().map(|key| KeyRow {
         name: key.name.to_string(),
         version: key.version,
         kind: key.kind.name(),
-        state: state(key.state),
+        state: state(standing(key)),
         made_on: day_of(key.made_at_ms).map_or_else(|| utc(key.made_at_ms), |day| day.to_string()),
         method: key.check.method(),
         check: key.check.to_string(),
@@ -260,6 +278,9 @@ pub(super) fn notes(proved: &Proved) -> Vec<String> {
         notes.push(format!(
             "{steps} between updates of a purse could not be followed, where updates are withheld."
         ));
+    }
+    if let Some(note) = proved.controls.not_followed() {
+        notes.push(format!("{note}."));
     }
     for (leaf, key) in &proved.open_intents {
         notes.push(format!("Leaf {leaf} means to make the key {key}, and no outcome follows."));

@@ -157,7 +157,7 @@ fn page_of(export: &Export, previous: &[PathBuf]) -> String {
 fn counted(export: &Export, previous: &[PathBuf]) -> (Verification, Tally) {
     let (folder, mut tally) = (export.path(""), Tally::default());
     let folder = LogFolder::new(&folder);
-    let task = Task { folder, trust: &export.trust, previous, state: None };
+    let task = Task { folder, trust: &export.trust, previous, state: None, acts: false };
     (verify::run_beside(&task, &mut tally, &mut |_, _| {}).unwrap(), tally)
 }
 
@@ -308,4 +308,19 @@ fn years_of_days_make_at_most_sixty_bars() {
     let html = page_of(&log.sample.export(), &[]);
     assert!(html.contains("Value moved per quarter, in EUR"), "{html}");
     assert!(html.contains("First day of the quarter"), "{html}");
+}
+
+#[test]
+fn acts_of_several_people_and_freezes_are_counted_and_keys_have_the_state_that_they_came_to() {
+    let html = page_of(&Sample::governed().export(), &[]);
+    assert_balanced(&html);
+    for (label, value) in [("Acts by several people", "6"), ("Freezes", "1")] {
+        let tile = format!("<div class=\"label\">{label}</div><div class=\"value\">{value}</div>");
+        assert!(html.contains(&tile), "{label}");
+    }
+    assert!(html.contains("and 2 principals or keys disabled or stopped"), "{html}");
+    let key = html.split("<tr>").find(|row| row.contains(">spare-value ")).unwrap();
+    assert!(key.contains("<td>destroyed</td>"), "{key}");
+    // Loads that took people are in the sums as others are.
+    assert!(html.contains("<div class=\"value\">80.00</div><div class=\"note\">in 4 loads</div>"), "{html}");
 }

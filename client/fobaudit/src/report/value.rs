@@ -1,10 +1,14 @@
 //! The report of `fobaudit value`.
 
-use super::{GOOD, LOUD, TEST_NOTICE, rows, styled};
+use super::{
+    GOOD, LOUD, TEST_NOTICE,
+    evidence::{act_rows, shown_json},
+    rows, styled,
+};
 use crate::{
     calendar::rfc3339,
     money::Money,
-    value::{Accepted, Evidence, Refused},
+    value::{Accepted, ByPeople, Evidence, Refused},
 };
 use serde_json::{Value, json};
 
@@ -16,7 +20,7 @@ pub(crate) fn accepted_text(accepted: &Accepted) -> String {
     if accepted.test {
         parts.push(styled(LOUD, &TEST_NOTICE));
     }
-    parts.push(rows(vec![
+    let mut all = vec![
         ("programme", update.programme.to_string()),
         ("card", update.card.to_string()),
         ("purse", update.purse.to_string()),
@@ -33,12 +37,28 @@ pub(crate) fn accepted_text(accepted: &Accepted) -> String {
             Evidence::Log { leaf, checkpoint } => {
                 ("in the log", format!("leaf {leaf}, under a checkpoint of {} leaves", checkpoint.size))
             }
+            Evidence::File { leaf, checkpoint } => (
+                "in the log",
+                format!(
+                    "leaf {leaf}, under a checkpoint of {} leaves, by the evidence alone",
+                    checkpoint.size
+                ),
+            ),
             Evidence::Bundle { not_after_ms, .. } => (
                 "by the bundle",
                 format!("which holds until {}; the log was not looked at", rfc3339(*not_after_ms)),
             ),
         },
-    ]));
+    ];
+    match &accepted.people {
+        ByPeople::None => {}
+        ByPeople::Named(digest) => all.push((
+            "people",
+            format!("it took several, by the evidence {digest}; name that file with --evidence to verify who they were"),
+        )),
+        ByPeople::Shown(shown) => all.extend(act_rows(shown)),
+    }
+    parts.push(rows(all));
     parts.push(styled(GOOD, &"VERIFIED"));
     parts.join("\n\n")
 }
@@ -48,7 +68,8 @@ pub(crate) fn accepted_json(accepted: &Accepted) -> Value {
     let update = &accepted.update;
     let (mut leaf, mut checkpoint, mut bundle) = (Value::Null, Value::Null, Value::Null);
     match &accepted.evidence {
-        Evidence::Log { leaf: index, checkpoint: head } => {
+        Evidence::Log { leaf: index, checkpoint: head }
+        | Evidence::File { leaf: index, checkpoint: head } => {
             leaf = json!(index);
             checkpoint = json!({ "size": head.size, "root": head.root.to_string() });
         }
@@ -77,6 +98,11 @@ pub(crate) fn accepted_json(accepted: &Accepted) -> Value {
         "leaf": leaf,
         "checkpoint": checkpoint,
         "bundle": bundle,
+        "evidence": update.evidence.map(|digest| digest.to_string()),
+        "people": match &accepted.people {
+            ByPeople::Shown(shown) => shown_json(shown),
+            ByPeople::None | ByPeople::Named(_) => Value::Null,
+        },
         "test": accepted.test,
     })
 }

@@ -2,11 +2,11 @@
 
 use super::{BAD, GOOD, LOUD, TEST_NOTICE, lines, rows, styled};
 use crate::{
+    checks::Totals,
     finding::Finding,
     verify::{Proved, Verification},
 };
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The report for people: what was checked, the figures, all findings kept, and the verdict last.
@@ -27,7 +27,7 @@ pub(crate) fn text(verification: &Verification) -> String {
     parts.join("\n\n")
 }
 
-fn is_test(proved: &Proved) -> bool {
+pub(super) fn is_test(proved: &Proved) -> bool {
     proved.development || !proved.test_keys.is_empty()
 }
 
@@ -45,6 +45,8 @@ fn head(verification: &Verification, proved: &Proved) -> Vec<(&'static str, Stri
         rows.push(("older checkpoint", format!("{file} at {size} leaves: {verdict}")));
     }
     rows.push(("statements", format!("{} signatures of stations and terminals verified", proved.statements)));
+    let Totals { acts, approvals, .. } = proved.controls.totals;
+    rows.push(("acts by quorum", format!("{acts} verified, with {approvals} approvals")));
     rows.push(("purses", format!("{} followed from update to update", proved.purses)));
     let pace = format!("in {seconds:.3} s, {} a second", rate(verification, proved));
     rows.push((
@@ -94,13 +96,14 @@ fn notes(proved: &Proved) -> Option<String> {
             proved.unlinked
         ));
     }
+    notes.extend(proved.controls.not_followed());
     for (index, key) in &proved.open_intents {
         notes.push(format!("open intent: leaf {index} means to make the key {key}, and no outcome follows"));
     }
     (!notes.is_empty()).then(|| notes.join("\n"))
 }
 
-fn findings(verification: &Verification) -> Option<String> {
+pub(super) fn findings(verification: &Verification) -> Option<String> {
     let findings = &verification.findings;
     let kept = u64::try_from(findings.kept().len()).unwrap_or(u64::MAX);
     let mut lines: Vec<_> = findings.kept().iter().map(|finding| format!("finding: {finding}")).collect();
@@ -111,28 +114,21 @@ fn findings(verification: &Verification) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn verdict(verification: &Verification) -> String {
+pub(super) fn verdict(verification: &Verification) -> String {
     match verification.findings.first() {
         None => styled(GOOD, &"VERIFIED"),
         Some(first) => styled(BAD, &format_args!("NOT VERIFIED: {first}")),
     }
 }
 
-#[derive(Serialize)]
-struct FindingJson {
-    leaf: Option<u64>,
-    text: String,
-}
-
-impl From<&Finding> for FindingJson {
-    fn from(finding: &Finding) -> Self {
-        Self { leaf: finding.leaf, text: finding.problem.to_string() }
-    }
+/// A finding, as JSON.
+pub(super) fn finding_json(finding: &Finding) -> Value {
+    json!({ "leaf": finding.leaf, "text": finding.problem.to_string() })
 }
 
 /// The report as JSON, schema `keysvc/fobaudit-verify/1`.
 pub(crate) fn json(verification: &Verification) -> Value {
-    let findings: Vec<FindingJson> = verification.findings.kept().iter().map(FindingJson::from).collect();
+    let findings: Vec<_> = verification.findings.kept().iter().map(finding_json).collect();
     json!({
         "schema": "keysvc/fobaudit-verify/1",
         "verified": verification.findings.total() == 0,
@@ -167,6 +163,8 @@ fn log_json(verification: &Verification, proved: &Proved) -> Value {
         "leaves_per_second": rate(verification, proved),
         "kinds": kinds,
         "statements_verified": proved.statements,
+        "acts_by_quorum": proved.controls.totals.acts,
+        "approvals_verified": proved.controls.totals.approvals,
         "purses": proved.purses,
         "purse_steps_not_checked": proved.unlinked,
         "open_intents": intents,

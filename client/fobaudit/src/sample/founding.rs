@@ -15,8 +15,10 @@ use keysvc_protocol::{
 use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 use serde::Serialize;
 
-const ALICE: u8 = 1;
-const BOB: u8 = 2;
+/// The approval key of officer alice of finance.
+pub(crate) const ALICE: u8 = 1;
+/// The approval key of officer bob of operations.
+pub(crate) const BOB: u8 = 2;
 /// The statement key of station-1.
 pub(crate) const STATION_KEY: u8 = 3;
 /// The key that signs the sample's checkpoints.

@@ -38,6 +38,7 @@ pub(super) fn content(bytes: &[u8]) -> Result<&[u8], StateError> {
     match format.parse() {
         Ok(FORMAT) => {}
         Ok(format) if format > FORMAT => return Err(StateError::Newer { format }),
+        Ok(format @ 1..FORMAT) => return Err(StateError::Older { format }),
         _ => return Err(StateError::NotState),
     }
     let (digest, content) = line(rest, SECOND_LINE).ok_or(StateError::Damaged("it has no SHA-256"))?;
@@ -114,12 +115,12 @@ mod tests {
     fn damage_other_files_and_later_forms_are_told_apart() {
         let digest = sha256(&[b"one"]);
         let of = |text: &str| content(text.as_bytes()).map(<[u8]>::to_vec);
-        assert_eq!(of(&format!("keysvc-fobaudit-state 1\nsha256 {digest}\none")), Ok(b"one".to_vec()));
+        assert_eq!(of(&format!("keysvc-fobaudit-state 2\nsha256 {digest}\none")), Ok(b"one".to_vec()));
         let damaged = Err(StateError::Damaged("its SHA-256 is not that of its content"));
-        assert_eq!(of(&format!("keysvc-fobaudit-state 1\nsha256 {digest}\nonf")), damaged);
-        assert_eq!(of(&format!("keysvc-fobaudit-state 1\nsha256 {digest}\non")), damaged);
-        assert_eq!(of("keysvc-fobaudit-state 1\nsha"), Err(StateError::Damaged("it has no SHA-256")));
-        assert_eq!(of("keysvc-fobaudit-state 2\n..."), Err(StateError::Newer { format: 2 }));
+        assert_eq!(of(&format!("keysvc-fobaudit-state 2\nsha256 {digest}\nonf")), damaged);
+        assert_eq!(of(&format!("keysvc-fobaudit-state 2\nsha256 {digest}\non")), damaged);
+        assert_eq!(of("keysvc-fobaudit-state 2\nsha"), Err(StateError::Damaged("it has no SHA-256")));
+        assert_eq!(of("keysvc-fobaudit-state 3\n..."), Err(StateError::Newer { format: 3 }));
         for other in ["", "keysvc-fobaudit-state 1", "trust-domain a\ngenesis b\n"] {
             assert_eq!(of(other), Err(StateError::NotState), "{other}");
         }

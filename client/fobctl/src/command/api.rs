@@ -18,6 +18,7 @@ use keysvc_client::{
         cose::{Kind, Unsigned},
         request::Operation,
     },
+    reader::RawReply,
     signer,
 };
 use serde::Serialize;
@@ -66,6 +67,8 @@ struct ApiReport {
     operation: &'static str,
     /// The reply's bytes, hexadecimal.
     reply: String,
+    /// Whether it is a proposal instead of the operation's own reply (status 202).
+    pending: bool,
     /// The reply in diagnostic notation.
     notation: String,
 }
@@ -86,6 +89,7 @@ pub(super) async fn run<W: Write>(
     };
     let reply = reader.raw(args.operation, bytes).await;
     let reply = reply.map_err(|error| Fault::client("call the operation", error))?;
+    let RawReply { pending, reply } = reply;
     let value = diagnostic::decode(&reply).ok_or_else(|| {
         let what = format!("{} bytes that are not CBOR of its subset: {}", reply.len(), hex(&reply));
         Fault::client("read the reply", keysvc_client::ClientError::Malformed { what })
@@ -93,10 +97,18 @@ pub(super) async fn run<W: Write>(
     output.print(&ApiReport {
         operation: args.operation.name(),
         reply: hex(&reply),
-        notation: diagnostic::show(&value, field_names::of_reply(args.operation)),
+        notation: diagnostic::show(&value, fields(args.operation, pending)),
+        pending,
     })?;
+    if pending {
+        tell(&"note: status 202: the request takes people first, and this is its proposal");
+    }
     tell(&"note: shown as received; its checkpoint, proofs and signatures are not checked");
     Ok(())
+}
+
+fn fields(operation: Operation, pending: bool) -> &'static [&'static str] {
+    if pending { field_names::of_pending() } else { field_names::of_reply(operation) }
 }
 
 impl ApiArgs {

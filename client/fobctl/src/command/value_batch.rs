@@ -151,6 +151,9 @@ impl BatchArgs {
             Err(NotReleased::Refused(refusal)) => {
                 return Ok(OutcomeView::refused(line, &refusal));
             }
+            Err(NotReleased::Pending { proposal, persons, departments }) => {
+                return Ok(OutcomeView::pending(line, &proposal, (persons, departments)));
+            }
             Err(NotReleased::Unproved(error)) => return Ok(OutcomeView::unproved(line, &error)),
         };
         let request = &line.request;

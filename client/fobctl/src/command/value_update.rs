@@ -6,17 +6,21 @@
 use crate::{
     fault::Fault,
     file::{self, Readers},
+    moment,
     money::{self, Currency, MoneyError, TypedAmount},
     output::{Output, Report, tell},
-    shown::{rows, table, utc},
+    proposal_view::{self, NeedView, WIDTH},
+    shown::{plain, rows, table, utc, wrapped},
     typed::Typed,
 };
 use keysvc_client::{
-    ClientConfig, ClientError, Terminal,
+    ClientConfig, ClientError, Pending, Terminal,
+    approvable::Approvable,
     protocol::{
         bytes::Idem,
         card::CardUid,
         name::Name,
+        proposal::Proposal,
         refusal::Refusal,
         request::{UpdateValue, ValueOperation},
         schema::Schema,
@@ -62,7 +66,7 @@ pub(crate) struct UpdateArgs {
 }
 
 #[derive(Serialize)]
-struct UpdateReport {
+pub(super) struct UpdateReport {
     #[serde(skip)]
     schema: &'static str,
     operation: &'static str,
@@ -103,7 +107,14 @@ pub(super) async fn run<W: Write>(
     let request = args.request(operation, currency)?;
     tell(&format_args!("transaction {}; if this breaks off, repeat it with --txn {0}", request.txn));
     let typed = Typed::of_process();
-    let signed = terminal.update(&request).await.map_err(|error| failed(&request, &typed, error))?;
+    let signed = match terminal.update(&request).await {
+        Ok(signed) => signed,
+        Err(ClientError::Pending(pending)) => {
+            output.print(&PendingReport::new(&terminal, &request, &pending))?;
+            return Err(waits(&pending, &again(&request, &typed), &args.out));
+        }
+        Err(error) => return Err(failed(&request, &typed, error)),
+    };
     file::write(&args.out, &signed.record, Readers::Others)
         .map_err(|fault| unwritten(&request, &typed, fault))?;
     output.print(&UpdateReport::new(&signed, &args.out))?;
@@ -203,6 +214,22 @@ fn failed(request: &UpdateValue, typed: &Typed, error: ClientError) -> Fault {
     })
 }
 
+/// The end of a command whose update takes people first: how its record is fetched later.
+fn waits(pending: &Pending, again: &Typed, out: &Path) -> Fault {
+    let id = pending.id;
+    let next = if pending.waits() {
+        format!(
+            "write nothing to the card; once officers have agreed (`fobctl proposal approve {id}`), `{again}` or \
+             `fobctl proposal result {id} --out {}` brings the record",
+            out.display()
+        )
+    } else {
+        "write nothing to the card; run the same command without --txn for a new transaction".to_owned()
+    };
+    let state = proposal_view::state(&pending.state);
+    Fault::Waits { id: id.to_string(), state, waits: pending.waits(), next }
+}
+
 /// The same command with its transaction number: it is carried out once, however often it is sent.
 fn again(request: &UpdateValue, typed: &Typed) -> Typed {
     typed.clone().with("--txn", &request.txn.to_string())
@@ -213,8 +240,55 @@ fn unwritten(request: &UpdateValue, typed: &Typed, fault: Fault) -> Fault {
     Fault::Unwritten { fault: Box::new(fault), next: format!("mend it, then `{}`", again(request, typed)) }
 }
 
+/// An update that takes people first.
+#[derive(Serialize)]
+struct PendingReport {
+    proposal: String,
+    /// The act in words, as officers read it.
+    sentence: String,
+    /// SHA-256 of the proposal's bytes.
+    digest: String,
+    need: NeedView,
+    state: String,
+    expires_ms: u64,
+    txn: String,
+}
+
+impl PendingReport {
+    fn new(terminal: &Terminal, request: &UpdateValue, pending: &Pending) -> Self {
+        let founded = terminal.reader().founded();
+        let read = Approvable::read(&pending.proposal, founded, Some(&terminal.statement_key()));
+        Self {
+            proposal: pending.id.to_string(),
+            sentence: read.map_or_else(|error| error.to_string(), |read| read.sentence().to_owned()),
+            digest: Proposal::digest_of(&pending.proposal).to_string(),
+            need: NeedView::from(&pending.need),
+            state: proposal_view::state(&pending.state),
+            expires_ms: pending.expires_ms,
+            txn: request.txn.to_string(),
+        }
+    }
+}
+
+impl Report for PendingReport {
+    fn schema(&self) -> &'static str {
+        "keysvc/fobctl-value-pending/1"
+    }
+
+    fn text(&self) -> String {
+        let lines = rows([
+            ("proposal", self.proposal.clone()),
+            ("state", self.state.clone()),
+            ("takes", self.need.words()),
+            ("expires", moment::planned(self.expires_ms)),
+            ("transaction", self.txn.clone()),
+        ]);
+        format!("{}\n\n{lines}", wrapped(&plain(&self.sentence), WIDTH))
+    }
+}
+
 impl UpdateReport {
-    fn new(signed: &SignedUpdate, path: &Path) -> Self {
+    pub(super) fn new(signed: &SignedUpdate, path: &Path) -> Self {
         let update = &signed.update;
         Self {
             schema: match update.operation {
@@ -272,7 +346,13 @@ impl Report for UpdateReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keysvc_client::protocol::refusal::{RefusalReply, RequestId};
+    use keysvc_client::protocol::{
+        bytes::ProposalId,
+        proposal::ProposalState,
+        quorum::Need,
+        refusal::{RefusalReply, RequestId},
+        request::Operation,
+    };
     use serde_json::{json, to_value};
 
     fn args() -> UpdateArgs {
@@ -364,6 +444,30 @@ mod tests {
             (limit.exit_code(), limit.next()),
             (3, "stay within 100.00 EUR; the card profile in the founding file sets it")
         );
+    }
+
+    #[test]
+    fn an_update_that_takes_people_says_how_its_record_is_fetched_later() {
+        let pending = |state| Pending {
+            id: ProposalId::new([7; 16]),
+            operation: Operation::ValueUpdate,
+            need: Need::of(2),
+            proposal: Vec::new(),
+            state,
+            expires_ms: 2,
+        };
+        let fault = waits(&pending(ProposalState::Open), &again(&request(), &typed()), Path::new("record"));
+        assert_eq!(fault.exit_code(), 5);
+        let (id, txn) = ("07".repeat(16), "05".repeat(16));
+        assert!(fault.next().contains(&format!("--txn {txn}`")), "{}", fault.next());
+        assert!(
+            fault.next().contains(&format!("`fobctl proposal result {id} --out record`")),
+            "{}",
+            fault.next()
+        );
+        let ended = waits(&pending(ProposalState::Expired), &typed(), Path::new("record"));
+        assert_eq!(ended.exit_code(), 3);
+        assert!(ended.next().contains("without --txn"), "{}", ended.next());
     }
 
     #[test]

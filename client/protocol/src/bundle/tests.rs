@@ -118,6 +118,7 @@ impl Site {
             checkpoint: SignedCheckpoint::assemble(&checkpoint, &signature, self.log.1.spki()),
             value_keys: vec![self.value_key()].try_into().unwrap(),
             programmes: vec![programme()].try_into().unwrap(),
+            denied: Vec::new().try_into().unwrap(),
         }
     }
 
@@ -157,6 +158,7 @@ fn programme() -> BundleProgramme {
         organisation: "acme".parse().unwrap(),
         currency: 978,
         value_key: "value-1".parse().unwrap(),
+        profile: "stored".parse().unwrap(),
         purses: vec![1].try_into().unwrap(),
         ceiling: 10_000,
         load_max: 5_000,
@@ -182,6 +184,7 @@ fn update() -> ValueUpdate {
         issued_at_ms: MADE + 5,
         expires_at_ms: MADE + 86_400_000,
         flags: FLAG_NO_CARD_SESSION,
+        evidence: None,
     }
 }
 
@@ -308,4 +311,60 @@ fn a_record_by_a_key_of_another_programme_is_not_vouched_for() {
     assert_eq!(bundle.check_record(&site.record(&update()), MADE), Err(BundleError::UnknownKey));
     let stranger = Key::new(8).message(Kind::ValueUpdate, &site.trust.genesis, cbor::encode(&update()));
     assert_eq!(site.bundle().check_record(&stranger, MADE), Err(BundleError::UnknownKey));
+}
+
+#[test]
+fn a_record_about_what_is_frozen_is_not_honoured_and_about_anything_else_it_is() {
+    let site = site();
+    let (card, other) = (update().card, "04782e21801d81".parse().unwrap());
+    let named = |text: &str| -> Name { text.parse().unwrap() };
+    let check = |scope: &Scope| {
+        let bundle = TrustBundle { denied: vec![scope.clone()].try_into().unwrap(), ..site.bundle() };
+        bundle.check_record(&site.record(&update()), MADE + 10).map(|_| ())
+    };
+    for scope in [
+        Scope::Card { card, programme: None },
+        Scope::Card { card, programme: Some(named("coffee")) },
+        Scope::Terminal { name: named("terminal-1") },
+        Scope::Programme { name: named("coffee") },
+        Scope::Store { name: named("acme") },
+        Scope::Profile { name: named("stored") },
+        Scope::Key { name: named("value-1") },
+        Scope::All,
+    ] {
+        assert_eq!(check(&scope), Err(BundleError::Frozen { scope: scope.clone() }));
+    }
+    for scope in [
+        Scope::Card { card: other, programme: None },
+        Scope::Card { card, programme: Some(named("tea")) },
+        Scope::Terminal { name: named("terminal-2") },
+        Scope::Station { name: named("terminal-1") },
+        Scope::Programme { name: named("tea") },
+        Scope::Store { name: named("coffee") },
+        Scope::Profile { name: named("other") },
+        Scope::Key { name: named("value-2") },
+    ] {
+        assert_eq!(check(&scope), Ok(()), "{scope}");
+    }
+}
+
+#[test]
+fn an_update_that_took_people_is_vouched_for_under_its_own_kind_alone() {
+    let site = site();
+    let approved = ValueUpdate { evidence: Some(Digest::new([3; 32])), ..update() };
+    let check = |kind, update: &ValueUpdate| {
+        let record = site.value.message(kind, &site.trust.genesis, cbor::encode(update));
+        site.bundle().check_record(&record, MADE + 10)
+    };
+    assert_eq!(check(approved.kind(), &approved), Ok(approved.clone()));
+    assert_eq!(check(update().kind(), &update()), Ok(update()));
+    let evidence = Err(BundleError::Value(ValueError::Evidence));
+    assert_eq!(check(Kind::ValueUpdate, &approved), evidence);
+    assert_eq!(check(Kind::ApprovedValueUpdate, &update()), evidence);
+    // The domains differ: a signature of one kind does not become the other's by its header.
+    let mut relabelled = site.value.message(Kind::ValueUpdate, &site.trust.genesis, cbor::encode(&approved));
+    let place = relabelled.windows(3).position(|part| part == b"vu1").unwrap();
+    relabelled[place + 2] = b'2';
+    let bad = BundleError::Value(ValueError::Signature(CoseError::BadSignature));
+    assert_eq!(site.bundle().check_record(&relabelled, MADE + 10), Err(bad));
 }

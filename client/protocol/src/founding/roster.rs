@@ -1,8 +1,11 @@
 //! Officers and principals in the founding file.
 
-use super::{FoundingError, OFFICERS_MAX, P256Text, SubjectPublicKeyInfo, fault, text, unique};
+use super::{
+    DEPARTMENTS_MAX, FoundingError, OFFICERS_MAX, P256Text, SubjectPublicKeyInfo, fault, text, unique,
+};
 use crate::{bytes::Digest, name::Name};
 use alloc::{
+    collections::BTreeSet,
     format,
     string::{String, ToString as _},
     vec::Vec,
@@ -31,6 +34,17 @@ pub enum PrincipalKind {
 }
 
 impl PrincipalKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Station,
+        Self::Terminal,
+        Self::Officer,
+        Self::Operator,
+        Self::Office,
+        Self::Auditor,
+        Self::Platform,
+    ];
+
     /// Its name in certificates and policies.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -96,6 +110,13 @@ pub(super) fn check(officers: &[Officer], principals: &[Principal]) -> Result<()
     if officers.len() < 2 || officers.len() > OFFICERS_MAX {
         return Err(fault("officers", format!("name 2 to {OFFICERS_MAX} of them")));
     }
+    let departments: BTreeSet<_> = officers.iter().map(|officer| &officer.department).collect();
+    if departments.len() > DEPARTMENTS_MAX {
+        return Err(fault(
+            "officers.department",
+            format!("they are of {} departments; at most {DEPARTMENTS_MAX} do", departments.len()),
+        ));
+    }
     let names = officers.iter().map(|officer| officer.name.to_string());
     unique("officers", names.chain(principals.iter().map(|principal| principal.id.to_string())))?;
     unique(
@@ -127,4 +148,54 @@ fn check_principal(principal: &Principal) -> Result<(), FoundingError> {
         return Err(fault(format!("{place}.wrapping-key"), "a station has one, and only a station"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bytes::from_hex, public_key::PublicKey};
+    use p256::ecdsa::SigningKey;
+    use proptest::prelude::*;
+
+    /// Officers of these departments, each with keys of their own.
+    fn officers(departments: impl Iterator<Item = usize>) -> Vec<Officer> {
+        let officer = |(number, department): (u8, usize)| {
+            let signing = SigningKey::from_slice(&[number; 32]).unwrap();
+            let mut spki = from_hex("3059301306072a8648ce3d020106082a8648ce3d030107034200").unwrap();
+            spki.extend_from_slice(signing.verifying_key().to_encoded_point(false).as_bytes());
+            Officer {
+                name: format!("officer-{number}").parse().unwrap(),
+                department: format!("department-{department}").parse().unwrap(),
+                tls_key: Digest::new([number; 32]),
+                approval_key: P256Text::new(PublicKey::from_spki(&spki).unwrap()),
+            }
+        };
+        (1..).zip(departments).map(officer).collect()
+    }
+
+    #[test]
+    fn a_ninth_department_is_refused_and_a_ninth_officer_is_not() {
+        assert_eq!(check(&officers(0..8), &[]), Ok(()));
+        assert_eq!(check(&officers((0..9).map(|number| number % 8)), &[]), Ok(()));
+        let error = check(&officers(0..9), &[]).unwrap_err();
+        assert_eq!(error.to_string(), "officers.department: they are of 9 departments; at most 8 do");
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = PrincipalKind::ALL.map(PrincipalKind::name).into();
+        assert_eq!(names.len(), PrincipalKind::ALL.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn officers_pass_if_and_only_if_they_and_their_departments_are_few_enough(
+            departments in proptest::collection::vec(0_usize..12, 0..36),
+        ) {
+            let distinct = departments.iter().collect::<BTreeSet<_>>().len();
+            let few = (2..=32).contains(&departments.len()) && distinct <= 8;
+            prop_assert_eq!(check(&officers(departments.into_iter()), &[]).is_ok(), few);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One message of each kind, always the same: fixed keys, deterministic signatures (RFC 6979), fixed times.
 
+use super::agreed;
 use keysvc_protocol::{
     bundle::{BundleFile, BundleKey, BundleProgramme, TrustBundle},
     bytes::{
@@ -12,6 +13,7 @@ use keysvc_protocol::{
     delivery::{DeliveredKey, Delivery, ExchangeOpening},
     export::{LeafPayload, PayloadFile},
     founding::FoundingAgreement,
+    freeze::Scope,
     hash::sha256,
     key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{
@@ -42,7 +44,7 @@ use serde::Serialize;
 
 /// The trust domain of every golden message.
 pub(super) const DOMAIN: &str = "golden.keysvc.test";
-const TIME_MS: u64 = 1_795_300_000_000;
+pub(super) const TIME_MS: u64 = 1_795_300_000_000;
 
 /// A message, its name, and the rule of wire.cddl that describes it.
 pub(super) struct Golden {
@@ -51,15 +53,15 @@ pub(super) struct Golden {
     pub(super) bytes: Vec<u8>,
 }
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn blob<const MAX: usize>(bytes: Vec<u8>) -> Blob<MAX> {
+pub(super) fn blob<const MAX: usize>(bytes: Vec<u8>) -> Blob<MAX> {
     Blob::try_from(bytes).unwrap()
 }
 
-fn list<T, const MAX: usize>(items: Vec<T>) -> List<T, MAX> {
+pub(super) fn list<T, const MAX: usize>(items: Vec<T>) -> List<T, MAX> {
     List::try_from(items).ok().unwrap()
 }
 
@@ -90,7 +92,7 @@ fn sign(message: &[u8]) -> [u8; 64] {
     signature.normalize_s().unwrap_or(signature).to_bytes().into()
 }
 
-fn signed(kind: Kind, scope: &[u8], payload: Vec<u8>) -> Vec<u8> {
+pub(super) fn signed(kind: Kind, scope: &[u8], payload: Vec<u8>) -> Vec<u8> {
     let unsigned = Unsigned::new(kind, scope, public_key().identifier(), payload);
     let signature = sign(&unsigned.to_be_signed());
     unsigned.with_signature(&signature)
@@ -103,11 +105,11 @@ pub(super) fn checkpoint() -> SignedCheckpoint {
     SignedCheckpoint::assemble(&checkpoint, &sign(checkpoint.text().as_bytes()), public_key().spki())
 }
 
-fn proof() -> Proof {
+pub(super) fn proof() -> Proof {
     Proof::try_from(vec![Digest::new([0xb1; 32]), Digest::new([0xb2; 32])]).unwrap()
 }
 
-fn update_request() -> UpdateValue {
+pub(super) fn update_request() -> UpdateValue {
     UpdateValue {
         schema: Schema,
         programme: name("coffee"),
@@ -122,7 +124,7 @@ fn update_request() -> UpdateValue {
     }
 }
 
-fn update() -> ValueUpdate {
+pub(super) fn update() -> ValueUpdate {
     ValueUpdate {
         schema: Schema,
         programme: name("coffee"),
@@ -140,6 +142,7 @@ fn update() -> ValueUpdate {
         issued_at_ms: TIME_MS,
         expires_at_ms: TIME_MS + 86_400_000,
         flags: FLAG_NO_CARD_SESSION,
+        evidence: None,
     }
 }
 
@@ -207,6 +210,7 @@ fn bundle() -> TrustBundle {
         organisation: name("acme"),
         currency: 978,
         value_key: name("value-1"),
+        profile: name("stored"),
         purses: list(vec![1]),
         ceiling: 50_000,
         load_max: 20_000,
@@ -223,6 +227,7 @@ fn bundle() -> TrustBundle {
         checkpoint: checkpoint(),
         value_keys: list(vec![key]),
         programmes: list(vec![programme]),
+        denied: list(vec![Scope::Terminal { name: name("terminal-1") }, Scope::All]),
     }
 }
 
@@ -235,15 +240,15 @@ fn agreement() -> FoundingAgreement {
     FoundingAgreement { schema: Schema, file: sha256(&[b"founding"]), officer: name("officer-1") }
 }
 
-fn request<T: Serialize>(operation: Operation, payload: &T) -> Vec<u8> {
+pub(super) fn request<T: Serialize>(operation: Operation, payload: &T) -> Vec<u8> {
     signed(Kind::Request(operation), genesis().as_bytes(), cbor::encode(payload))
 }
 
-fn statement<T: Serialize>(operation: Operation, payload: &T) -> Statement {
+pub(super) fn statement<T: Serialize>(operation: Operation, payload: &T) -> Statement {
     Statement(blob(request(operation, payload)))
 }
 
-fn pair_record() -> KeyRecord {
+pub(super) fn pair_record() -> KeyRecord {
     KeyRecord {
         schema: Schema,
         name: name("value-1"),
@@ -284,14 +289,19 @@ fn storage_record() -> KeyRecord {
 }
 
 fn updated() -> ValueUpdatedLeaf {
+    updated_by(&update())
+}
+
+/// The leaf of an update.
+pub(super) fn updated_by(update: &ValueUpdate) -> ValueUpdatedLeaf {
     ValueUpdatedLeaf {
         schema: Schema,
-        update: blob(cbor::encode(&update())),
+        update: blob(cbor::encode(update)),
         statement: statement(Operation::ValueUpdate, &update_request()),
     }
 }
 
-fn evidence() -> LeafEvidence {
+pub(super) fn evidence() -> LeafEvidence {
     let (salt, payload) = (Salt::new([0xf0; 16]), cbor::encode(&updated()));
     let entry = LeafEntry { payload_digest: LeafEntry::digest_of(&salt, &payload), ..entry() };
     LeafEvidence { entry: blob(cbor::encode(&entry)), salt: Some(salt), payload: Some(blob(payload)) }
@@ -311,16 +321,16 @@ fn entry() -> LeafEntry {
     LeafEntry { schema: Schema, index: 3, time_ms: TIME_MS, kind: LeafKind::ValueUpdated, payload_digest }
 }
 
-fn receipt(leaf: Option<LeafEvidence>) -> Receipt {
+pub(super) fn receipt(leaf: Option<LeafEvidence>) -> Receipt {
     let inclusion = leaf.as_ref().map(|_| proof());
     Receipt { schema: Schema, leaf_index: 3, checkpoint: checkpoint(), consistency: proof(), leaf, inclusion }
 }
 
-fn golden<T: Serialize>(name: impl Into<String>, rule: &str, value: &T) -> Golden {
+pub(super) fn golden<T: Serialize>(name: impl Into<String>, rule: &str, value: &T) -> Golden {
     Golden { name: name.into(), rule: rule.to_owned(), bytes: cbor::encode(value) }
 }
 
-fn of<T: Serialize>(part: &str, operation: Operation, value: &T) -> Golden {
+pub(super) fn of<T: Serialize>(part: &str, operation: Operation, value: &T) -> Golden {
     let name = format!("{part}-{operation}");
     golden(name.clone(), &name, value)
 }
@@ -554,10 +564,16 @@ fn leaves_of_callers() -> Vec<Golden> {
 /// All of them, in the order of docs/wire.md.
 pub(super) fn all() -> Vec<Golden> {
     let mut all = requests();
+    all.extend(agreed::reads());
+    all.extend(agreed::changes());
     all.extend(statements());
+    all.extend(agreed::statements());
     all.extend(replies());
     all.extend(replies_for_stores());
+    all.extend(agreed::replies());
+    all.extend(agreed::refusals());
     all.extend(leaves_of_the_service());
     all.extend(leaves_of_callers());
+    all.extend(agreed::leaves());
     all
 }

@@ -15,13 +15,14 @@ use keysvc_protocol::{
     bytes::Blob,
     cbor::REPLY_LEN_MAX,
     key::KeyState,
+    list::List,
     request::Operation,
     value::ValueUpdate,
 };
 use std::{fs, time::Duration};
 
 /// A bundle over the test log that holds from `made` for ten seconds.
-fn bundle(made_at_ms: u64) -> TrustBundle {
+pub(crate) fn bundle(made_at_ms: u64) -> TrustBundle {
     let (log, value) = (Log::new(4, 0), Key::new(VALUE).public());
     let name = |name: &str| name.parse().unwrap();
     let key = BundleKey {
@@ -38,6 +39,7 @@ fn bundle(made_at_ms: u64) -> TrustBundle {
         organisation: name("demo"),
         currency: 978,
         value_key: name("coffee-value"),
+        profile: name("fob"),
         purses: vec![1].try_into().unwrap(),
         ceiling: 10_000,
         load_max: 5_000,
@@ -54,6 +56,7 @@ fn bundle(made_at_ms: u64) -> TrustBundle {
         checkpoint: log.checkpoint(5),
         value_keys: vec![key].try_into().unwrap(),
         programmes: vec![programme].try_into().unwrap(),
+        denied: List::default(),
     }
 }
 

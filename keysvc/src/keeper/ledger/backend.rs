@@ -7,17 +7,20 @@ use super::{
     change::{Change, Outcome},
     fault::LedgerFault,
 };
-use keysvc_protocol::merkle::{Completed, TreeHead};
+use keysvc_protocol::{
+    control::Moment,
+    merkle::{Completed, TreeHead},
+};
 
 /// A durable log.
 pub trait Backend: Send {
     /// Applies all changes of a batch in one transaction that is durable when this returns.
     ///
-    /// `now_ms` is the clock, milliseconds since 1970-01-01 UTC; leaf times never go back when it does.
+    /// `now` is the moment by the wall's clock and the boot's; leaf times never go back when the wall's does.
     ///
     /// # Errors
     /// A [`LedgerFault`] when nothing is known of the batch: the backend must not be used again.
-    fn apply(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault>;
+    fn apply(&mut self, batch: &[Change], now: Moment) -> Result<Applied, LedgerFault>;
 }
 
 /// A batch that is durable.

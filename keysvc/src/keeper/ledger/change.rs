@@ -1,18 +1,26 @@
 //! What may happen to the log, and what became of it.
 //!
 //! Apart from the backends so that all of them answer the same questions. Who may ask was the gate's affair; what
-//! can still change between gate and commit (sequence, balance, idempotency, the halt) is decided in the backend's
-//! transaction.
+//! can still change between gate and commit (sequence, balance, idempotency, the halt, freezes, who is enabled, keys'
+//! states, who has agreed) is decided in the backend's transaction.
+
+mod recording;
+mod touches;
+
+pub use recording::{Outcome, Recording};
+pub use touches::Touches;
 
 use keysvc_protocol::{
-    bytes::{Blob, Digest, Exchange, Idem, Salt, WrongLength},
+    bytes::{Blob, Digest, Exchange, Idem},
+    card::CardUid,
     leaf::{
-        BundleMadeLeaf, CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf,
-        RefusedLeaf, RollbackLeaf, StartLeaf, Statement,
+        BundleMadeLeaf, CardKeysDerivedLeaf, ChangedLeaf, EntriesReadLeaf, EvidenceReadLeaf, FoundingLeaf,
+        KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, ProposalClosedLeaf, RefusedLeaf, RollbackLeaf,
+        StartLeaf, Statement,
     },
     name::Name,
-    receipt::LeafEvidence,
-    refusal::Refusal,
+    proposal::{APPROVAL_LEN_MAX, Evidence, ProposalId, Proposed},
+    quorum::{Need, Verdict},
     request::UpdateValue,
 };
 
@@ -72,6 +80,8 @@ pub enum Change {
         life_ms: u64,
         /// The signed request.
         statement: Statement,
+        /// What could be frozen about it.
+        touches: Touches,
     },
     /// Card keys are to be derived.
     DeriveCardKeys {
@@ -79,6 +89,12 @@ pub enum Change {
         retry: Retry,
         /// The leaf.
         leaf: CardKeysDerivedLeaf,
+        /// What could be frozen about it, apart from the cards.
+        touches: Touches,
+        /// The cards.
+        cards: Vec<CardUid>,
+        /// The master keys and their versions, each once.
+        masters: Vec<(Name, u32)>,
     },
     /// A purse is to be updated; the sequence rule decides in the transaction.
     UpdateValue {
@@ -92,9 +108,76 @@ pub enum Change {
         terminal: Name,
         /// The signed request.
         statement: Statement,
+        /// What could be frozen about it, apart from the card.
+        touches: Touches,
+        /// The key that signs it, in its newest active version.
+        value_key: Name,
     },
+    /// A request waits for people; the proposal is drafted in the transaction.
+    Propose {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The signed request.
+        request: Proposed,
+        /// What the policies ask; nothing where only the operation's type does.
+        need: Option<Need>,
+        /// The proposal's identifier.
+        id: ProposalId,
+        /// How long it lives, in milliseconds.
+        life_ms: u64,
+    },
+    /// An officer approves or rejects a proposal.
+    Vote {
+        /// Who sent it: the signer of the approval, or it does not count.
+        caller: Name,
+        /// The proposal.
+        proposal: ProposalId,
+        /// The verdict.
+        verdict: Verdict,
+        /// The signed approval.
+        approval: Blob<APPROVAL_LEN_MAX>,
+        /// SHA-256 of the request, for a refusal's leaf.
+        request: Digest,
+    },
+    /// A proposal is withdrawn, or its act while that waits, by [`Retry::principal`].
+    Cancel {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The proposal.
+        proposal: ProposalId,
+        /// The signed request.
+        statement: Statement,
+    },
+    /// A proposal has expired, or its act failed: the service's own word.
+    CloseProposal(ProposalClosedLeaf),
+    /// Principals, keys, thresholds or freezes change.
+    Alter {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The leaf.
+        leaf: ChangedLeaf,
+    },
+    /// A change that took a quorum: one of [`Change::Alter`], [`Change::UpdateValue`], [`Change::DeriveCardKeys`],
+    /// [`Change::OpenStation`].
+    ByQuorum {
+        /// The proposal and its approvals.
+        evidence: Evidence,
+        /// The change.
+        change: Box<Change>,
+    },
+    /// The service runs: the leaf is made in the transaction.
+    Heartbeat,
+    /// What waited for its delay takes effect.
+    TookEffect {
+        /// The act's leaf.
+        act: u64,
+    },
+    /// A key was destroyed in the token.
+    KeyDestroyed(KeyDestroyedLeaf),
     /// Payloads were read.
     ReadEntries(EntriesReadLeaf),
+    /// The evidence of an act was read.
+    ReadEvidence(EvidenceReadLeaf),
     /// A known caller's request was refused: a leaf for the first ten a minute, then counted.
     Refused(RefusedLeaf),
     /// A caller that is not enrolled was refused: counted, one leaf a minute for all of them.
@@ -106,54 +189,4 @@ pub enum Change {
         /// Also the counts whose minute is not over: before the ledger closes.
         all: bool,
     },
-}
-
-/// What became of a [`Change`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It has a leaf, written now or, for a retry, before.
-    Recorded(Recording),
-    /// The transaction decided against it. The refusal itself is recorded or counted.
-    Refused(Refusal),
-    /// It was counted; it has no leaf of its own.
-    Counted,
-}
-
-/// A leaf with all that belongs to it, in clear.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Recording {
-    /// Index in the log, from 0.
-    pub index: u64,
-    /// The leaf's time, milliseconds since 1970-01-01 UTC.
-    pub time_ms: u64,
-    /// The entry as hashed into the tree: an encoded [`keysvc_protocol::leaf::LeafEntry`].
-    pub entry: Vec<u8>,
-    /// Salt of the payload digest.
-    pub salt: Salt,
-    /// The payload: the encoded leaf type of the entry's kind.
-    pub payload: Vec<u8>,
-    /// Whether the leaf was there before: the request is a repetition.
-    pub retried: bool,
-}
-
-impl Recording {
-    /// The leaf as evidence, with salt and payload.
-    ///
-    /// # Errors
-    /// [`WrongLength`] when it is longer than evidence may be, which no recorded leaf is.
-    pub fn evidence(&self) -> Result<LeafEvidence, WrongLength> {
-        let (entry, payload) = (Blob::try_from(self.entry.clone())?, Blob::try_from(self.payload.clone())?);
-        Ok(LeafEvidence { entry, salt: Some(self.salt), payload: Some(payload) })
-    }
-}
-
-// By hand: payloads name cards and amounts.
-impl std::fmt::Debug for Recording {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recording")
-            .field("index", &self.index)
-            .field("time_ms", &self.time_ms)
-            .field("retried", &self.retried)
-            .finish_non_exhaustive()
-    }
 }

@@ -68,6 +68,15 @@ pub enum LedgerFault {
         /// The table.
         table: &'static str,
     },
+    /// The lists from which the state of what takes people is made again do not lead to what a heartbeat says stood.
+    #[error(
+        "the store's tables control, proposal and vote do not lead to what heartbeat leaf {heartbeat} says; restore a \
+         backup that reaches the anchor"
+    )]
+    OtherControl {
+        /// The heartbeat's leaf.
+        heartbeat: u64,
+    },
     /// Something is sealed under a data key that was not given.
     #[error("data key {id} is needed and was not given; unwrap it in the token and start again")]
     SealMissing {
@@ -101,6 +110,15 @@ pub enum LedgerFault {
         /// The index named.
         intent: u64,
     },
+    /// The state of what takes people was not restored from the log yet.
+    #[error("the officers' state was not restored from the log; start the keeper again")]
+    NoControl,
+    /// The founding in the leaf does not read, or does not agree with itself.
+    #[error("the founding does not read")]
+    NoFounding,
+    /// A change was given as one that took a quorum and is none that can.
+    #[error("this change is none that a quorum makes")]
+    NoAct,
     /// The payload is longer than a leaf may carry.
     #[error("the leaf's payload has {found} bytes, more than a leaf may carry")]
     TooLong {
@@ -127,6 +145,9 @@ impl LedgerFault {
                 | Self::AlreadyFounded
                 | Self::NoIntent { .. }
                 | Self::TooLong { .. }
+                | Self::NoControl
+                | Self::NoFounding
+                | Self::NoAct
                 | Self::NoSeal
                 | Self::SealMissing { .. }
                 | Self::SealBroken { .. }

@@ -5,7 +5,7 @@
 
 use super::change::PurseRules;
 use keysvc_protocol::{
-    bytes::PreviousUpdate,
+    bytes::{Digest, PreviousUpdate},
     name::Name,
     refusal::{Invalid, Refusal},
     request::{UpdateValue, ValueOperation},
@@ -33,6 +33,8 @@ pub(super) struct Facts<'a> {
     pub(super) terminal: &'a Name,
     /// The leaf's time, milliseconds since 1970-01-01 UTC.
     pub(super) time_ms: u64,
+    /// The digest of the evidence, where it took a quorum.
+    pub(super) evidence: Option<Digest>,
 }
 
 /// The next update of a purse; a purse without updates stands at sequence number 0 and balance 0.
@@ -79,6 +81,7 @@ pub(super) fn next_update(
         // Saturates only for a validity of millions of years.
         expires_at_ms: facts.time_ms.saturating_add(rules.valid_ms),
         flags: rules.flags,
+        evidence: facts.evidence,
     })
 }
 
@@ -111,7 +114,7 @@ mod tests {
 
     fn next(purse: Option<&Purse>, ask: &Ask, rules: &PurseRules) -> Result<ValueUpdate, Refusal> {
         let terminal = "terminal-1".parse().unwrap();
-        let facts = Facts { terminal: &terminal, time_ms: NOW_MS };
+        let facts = Facts { terminal: &terminal, time_ms: NOW_MS, evidence: None };
         next_update(purse, &request(ask, CARD.parse().unwrap()), rules, facts)
     }
 

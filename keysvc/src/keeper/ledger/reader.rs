@@ -3,11 +3,17 @@
 //! Sees only what is durable. Proofs of recent sizes come from memory; the rest is read over connections of its own
 //! that cannot write. Who may read what is the gate's affair.
 
+mod people;
+
+pub use people::ProposalOnRecord;
+
 use super::{
+    SharedControl,
     backend::Applied,
     change::Recording,
     fault::LedgerFault,
     purse::Purse,
+    restore,
     seal::{Seals, SharedTags, Tags},
     sqlite::{Opened, Rows, open_reader, open_to_read},
     tree::Tree,
@@ -51,6 +57,7 @@ pub(super) struct Shared {
     idle: Mutex<Vec<Connection>>,
     seals: Seals,
     tags: SharedTags,
+    control: SharedControl,
 }
 
 impl fmt::Debug for Shared {
@@ -68,6 +75,7 @@ impl Shared {
             idle: Mutex::default(),
             seals,
             tags: opened.tags,
+            control: opened.control,
         }
     }
 
@@ -75,6 +83,22 @@ impl Shared {
     pub(super) fn publish(&self, applied: &Applied) {
         self.halted.store(applied.halted.unwrap_or(NOT_HALTED), Ordering::Release);
         self.tree.publish(applied.head, &applied.completed);
+    }
+
+    /// The state of what takes people, shared with whoever serves.
+    pub(super) fn control(&self) -> &SharedControl {
+        &self.control
+    }
+
+    /// Makes that state again from the log, once. Nothing that would change it is written before.
+    pub(super) fn restore_control(&self) -> Result<(), LedgerFault> {
+        let head = self.tree.head();
+        if head.size == 0 || self.control.load().is_some() {
+            return Ok(());
+        }
+        let control = self.read(|rows| restore::restored(rows, &self.seals, head))?;
+        self.control.store(Some(Arc::new(control)));
+        Ok(())
     }
 
     fn tags(&self, rows: Rows<'_>) -> Result<Option<Arc<Tags>>, LedgerFault> {

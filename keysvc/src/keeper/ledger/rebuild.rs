@@ -1,15 +1,18 @@
 //! The store held against its own log: every projection is made again from the leaves and compared row by row.
 //!
 //! For an operator who wants to know whether a store is what its log says, after a crash, a restore or a doubt. Apart
-//! from the writer, which trusts what it wrote; nothing here writes. Whether the callers' statements are good, and
-//! whether the policies would have let them, is `fobaudit`'s to say over an export.
+//! from the writer, which trusts what it wrote; nothing here writes. What takes people is followed by the same rules as
+//! the writer's ([`keysvc_protocol::control`]), signatures and all. Whether the policies would have let the callers is
+//! `fobaudit`'s to say over an export.
 
+mod acts;
 mod findings;
 mod leaves;
 mod purses;
 mod records;
 mod requests;
 mod stored;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +26,9 @@ use super::{
 };
 use keysvc_protocol::{
     bytes::Digest,
+    control::Control,
     key::KeyRecord,
     merkle::{Frontier, TreeHead},
-    name::Name,
-    public_key::PublicKey,
 };
 use purses::Purses;
 use records::Records;
@@ -38,10 +40,8 @@ const TOLD_EVERY: u64 = 1_000;
 
 /// What a verification needs beside the store.
 pub struct Means<'a> {
-    /// The genesis digest: the scope of the callers' signatures.
+    /// The genesis digest: the scope of all signatures.
     pub genesis: Digest,
-    /// The statement key of a principal, by its name.
-    pub statement_key: &'a dyn Fn(&Name) -> Option<PublicKey>,
     /// The data keys, unwrapped by the token.
     pub seals: &'a Seals,
     /// The size whose root is wanted, in leaves: the anchor's.
@@ -66,7 +66,7 @@ pub enum Stage {
         /// Leaves in the log.
         of: u64,
     },
-    /// The purses are compared.
+    /// Purses, proposals and the other projections are compared.
     Purses,
 }
 
@@ -95,6 +95,7 @@ struct Walk<'a, 's> {
     tags: Option<Tags>,
     frontier: Frontier,
     time_ms: u64,
+    control: Option<Control>,
     purses: Purses,
     requests: Requests<'s>,
     records: Records,
@@ -110,8 +111,9 @@ impl Stored {
     /// Makes every projection again from the leaves and compares.
     ///
     /// Memory does not grow with the log: leaves and idempotency keys are read side by side in the order of leaves;
-    /// purses are made in a scratch database with a page cache of 64 MiB, 1,000,000 of which take about 80 MiB there,
-    /// the rest in an unnamed file; keys, intents and data keys are some dozens a year.
+    /// purses, proposals and cards under keys are made in a scratch database with a page cache of 64 MiB, 1,000,000
+    /// purses of which take about 80 MiB there, the rest in an unnamed file; keys, intents and data keys are some dozens
+    /// a year, and of each proposal that ended its identifier is held.
     ///
     /// # Errors
     /// [`LedgerFault`] when the store cannot be read at all; what can be read and is wrong is a finding.
@@ -131,6 +133,7 @@ impl Stored {
             tags,
             frontier: Frontier::new(),
             time_ms: 0,
+            control: None,
             purses: Purses::new()?,
             requests: Requests::new(&mut idems, last_ms)?,
             records: Records::default(),
@@ -172,6 +175,7 @@ impl Walk<'_, '_> {
             self.purses.compare(rows, &mut self.findings)?;
         }
         self.records.compare(rows, &mut self.findings)?;
+        tables::compare(self.purses.rows(), rows, self.tags.is_some(), &mut self.findings)?;
         self.records.compare_data_keys(rows, &self.sealed, &mut self.findings)
     }
 

@@ -3,7 +3,14 @@
 //! `leaf` is the log; every other table that a leaf can change is a projection of it and can be rebuilt from it.
 //! Unsigned numbers are stored as SQLite's signed ones of the same 64 bits.
 
-use super::fault::{LedgerFault, StoreError};
+use super::{
+    fault::{LedgerFault, StoreError},
+    sqlite::Rows,
+};
+use keysvc_protocol::{
+    control::Control,
+    leaf::{LeafEntry, LeafKind},
+};
 use rusqlite::Connection;
 use std::{cmp::Ordering, path::Path};
 
@@ -11,7 +18,7 @@ use std::{cmp::Ordering, path::Path};
 const APPLICATION_ID: i32 = 0x6b65_7973;
 
 /// Step n leads from schema n to n + 1. Never changed once released; appended to.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     -- hashes: of the subtrees this leaf completes, 32 bytes each. sealed: the data key, if the payload is sealed.
     CREATE TABLE leaf (
@@ -47,7 +54,29 @@ const STEPS: [&str; 2] = [
     "
     CREATE TABLE bundle (id INTEGER PRIMARY KEY CHECK (id = 0), leaf INTEGER NOT NULL) STRICT;
 ",
+    "
+    -- The leaves from which the state of what takes people is made again. roster: it changes who is enrolled, or a
+    -- threshold.
+    CREATE TABLE control (leaf INTEGER PRIMARY KEY, roster INTEGER NOT NULL) STRICT;
+    -- state: encoded. closed: the leaf that ended it without its act. ended: neither open nor waiting.
+    CREATE TABLE proposal (
+        id BLOB PRIMARY KEY, made INTEGER NOT NULL UNIQUE, state BLOB NOT NULL, act INTEGER, closed INTEGER,
+        ended INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX proposal_current ON proposal (made) WHERE ended = 0;
+    CREATE TABLE vote (leaf INTEGER PRIMARY KEY, proposal BLOB NOT NULL, officer TEXT NOT NULL) STRICT;
+    CREATE INDEX vote_proposal ON vote (proposal);
+    -- tag: of a master key, its version and a card that has keys under it. impact: how many such cards.
+    CREATE TABLE issued (tag BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE impact (
+        name TEXT NOT NULL, version INTEGER NOT NULL, cards INTEGER NOT NULL, PRIMARY KEY (name, version)
+    ) STRICT, WITHOUT ROWID;
+    -- No projection: leaves of an older log whose cards are not among the issued yet; their payloads are sealed.
+    CREATE TABLE unissued (leaf INTEGER PRIMARY KEY) STRICT;
+",
 ];
+/// The schema before which no leaf was listed in the table `control`.
+const LISTED_FROM: u32 = 3;
 
 /// Makes all tables in a database that has none, without saying whose it is: for what is made again to be compared.
 pub(super) fn make_tables(connection: &Connection) -> Result<(), LedgerFault> {
@@ -95,7 +124,27 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Le
     for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step).map_err(read)?;
     }
+    if version < LISTED_FROM {
+        list_older(&transaction)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(read)?;
     transaction.pragma_update(None, "user_version", known).map_err(read)?;
     transaction.commit().map_err(read)
+}
+
+/// Lists the leaves of an older log that later tables are made from, once: their entries are enough to tell them.
+fn list_older(connection: &Connection) -> Result<(), LedgerFault> {
+    let read = |error| LedgerFault::Read(StoreError::new(error));
+    let mut statement = connection.prepare("SELECT idx, entry FROM leaf ORDER BY idx").map_err(read)?;
+    let mut rows = statement.query([]).map_err(read)?;
+    while let Some(row) = rows.next().map_err(read)? {
+        let leaf = row.get::<_, i64>(0).map_err(read)?.cast_unsigned();
+        let entry = LeafEntry::decode(&row.get::<_, Vec<u8>>(1).map_err(read)?);
+        match entry.map_err(|_| LedgerFault::Broken { leaf })?.kind {
+            LeafKind::CardKeysDerived => Rows(connection).put_unissued(leaf)?,
+            kind if Control::concerns(kind) => Rows(connection).list_control(leaf, false)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -210,6 +210,13 @@ impl Tags {
         self.tag(&[b"purse\0", programme.as_str().as_bytes(), &[0, purse], card.as_bytes()])
     }
 
+    /// The tag of a card that has keys under a version of a master key.
+    pub(super) fn of_issued(&self, key: &Name, version: u32, card: &CardUid) -> [u8; 16] {
+        // No name has a zero byte, and the version is four bytes: no two of them have the same bytes.
+        let version = version.to_be_bytes();
+        self.tag(&[b"issued\0", key.as_str().as_bytes(), &[0], &version, card.as_bytes()])
+    }
+
     /// The tag of a principal's idempotency key.
     pub(super) fn of_idem(&self, principal: &Name, idem: &Idem) -> [u8; 16] {
         self.tag(&[b"idem\0", idem.as_bytes(), principal.as_str().as_bytes()])

@@ -10,8 +10,10 @@ pub use commit::{Commit, Committed};
 
 use super::{
     super::limits::KeeperLimits,
+    SharedControl,
     backend::{Applied, Backend},
     change::{Change, Outcome},
+    clock::Clock,
     fault::LedgerFault,
     reader::{Reader, Shared},
     seal::{Seal, Seals},
@@ -19,6 +21,7 @@ use super::{
 };
 use crate::metrics::Commits;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use keysvc_protocol::control::Control;
 use std::{
     fmt,
     path::Path,
@@ -28,42 +31,9 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
-
-/// Where the time comes from: milliseconds since 1970-01-01 UTC.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
-
-impl Clock {
-    /// The time that `now_ms` gives.
-    pub fn new(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now_ms))
-    }
-
-    /// The system's wall clock.
-    #[must_use]
-    pub fn system() -> Self {
-        Self::new(|| {
-            // A clock before 1970 reads as 0: leaf times do not go back whatever it says.
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
-    }
-
-    /// The time now, milliseconds since 1970-01-01 UTC.
-    #[must_use]
-    pub fn now_ms(&self) -> u64 {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
-    }
-}
 
 /// The limits of the queue and of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +107,7 @@ struct Hub {
     latest: Arc<ArcSwap<Commit>>,
     unknown: Arc<AtomicU64>,
     seals: Seals,
+    shared: Arc<Shared>,
     commits: Commits,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -197,8 +168,9 @@ impl Sequencer {
             .spawn(move || ledger.run())
             .map_err(|error| LedgerFault::NoThread(Arc::new(error)))?;
         let queue = ArcSwapOption::from_pointee(queue);
-        let hub = Hub { queue, latest, unknown, seals, commits, thread: Mutex::new(Some(thread)) };
-        Ok((Self(Arc::new(hub)), Reader::over(shared)))
+        let reader = Reader::over(Arc::clone(&shared));
+        let hub = Hub { queue, latest, unknown, seals, shared, commits, thread: Mutex::new(Some(thread)) };
+        Ok((Self(Arc::new(hub)), reader))
     }
 
     /// Has a change applied; answers when it is durable.
@@ -280,6 +252,27 @@ impl Sequencer {
         self.0.seals.install(&seal);
     }
 
+    /// Makes the state of what takes people again from the log: at a start, once the data keys are installed. Blocks
+    /// while it reads. Changes that need it are a fault before.
+    ///
+    /// # Errors
+    /// [`LedgerFault::Broken`] or [`LedgerFault::BrokenTable`] when the store is not what its tree says.
+    pub fn restore_control(&self) -> Result<(), LedgerFault> {
+        self.0.shared.restore_control()
+    }
+
+    /// Everything that takes people, as the last commit left it; nothing before it was restored from the log.
+    #[must_use]
+    pub fn control(&self) -> Option<Arc<Control>> {
+        self.0.shared.control().load_full()
+    }
+
+    /// The same as it changes, for whoever looks at it with each request.
+    #[must_use]
+    pub fn shared_control(&self) -> SharedControl {
+        Arc::clone(self.0.shared.control())
+    }
+
     /// The newest commit. After a start nobody leads it: [`Commit::take_over`] gives the right to have it signed.
     #[must_use]
     pub fn latest(&self) -> Commit {
@@ -323,7 +316,7 @@ impl Ledger {
         }
         let unknown = self.unknown.swap(0, Ordering::Relaxed);
         let last = [Change::CountRefusals { unknown, all: true }];
-        match self.backend.apply(&last, self.clock.now_ms()) {
+        match self.backend.apply(&last, self.clock.moment()) {
             Ok(applied) => drop(self.publish(&applied)),
             Err(fault) => tracing::warn!(%fault, "the last counts of refusals are lost"),
         }
@@ -351,7 +344,7 @@ impl Ledger {
     fn settle(&mut self, batch: Vec<(Change, Reply)>) -> Result<(), LedgerFault> {
         let (changes, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let begun = Instant::now();
-        let mut applied = match self.backend.apply(&changes, self.clock.now_ms()) {
+        let mut applied = match self.backend.apply(&changes, self.clock.moment()) {
             Ok(applied) => applied,
             Err(fault) => {
                 for reply in replies {
@@ -436,6 +429,7 @@ mod tests {
         let backend = Box::new(OnOrder { sqlite, called, orders });
         let (sequencer, _) =
             Sequencer::over(backend, opened, seals(), (options(queue_len), clock())).unwrap();
+        sequencer.restore_control().unwrap();
         (sequencer, calls, give)
     }
 
@@ -597,10 +591,5 @@ mod tests {
         let (again, reader) = Sequencer::start(folder.path(), options(8)).unwrap();
         assert_eq!(reader.head().size, 2);
         assert_eq!(again.latest().take_over().map(|lead| lead.head()), Some(reader.head()));
-    }
-
-    #[test]
-    fn the_systems_clock_is_past_2026() {
-        assert!(Clock::system().now_ms() > 1_767_225_600_000);
     }
 }

@@ -14,17 +14,20 @@ mod write;
 
 pub use data_keys::{DataKey, DataKeys};
 pub(super) use place::{database, files, lock, open_reader};
-pub(super) use rows::Rows;
+pub(super) use rows::{ProposalRow, Rows};
 pub(super) use write::IDEM_KEPT_MS;
 
 use super::{
+    SharedControl,
     backend::{Applied, Backend},
     change::Change,
     fault::{LedgerFault, StoreError},
     refusals::Refusals,
+    restore,
     seal::{Seals, SharedTags},
 };
 use keysvc_protocol::{
+    control::Moment,
     leaf::LeafEntry,
     merkle::{Frontier, Nodes, TreeHead, leaf_hash, place_of},
 };
@@ -34,7 +37,11 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
 };
-use write::Write;
+use write::{Write, Written};
+
+/// Leaves after which the writer makes a heartbeat, where nobody else does: a start looks through those after the last
+/// one, and 65,536 of them at some 5 microseconds each take a third of a second.
+const LEAVES_A_HEARTBEAT: u64 = 65_536;
 
 /// The store of one keeper.
 #[derive(Debug)]
@@ -55,6 +62,12 @@ struct State {
     refusals: Refusals,
     seals: Seals,
     tags: SharedTags,
+    control: SharedControl,
+    // Whether an older log's cards are still to be listed.
+    unissued: bool,
+    // The last heartbeat's leaf, and after how many leaves the writer makes one of its own.
+    beat: u64,
+    beat_every: u64,
     // The data key the tags' key is sealed under in the store.
     tags_sealed: Option<u32>,
     random: SystemRandom,
@@ -66,6 +79,7 @@ pub(super) struct Opened {
     pub(super) head: TreeHead,
     pub(super) halted: Option<u64>,
     pub(super) tags: SharedTags,
+    pub(super) control: SharedControl,
     pub(super) database: PathBuf,
 }
 
@@ -81,20 +95,33 @@ impl Sqlite {
         let rows = Rows(&connection);
         let random = SystemRandom::new();
         let (frontier, last_ms) = restore(rows)?;
-        let tags = SharedTags::default();
+        let (tags, control) = (SharedTags::default(), SharedControl::default());
         let (halted, oldest_idem_ms) = (rows.halted()?, rows.oldest_idem()?);
-        let opened = Opened { head: frontier.head(), halted, tags: tags.clone(), database };
-        let refusals = Refusals::new(now_ms);
-        let tags_sealed = None;
-        let state =
-            State { frontier, last_ms, halted, oldest_idem_ms, refusals, seals, tags, tags_sealed, random };
+        let opened =
+            Opened { head: frontier.head(), halted, tags: tags.clone(), control: control.clone(), database };
+        let state = State {
+            frontier,
+            last_ms,
+            halted,
+            oldest_idem_ms,
+            refusals: Refusals::new(now_ms),
+            seals,
+            tags,
+            control,
+            unissued: !rows.unissued()?.is_empty(),
+            beat: last_beat(rows),
+            beat_every: LEAVES_A_HEARTBEAT,
+            tags_sealed: None,
+            random,
+        };
         Ok((Self { connection, state, _lock: lock }, opened))
     }
 
-    fn write(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault> {
+    fn write(&mut self, batch: &[Change], now: Moment) -> Result<Applied, LedgerFault> {
         let rows = Rows(&self.connection);
         rows.begin()?;
-        let mut write = Write::new(rows, &mut self.state, now_ms);
+        let mut write = Write::new(rows, &mut self.state, now);
+        write.issue_older()?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
             outcomes.push(match write.apply(change) {
@@ -102,11 +129,22 @@ impl Sqlite {
                 outcome => outcome,
             });
         }
-        let completed = write.finish()?;
+        let Written { completed, control } = write.finish()?;
         rows.commit()?;
+        // Durable from here on, and shown before the answers; a batch that wrote nothing leaves what was restored meanwhile.
+        if !completed.is_empty() && control.is_some() {
+            self.state.control.store(control);
+        }
         let (head, halted) = (self.state.frontier.head(), self.state.halted);
         Ok(Applied { outcomes, head, completed, halted })
     }
+}
+
+/// The last heartbeat's leaf, for no more than to know when the next one is due: a list that is damaged is told when the
+/// state is restored.
+fn last_beat(rows: Rows<'_>) -> u64 {
+    let listed = rows.listed_control(false).unwrap_or_default().into_iter().rev();
+    restore::last_heartbeat(rows, listed).ok().flatten().unwrap_or(0)
 }
 
 impl Drop for Sqlite {
@@ -119,8 +157,8 @@ impl Drop for Sqlite {
 }
 
 impl Backend for Sqlite {
-    fn apply(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault> {
-        self.write(batch, now_ms).map_err(|fault| match fault {
+    fn apply(&mut self, batch: &[Change], now: Moment) -> Result<Applied, LedgerFault> {
+        self.write(batch, now).map_err(|fault| match fault {
             // Whether anything was written is not known: the caller must not go on as if nothing was.
             LedgerFault::Read(error) => LedgerFault::Commit(error),
             fault => fault,
@@ -134,7 +172,8 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Opened, LedgerFault> {
     let connection = open_reader(&database)?;
     let rows = Rows(&connection);
     let (frontier, _) = restore(rows)?;
-    Ok(Opened { head: frontier.head(), halted: rows.halted()?, tags: SharedTags::default(), database })
+    let (tags, control) = (SharedTags::default(), SharedControl::default());
+    Ok(Opened { head: frontier.head(), halted: rows.halted()?, tags, control, database })
 }
 
 /// The right edge and the last leaf's time, 0 for an empty log.

@@ -1,11 +1,11 @@
 //! `card.derive`: record whose keys, then derive them in the token in slices and sign one delivery.
 
-use super::{Means, Operation, signed};
+use super::{Means, Operation, signed, touches};
 use crate::{
     error::{Fault, NotDone},
     keeper::{
         gate::Permit,
-        ledger::{Change, Facts, NotRecorded, Record, Recorded},
+        ledger::{Change, Facts, NotRecorded, Record, Recorded, Touches},
         site::Site,
     },
 };
@@ -13,13 +13,14 @@ use keysvc_protocol::{
     bytes::{Blob, Digest},
     cbor::REPLY_LEN_MAX,
     leaf::{CardKeysDerivedLeaf, DerivedItem},
+    name::Name,
     receipt::Receipt,
     refusal::{Refusal, Thing},
     reply::CardDeriveReply,
     request::DeriveCardKeys,
     schema::Schema,
 };
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 impl Record for DeriveCardKeys {
     fn change(permit: &Permit<Self>, facts: &Facts<'_>) -> Result<Change, NotRecorded> {
@@ -28,7 +29,13 @@ impl Record for DeriveCardKeys {
         let (root, count) = items_root(request, facts.site).map_err(NotRecorded::Refused)?;
         let station = permit.caller().id.clone();
         let leaf = CardKeysDerivedLeaf { schema: Schema, station, count, root, statement };
-        Ok(Change::DeriveCardKeys { retry, leaf })
+        let masters = masters(request, facts.site).map_err(NotRecorded::Refused)?;
+        let touches = Touches {
+            profile: Some(request.profile.clone()),
+            keys: masters.iter().map(|(name, _)| name.clone()).collect(),
+            ..touches(permit.caller())
+        };
+        Ok(Change::DeriveCardKeys { retry, leaf, touches, cards: request.cards.to_vec(), masters })
     }
 }
 
@@ -43,6 +50,16 @@ fn items_root(request: &DeriveCardKeys, site: &Site) -> Result<(Digest, u32), Re
         .map_err(|reason| Refusal::ProfileForbids { reason })?;
     let count = request.cards.len().saturating_mul(slots.len());
     Ok((root, u32::try_from(count).unwrap_or(u32::MAX)))
+}
+
+/// The master keys and versions of the slots asked for, each once.
+fn masters(request: &DeriveCardKeys, site: &Site) -> Result<Vec<(Name, u32)>, Refusal> {
+    let profile = site
+        .profile(&request.profile, request.profile_version)
+        .ok_or(Refusal::NotFound { what: Thing::Profile })?;
+    let slots = request.slots.iter().filter_map(|number| profile.slot(*number));
+    let masters: BTreeSet<_> = slots.map(|slot| (slot.key.clone(), u32::from(slot.key_version))).collect();
+    Ok(masters.into_iter().collect())
 }
 
 impl Operation for DeriveCardKeys {

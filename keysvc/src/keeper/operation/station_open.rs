@@ -1,6 +1,6 @@
 //! `station.open`: record an exchange, then make its transport key and wrap it to the station.
 
-use super::{Means, Operation, signed};
+use super::{Means, Operation, signed, touches};
 use crate::{
     error::{Fault, NotDone},
     keeper::{
@@ -25,6 +25,7 @@ impl Record for OpenStation {
             exchange: Exchange::new(facts.random),
             life_ms: facts.limits.exchange_life_ms,
             statement,
+            touches: touches(permit.caller()),
         })
     }
 }

@@ -1,11 +1,11 @@
 //! `value.update`: fix the sequence number and the balances, record them, then sign exactly what was recorded.
 
-use super::{Means, Operation, signed};
+use super::{Means, Operation, signed, touches};
 use crate::{
     error::{Fault, NotDone},
     keeper::{
         gate::Permit,
-        ledger::{Change, Facts, NotRecorded, PurseRules, Record, Recorded},
+        ledger::{Change, Facts, NotRecorded, PurseRules, Record, Recorded, Touches},
     },
 };
 use keysvc_protocol::{
@@ -39,6 +39,13 @@ impl Record for UpdateValue {
             },
             terminal: permit.caller().id.clone(),
             statement,
+            touches: Touches {
+                programme: Some(programme.name.clone()),
+                profile: Some(programme.profile.clone()),
+                keys: vec![programme.value_key.clone()],
+                ..touches(permit.caller())
+            },
+            value_key: programme.value_key.clone(),
         })
     }
 }
@@ -49,7 +56,7 @@ impl Operation for UpdateValue {
     const SHOWS_LEAF: bool = true;
 
     async fn perform(recorded: &Recorded<Self>, means: &Means<'_>) -> Result<Vec<u8>, NotDone> {
-        Ok(means.keyring.sign_value(recorded)?)
+        means.keyring.sign_value(recorded)
     }
 
     fn reply(record: Vec<u8>, receipt: Receipt) -> Result<ValueUpdateReply, Fault> {

@@ -3,34 +3,26 @@
 //! Apart from the start, because it goes on as long as the keeper does. It answers nobody; what it finds broken ends the
 //! process.
 
+use super::{unfinished, waiting};
 use crate::{
-    config::Config,
     error::Fault,
     keeper::{
         endpoint,
-        founding::storage,
-        ledger::Anchor,
+        ledger::{Anchor, Clock},
         serve::{Keeper, now_ms},
         storage::name_of_month,
     },
     service_manager,
 };
-use keysvc_token::Token;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-/// What the change of months needs.
-#[derive(Debug)]
-pub(super) struct Month {
-    pub(super) config: Config,
-    pub(super) token: Token,
-}
-
-/// Once a second: anchor to disk and a real operation with a known answer. Once a minute: counted refusals to the
-/// log, and the new month's storage key.
-pub(super) async fn run(keeper: Arc<Keeper>, anchor: Arc<Anchor>, month: Month) {
+/// Once a second: anchor to disk, a real operation with a known answer, and what waits. Once a minute: counted refusals
+/// to the log, the new month's storage key, and what was left unfinished.
+pub(super) async fn run(keeper: Arc<Keeper>, anchor: Arc<Anchor>) {
+    let clock = Clock::system();
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seconds = 0_u64;
@@ -40,21 +32,20 @@ pub(super) async fn run(keeper: Arc<Keeper>, anchor: Arc<Anchor>, month: Month) 
         if keeper.closing.load(Ordering::Acquire) {
             return;
         }
-        if let Err(fault) = each_second(&keeper, &anchor).await {
-            unless_passing(&fault, &keeper);
-        }
-        if seconds.is_multiple_of(60)
-            && let Err(fault) = each_minute(&keeper, &month).await
-        {
-            unless_passing(&fault, &keeper);
+        unless_passing(each_second(&keeper, &anchor).await, &keeper);
+        unless_passing(waiting::each_second(&keeper, &clock).await, &keeper);
+        if seconds.is_multiple_of(60) {
+            unless_passing(each_minute(&keeper).await, &keeper);
+            unless_passing(unfinished::finish_serving(&keeper).await, &keeper);
         }
     }
 }
 
-/// Ends the keeper, unless the fault passes by itself: a full queue is tried again at the next turn.
-fn unless_passing(fault: &Fault, keeper: &Keeper) {
+/// Ends the keeper by a fault, unless it passes by itself: a full queue is tried again at the next turn.
+fn unless_passing(done: Result<(), Fault>, keeper: &Keeper) {
+    let Err(fault) = done else { return };
     if fault.is_fatal() {
-        endpoint::end(fault, &keeper.keyring, &keeper.socket);
+        endpoint::end(&fault, &keeper.keyring, &keeper.socket);
     }
     tracing::warn!(fault = fault.chain(), "upkeep is tried again");
 }
@@ -73,7 +64,7 @@ async fn each_second(keeper: &Keeper, anchor: &Anchor) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn each_minute(keeper: &Keeper, month: &Month) -> Result<(), Fault> {
+async fn each_minute(keeper: &Keeper) -> Result<(), Fault> {
     let sequencer = keeper.ledger.sequencer();
     if let Some(settled) = sequencer.flush_counts().await? {
         keeper.notarise(settled.lead)?;
@@ -83,7 +74,7 @@ async fn each_minute(keeper: &Keeper, month: &Month) -> Result<(), Fault> {
     if keeper.ledger.reader().keys()?.iter().any(|record| record.name == name) {
         return Ok(());
     }
-    let storage = storage(&month.config, &month.token);
+    let storage = keeper.place.storage();
     let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
     for one in settled {
         keeper.notarise(one.lead)?;

@@ -10,7 +10,7 @@ use crate::{
 };
 use keysvc_client::{
     ClientError,
-    protocol::{name::Name, refusal::Refusal},
+    protocol::{bytes::ProposalId, name::Name, refusal::Refusal},
     terminal::SignedUpdate,
 };
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub(super) struct BatchReport {
     signed: usize,
     refused: usize,
     unproved: usize,
+    /// Lines that take people first.
+    pending: usize,
     /// Lines without an outcome: the batch broke off.
     open: usize,
     lines: Vec<OutcomeView>,
@@ -40,7 +42,7 @@ pub(super) struct OutcomeView {
     /// Minor units.
     amount: u64,
     txn: String,
-    /// `signed`, `refused` or `unproved`.
+    /// `signed`, `refused`, `pending` or `unproved`.
     outcome: &'static str,
     /// Minor units.
     balance_after: Option<u64>,
@@ -104,6 +106,16 @@ impl OutcomeView {
         Self { why: Some(why), next: Some(next), ..Self::new(line, "refused") }
     }
 
+    pub(super) fn pending(line: &Line, proposal: &ProposalId, (persons, departments): (u8, u8)) -> Self {
+        let of = if departments > 1 { format!(" of {departments} departments") } else { String::new() };
+        let next = format!(
+            "once officers have agreed (`fobctl proposal approve {proposal}`), `fobctl proposal result {proposal} \
+             --out FILE` or the same batch again brings the record"
+        );
+        let why = format!("it takes {persons} people{of} first, proposal {proposal}");
+        Self { why: Some(why), next: Some(next), ..Self::new(line, "pending") }
+    }
+
     pub(super) fn unproved(line: &Line, error: &ClientError) -> Self {
         let next = "write nothing to the card, and tell the officers".to_owned();
         Self { why: Some(error.to_string()), next: Some(next), ..Self::new(line, "unproved") }
@@ -134,6 +146,7 @@ impl BatchReport {
             signed: count("signed"),
             refused: count("refused"),
             unproved: count("unproved"),
+            pending: count("pending"),
             open: all.len().saturating_sub(lines.len()),
             lines,
         }
@@ -144,7 +157,7 @@ impl BatchReport {
     /// # Errors
     /// [`Fault::Partly`] with the counts.
     pub(super) fn ended(&self, journal: &Path) -> Result<(), Fault> {
-        if self.refused == 0 && self.unproved == 0 {
+        if self.refused == 0 && self.unproved == 0 && self.pending == 0 {
             return Ok(());
         }
         for line in &self.lines {
@@ -155,6 +168,7 @@ impl BatchReport {
         Err(Fault::Partly {
             refused: self.refused,
             unproved: self.unproved,
+            pending: self.pending,
             of: self.lines.len(),
             next: format!(
                 "correct these lines in a new file, without those that are done in {}",
@@ -174,7 +188,12 @@ impl Report for BatchReport {
         let header = ["line", "card", "purse", "seq", "operation", "amount", "after", "outcome"];
         let lines = table(header, &right, self.lines.iter().map(OutcomeView::row));
         let all = self.lines.len().saturating_add(self.open);
-        let rest = [(self.refused, "refused"), (self.unproved, "without proof"), (self.open, "open")];
+        let rest = [
+            (self.refused, "refused"),
+            (self.unproved, "without proof"),
+            (self.pending, "pending"),
+            (self.open, "open"),
+        ];
         let rest = rest.into_iter().filter(|(count, _)| *count > 0);
         let rest: Vec<_> = rest.map(|(count, word)| format!(", {count} {word}")).collect();
         let rest = rest.concat();

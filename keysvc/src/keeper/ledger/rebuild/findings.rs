@@ -27,6 +27,16 @@ pub enum Part {
     Halt,
     /// The newest trust bundle.
     Bundle,
+    /// The leaves from which the state of what takes people is made again.
+    Control,
+    /// The proposals.
+    Proposal,
+    /// The officers' votes.
+    Vote,
+    /// The cards that have keys under a master key.
+    Issued,
+    /// How many such cards there are.
+    Impact,
     /// The wrapped data keys.
     DataKey,
     /// The sealed key of the tags.
@@ -39,7 +49,7 @@ pub enum Part {
 
 impl Part {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Database,
         Self::Leaf,
         Self::Node,
@@ -49,6 +59,11 @@ impl Part {
         Self::Intent,
         Self::Halt,
         Self::Bundle,
+        Self::Control,
+        Self::Proposal,
+        Self::Vote,
+        Self::Issued,
+        Self::Impact,
         Self::DataKey,
         Self::TagsKey,
         Self::Anchor,
@@ -68,6 +83,11 @@ impl Part {
             Self::Intent => "intent",
             Self::Halt => "halt",
             Self::Bundle => "bundle",
+            Self::Control => "control",
+            Self::Proposal => "proposal",
+            Self::Vote => "vote",
+            Self::Issued => "issued",
+            Self::Impact => "impact",
             Self::DataKey => "data_key",
             Self::TagsKey => "tags_key",
             Self::Anchor => "anchor",
@@ -88,6 +108,11 @@ impl Part {
             Self::Intent => "keys begun and not finished",
             Self::Halt => "the halt after a rollback",
             Self::Bundle => "the newest trust bundle",
+            Self::Control => "the leaves that say who is enrolled and what is agreed",
+            Self::Proposal => "proposals and where they stand",
+            Self::Vote => "officers' votes",
+            Self::Issued => "cards that have keys under a master key",
+            Self::Impact => "how many cards those are",
             Self::DataKey => "data keys that leaves are sealed under",
             Self::TagsKey => "the key that tags purses and requests",
             Self::Anchor => "the anchor file",

@@ -1,25 +1,20 @@
 //! One leaf: its row against the tree and its own entry, and what its payload does to the projections.
 
 use super::{
-    super::{fault::LedgerFault, purse::Purse},
+    super::{fault::LedgerFault, restore},
     Walk,
     findings::Part,
-    requests::Asked,
 };
 use keysvc_protocol::{
     bytes::{Digest, Salt},
     cbor,
-    hash::sha256,
     leaf::{
-        BundleMadeLeaf, CardKeysDerivedLeaf, EntriesReadLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf,
-        LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RetentionClass, RollbackLeaf, StartLeaf,
-        StationOpenedLeaf, ValueUpdatedLeaf,
+        BundleMadeLeaf, EntriesReadLeaf, EvidenceReadLeaf, FoundingLeaf, HeartbeatLeaf, KeyDestroyedLeaf,
+        KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, ProposalVotedLeaf, RefusalsCountedLeaf,
+        RefusedLeaf, RetentionClass, RollbackLeaf, StartLeaf, TookEffectLeaf,
     },
     merkle::leaf_hash,
     receipt::LEAF_PAYLOAD_LEN_MAX,
-    request::{DeriveCardKeys, OpenStation, Operation, UpdateValue},
-    schema::Schema,
-    value::ValueUpdate,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -65,7 +60,7 @@ impl Walk<'_, '_> {
         Ok(true)
     }
 
-    fn wrong(&mut self, leaf: u64, log: &str, store: &str) {
+    pub(super) fn wrong(&mut self, leaf: u64, log: &str, store: &str) {
         self.findings.differ(Part::Leaf, &leaf.to_string(), log, store);
     }
 
@@ -161,12 +156,9 @@ impl Walk<'_, '_> {
     /// What the payload does to the projections; nothing when it is not of its kind.
     fn project(&mut self, entry: &LeafEntry, payload: &[u8]) -> Result<Option<()>, LedgerFault> {
         let index = entry.index;
-        Ok(match entry.kind {
-            LeafKind::Founding => decode::<FoundingLeaf>(payload).map(|leaf| {
-                for key in leaf.keys.iter() {
-                    self.records.put_key(key, index);
-                }
-            }),
+        // Before the state moves on: a request is signed by the key that was enrolled when it was made.
+        let of_its_kind = match entry.kind {
+            LeafKind::Founding => decode::<FoundingLeaf>(payload).map(|leaf| self.founded(&leaf, index)),
             LeafKind::KeyIntent => decode::<KeyIntentLeaf>(payload).map(|_| {
                 self.records.open_intent(index, payload);
             }),
@@ -178,98 +170,50 @@ impl Walk<'_, '_> {
                 self.records.put_key(&leaf.key, index);
             }),
             LeafKind::RollbackShown => decode::<RollbackLeaf>(payload).map(|_| self.records.halt(index)),
-            LeafKind::StationOpened => match decode::<StationOpenedLeaf>(payload) {
-                Some(leaf) => Some(self.station_opened(entry, &leaf)?),
-                None => None,
-            },
-            LeafKind::CardKeysDerived => match decode::<CardKeysDerivedLeaf>(payload) {
-                Some(leaf) => Some(self.keys_derived(entry, &leaf)?),
-                None => None,
-            },
-            LeafKind::ValueUpdated => match decode::<ValueUpdatedLeaf>(payload) {
-                Some(leaf) => self.value_updated(entry, &leaf)?,
-                None => None,
-            },
+            LeafKind::StationOpened
+            | LeafKind::CardKeysDerived
+            | LeafKind::ValueUpdated
+            | LeafKind::SiteChanged
+            | LeafKind::FreezeChanged => self.act(entry, entry.kind, payload)?,
+            LeafKind::ActByQuorum | LeafKind::SealedActByQuorum => self.act_by_quorum(entry, payload)?,
+            LeafKind::ProposalMade => self.proposal_made(entry, payload)?,
+            LeafKind::ProposalClosed => self.proposal_closed(entry, payload)?,
+            LeafKind::ProposalVoted => decode::<ProposalVotedLeaf>(payload).map(drop),
             LeafKind::Start => decode::<StartLeaf>(payload).map(drop),
             LeafKind::EntriesRead => decode::<EntriesReadLeaf>(payload).map(drop),
+            LeafKind::EvidenceRead => decode::<EvidenceReadLeaf>(payload).map(drop),
             LeafKind::Refused => decode::<RefusedLeaf>(payload).map(drop),
             LeafKind::RefusalsCounted => decode::<RefusalsCountedLeaf>(payload).map(drop),
             LeafKind::BundleMade => {
                 decode::<BundleMadeLeaf>(payload).map(|_| self.records.make_bundle(index))
             }
-        })
-    }
-
-    fn station_opened(&mut self, entry: &LeafEntry, leaf: &StationOpenedLeaf) -> Result<(), LedgerFault> {
-        let asked = Asked::opened(self.means, (&leaf.station, Operation::StationOpen), &leaf.statement);
-        let asked =
-            asked.and_then(|(payload, asked)| Some(asked.with(decode_request::<OpenStation>(payload)?.idem)));
-        self.request(entry, asked)
-    }
-
-    fn keys_derived(&mut self, entry: &LeafEntry, leaf: &CardKeysDerivedLeaf) -> Result<(), LedgerFault> {
-        let asked = Asked::opened(self.means, (&leaf.station, Operation::CardDerive), &leaf.statement);
-        let asked = asked
-            .and_then(|(payload, asked)| Some(asked.with(decode_request::<DeriveCardKeys>(payload)?.idem)));
-        self.request(entry, asked)
-    }
-
-    fn value_updated(
-        &mut self,
-        entry: &LeafEntry,
-        leaf: &ValueUpdatedLeaf,
-    ) -> Result<Option<()>, LedgerFault> {
-        let bytes = leaf.update.as_bytes();
-        let Ok(update) = ValueUpdate::from_payload(bytes) else { return Ok(None) };
-        // The encoding is strict, so the update's own fields give the request's very bytes: no signature need be
-        // verified for them, and a statement of another request shows as another tag.
-        let request = cbor::encode(&request_of(&update));
-        self.request(entry, Some(Asked::new(&update.terminal, update.txn, sha256(&[&request]))))?;
-        if let Some(tags) = &self.tags {
-            let tag = tags.of_purse(&update.programme, &update.card, update.purse);
-            let link = ValueUpdate::link(bytes);
-            let purse = Purse { seq: update.seq, balance: update.balance_after, link, leaf: entry.index };
-            if let Some((log, store)) = self.purses.update(&tag, &update, &purse)? {
-                self.wrong(entry.index, &log, &store);
-            }
-        }
-        Ok(Some(()))
-    }
-
-    fn request(&mut self, entry: &LeafEntry, asked: Option<Asked<'_>>) -> Result<(), LedgerFault> {
-        let Some(asked) = asked else {
-            self.wrong(entry.index, "a request signed by the caller the leaf names", "another statement");
-            return self.requests.unknown(entry.index);
+            LeafKind::Heartbeat => decode::<HeartbeatLeaf>(payload).map(drop),
+            LeafKind::TookEffect => decode::<TookEffectLeaf>(payload).map(drop),
+            LeafKind::KeyDestroyed => decode::<KeyDestroyedLeaf>(payload).map(drop),
         };
-        match &self.tags {
-            Some(tags) => self.requests.expect(tags, entry, &asked, &mut self.findings),
-            None => self.requests.unknown(entry.index),
+        if of_its_kind.is_some() {
+            self.people(entry, payload)?;
+        }
+        Ok(of_its_kind)
+    }
+
+    fn founded(&mut self, leaf: &FoundingLeaf, index: u64) {
+        for key in leaf.keys.iter() {
+            self.records.put_key(key, index);
+        }
+        self.control = restore::founded(leaf, self.means.genesis);
+        if self.control.is_none() {
+            self.wrong(
+                index,
+                "a founding that agrees with itself",
+                "another; what takes people is not followed",
+            );
         }
     }
 }
 
-/// The request that an update answers: the ledger takes every field from it and adds its own.
-fn request_of(update: &ValueUpdate) -> UpdateValue {
-    UpdateValue {
-        schema: Schema,
-        programme: update.programme.clone(),
-        card: update.card,
-        purse: update.purse,
-        operation: update.operation,
-        expected_seq: update.seq,
-        amount: update.amount,
-        currency: update.currency,
-        balance_before: update.balance_before,
-        txn: update.txn,
-    }
-}
-
-fn decode<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Option<T> {
+pub(super) fn decode<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Option<T> {
     cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).ok()
-}
-
-fn decode_request<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    cbor::decode(payload, cbor::REQUEST_LEN_MAX).ok()
 }
 
 /// The kind as documents name it.
@@ -287,6 +231,17 @@ const fn name(kind: LeafKind) -> &'static str {
         LeafKind::RefusalsCounted => "refusals counted",
         LeafKind::RollbackShown => "rollback shown",
         LeafKind::BundleMade => "bundle made",
+        LeafKind::ProposalMade => "proposal made",
+        LeafKind::ProposalVoted => "proposal voted",
+        LeafKind::ProposalClosed => "proposal closed",
+        LeafKind::SiteChanged => "site changed",
+        LeafKind::FreezeChanged => "freeze changed",
+        LeafKind::ActByQuorum => "act by quorum",
+        LeafKind::SealedActByQuorum => "sealed act by quorum",
+        LeafKind::Heartbeat => "heartbeat",
+        LeafKind::TookEffect => "took effect",
+        LeafKind::KeyDestroyed => "key destroyed",
+        LeafKind::EvidenceRead => "evidence read",
     }
 }
 

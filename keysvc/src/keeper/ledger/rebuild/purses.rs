@@ -34,6 +34,11 @@ impl Purses {
         Ok(Self(connection))
     }
 
+    /// The scratch database, for the other projections that are made again.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows(&self.0)
+    }
+
     /// Follows a purse by one update. Gives what the log should say and says instead, where an update does not follow
     /// the one before it.
     pub(super) fn update(

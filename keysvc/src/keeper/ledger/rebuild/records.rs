@@ -11,6 +11,7 @@ use keysvc_protocol::{
     cbor,
     hash::sha256,
     key::{KeyKind, KeyRecord, KeyState},
+    name::Name,
 };
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -29,6 +30,13 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn put_key(&mut self, key: &KeyRecord, leaf: u64) {
         self.keys.insert((key.name.to_string(), key.version), (key.clone(), leaf));
+    }
+
+    /// Puts a key into another state; false when there is none.
+    pub(super) fn move_key(&mut self, name: &Name, version: u32, state: KeyState, leaf: u64) -> bool {
+        let Some((key, moved)) = self.keys.get_mut(&(name.to_string(), version)) else { return false };
+        (key.state, *moved) = (state, leaf);
+        true
     }
 
     pub(super) fn open_intent(&mut self, leaf: u64, payload: &[u8]) {

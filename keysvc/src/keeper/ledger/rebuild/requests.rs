@@ -5,22 +5,24 @@
 use super::{
     super::{
         fault::LedgerFault,
+        issued::payload_of,
         seal::Tags,
         sqlite::{IDEM_KEPT_MS, Rows, read_fault},
     },
-    Means,
     findings::{Findings, Part},
     leaves::hex,
 };
 use keysvc_protocol::{
     bytes::{Digest, Idem},
-    cose::{Kind, Signed},
+    cbor,
+    control::Control,
     hash::sha256,
     leaf::{LeafEntry, Statement},
     name::Name,
-    request::Operation,
+    request::{self, Operation},
 };
 use rusqlite::Statement as Prepared;
+use std::collections::BTreeMap;
 
 /// A request as its row knows it.
 pub(super) struct Asked<'a> {
@@ -29,34 +31,52 @@ pub(super) struct Asked<'a> {
     payload_digest: Digest,
 }
 
-/// A request whose idempotency key is still to be read from its payload.
-pub(super) struct Opened<'a> {
-    principal: &'a Name,
-    payload_digest: Digest,
-}
-
-impl<'a> Opened<'a> {
-    pub(super) const fn with(self, idem: Idem) -> Asked<'a> {
-        Asked::new(self.principal, idem, self.payload_digest)
-    }
-}
-
 impl<'a> Asked<'a> {
     pub(super) const fn new(principal: &'a Name, idem: Idem, payload_digest: Digest) -> Self {
         Self { principal, idem, payload_digest }
     }
 
-    /// The payload of a statement that the principal's own key signed.
+    /// The request that a statement holds, if the principal's own key, as enrolled now, signed it.
     pub(super) fn opened(
-        means: &Means<'_>,
+        control: &Control,
         (principal, operation): (&'a Name, Operation),
-        statement: &'a Statement,
-    ) -> Option<(&'a [u8], Opened<'a>)> {
-        let key = (means.statement_key)(principal)?;
-        let signed = Signed::parse(statement.0.as_bytes()).ok()?;
-        let payload = signed.open(Kind::Request(operation), means.genesis.as_bytes(), &key).ok()?;
-        Some((payload, Opened { principal, payload_digest: sha256(&[payload]) }))
+        statement: &Statement,
+    ) -> Option<Self> {
+        let payload = payload_of(control, (principal, operation), statement)?;
+        Some(Self::new(principal, idem_of(operation, payload)?, sha256(&[payload])))
     }
+}
+
+/// The idempotency key of a request.
+fn idem_of(operation: Operation, payload: &[u8]) -> Option<Idem> {
+    macro_rules! idem {
+        ($type:ty) => {
+            cbor::decode::<$type>(payload, cbor::REQUEST_LEN_MAX).ok()?.idem
+        };
+    }
+    Some(match operation {
+        Operation::StationOpen => idem!(request::OpenStation),
+        Operation::CardDerive => idem!(request::DeriveCardKeys),
+        Operation::ValueUpdate => {
+            cbor::decode::<request::UpdateValue>(payload, cbor::REQUEST_LEN_MAX).ok()?.txn
+        }
+        Operation::ProposalCancel => idem!(request::CancelProposal),
+        Operation::PrincipalEnrol => idem!(request::EnrolPrincipal),
+        Operation::PrincipalRotate => idem!(request::RotatePrincipal),
+        Operation::PrincipalDisable => idem!(request::DisablePrincipal),
+        Operation::PrincipalEnable => idem!(request::EnablePrincipal),
+        Operation::KeyCreate => idem!(request::CreateKey),
+        Operation::KeyActivate => idem!(request::ActivateKey),
+        Operation::KeySuspend => idem!(request::SuspendKey),
+        Operation::KeyRetire => idem!(request::RetireKey),
+        Operation::KeyCompromise => idem!(request::CompromiseKey),
+        Operation::KeyDestroy => idem!(request::DestroyKey),
+        Operation::FreezeSet => idem!(request::SetFreeze),
+        Operation::FreezeLift => idem!(request::LiftFreeze),
+        Operation::QuorumSet => idem!(request::SetQuorum),
+        Operation::ClockConfirm => idem!(request::ConfirmClock),
+        _ => return None,
+    })
 }
 
 /// The rows of idempotency keys in the order of leaves.
@@ -73,6 +93,17 @@ struct Row {
     time_ms: u64,
 }
 
+impl Row {
+    fn of(tags: &Tags, entry: &LeafEntry, asked: &Asked<'_>) -> Self {
+        Self {
+            leaf: entry.index,
+            tag: tags.of_idem(asked.principal, &asked.idem).to_vec(),
+            request: tags.of_request(&asked.payload_digest).to_vec(),
+            time_ms: entry.time_ms,
+        }
+    }
+}
+
 /// The store's rows, read beside the leaves.
 pub(super) struct Requests<'s> {
     rows: rusqlite::Rows<'s>,
@@ -82,6 +113,17 @@ pub(super) struct Requests<'s> {
     // A row was there: nothing after it is forgotten.
     remembers: bool,
     forgotten: u64,
+    // Rows that are missing beside a proposal's leaf, and beside the act it became they must be.
+    moved: BTreeMap<u64, Missing>,
+    // A request could not be told, so what moved cannot either.
+    untold: bool,
+}
+
+/// A row that should be there unless its proposal became an act.
+struct Missing {
+    wanted: Row,
+    // Whether a row before it was there, so that it was not forgotten.
+    remembered: bool,
 }
 
 impl<'s> Requests<'s> {
@@ -89,7 +131,15 @@ impl<'s> Requests<'s> {
         let mut rows = statement.query([]).map_err(read_fault)?;
         let next = next(&mut rows)?;
         let kept_from_ms = last_ms.saturating_sub(IDEM_KEPT_MS);
-        Ok(Self { rows, next, kept_from_ms, remembers: false, forgotten: 0 })
+        Ok(Self {
+            rows,
+            next,
+            kept_from_ms,
+            remembers: false,
+            forgotten: 0,
+            moved: BTreeMap::new(),
+            untold: false,
+        })
     }
 
     /// Idempotency keys that were rightly forgotten.
@@ -126,29 +176,58 @@ impl<'s> Requests<'s> {
         asked: &Asked<'_>,
         findings: &mut Findings,
     ) -> Result<(), LedgerFault> {
-        let leaf = entry.index;
-        let wanted = Row {
-            leaf,
-            tag: tags.of_idem(asked.principal, &asked.idem).to_vec(),
-            request: tags.of_request(&asked.payload_digest).to_vec(),
-            time_ms: entry.time_ms,
-        };
-        let found = self.row_of(leaf, findings)?;
-        if found.is_none() && !self.remembers && entry.time_ms < self.kept_from_ms {
-            self.forgotten = self.forgotten.saturating_add(1);
-            return Ok(());
-        }
-        findings.compared(Part::Idem, 1);
-        self.remembers |= found.is_some();
-        if found.as_ref() != Some(&wanted) {
-            let store = found.as_ref().map_or_else(|| "no such row".to_owned(), say);
-            findings.differ(Part::Idem, &format!("leaf {leaf}"), &say(&wanted), &store);
+        let wanted = Row::of(tags, entry, asked);
+        let found = self.row_of(entry.index, findings)?;
+        self.hold(&wanted, found.as_ref(), self.remembers, findings);
+        Ok(())
+    }
+
+    /// As [`Self::expect`], for a proposal's leaf: its row is gone once it became an act.
+    pub(super) fn expect_unless_moved(
+        &mut self,
+        tags: &Tags,
+        entry: &LeafEntry,
+        asked: &Asked<'_>,
+        findings: &mut Findings,
+    ) -> Result<(), LedgerFault> {
+        let wanted = Row::of(tags, entry, asked);
+        match self.row_of(entry.index, findings)? {
+            None => {
+                self.moved.insert(entry.index, Missing { wanted, remembered: self.remembers });
+            }
+            found => self.hold(&wanted, found.as_ref(), self.remembers, findings),
         }
         Ok(())
     }
 
+    /// Says that the proposal of this leaf became an act: a row beside it would be one too many.
+    pub(super) fn moved_from(&mut self, made: u64, findings: &mut Findings) {
+        if self.moved.remove(&made).is_none() && !self.untold {
+            findings.differ(
+                Part::Idem,
+                &format!("leaf {made}"),
+                "a row beside the act it became",
+                "a row here",
+            );
+        }
+    }
+
+    fn hold(&mut self, wanted: &Row, found: Option<&Row>, remembered: bool, findings: &mut Findings) {
+        if found.is_none() && !remembered && wanted.time_ms < self.kept_from_ms {
+            self.forgotten = self.forgotten.saturating_add(1);
+            return;
+        }
+        findings.compared(Part::Idem, 1);
+        self.remembers |= found.is_some();
+        if found != Some(wanted) {
+            let store = found.map_or_else(|| "no such row".to_owned(), say);
+            findings.differ(Part::Idem, &format!("leaf {}", wanted.leaf), &say(wanted), &store);
+        }
+    }
+
     /// Passes over the row of a leaf whose request cannot be told.
     pub(super) fn unknown(&mut self, leaf: u64) -> Result<(), LedgerFault> {
+        self.untold = true;
         while self.next.as_ref().is_some_and(|row| row.leaf <= leaf) {
             self.remembers = true;
             self.take()?;
@@ -160,6 +239,9 @@ impl<'s> Requests<'s> {
     pub(super) fn end(&mut self, findings: &mut Findings) -> Result<(), LedgerFault> {
         while self.next.is_some() {
             self.extra(findings)?;
+        }
+        for (_, Missing { wanted, remembered }) in std::mem::take(&mut self.moved) {
+            self.hold(&wanted, None, remembered, findings);
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! The tests' ground: a store in a scratch folder and changes to put into it.
 
+pub(crate) mod people;
+
 use super::{
     super::{
         backend::{Applied, Backend},
-        change::{Change, Outcome, PurseRules, Recording, Retry},
+        change::{Change, Outcome, PurseRules, Recording, Retry, Touches},
         fault::LedgerFault,
         reader::{Reader, Shared},
         seal::{Seal, Seals},
@@ -11,9 +13,10 @@ use super::{
     Sqlite,
 };
 use keysvc_protocol::{
-    bytes::{Blob, Digest, Exchange, Idem, ObjectIdentifier, ShortCheck},
+    bytes::{Blob, Boot, Digest, Exchange, Idem, ObjectIdentifier, ShortCheck},
     card::CardUid,
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    control::{Control, Moment},
     hash::sha256,
     key::{CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{
@@ -56,14 +59,22 @@ pub(crate) fn seals() -> Seals {
 pub(crate) struct Store {
     pub(crate) sqlite: Sqlite,
     pub(crate) reader: Reader,
+    /// Whether the state of what takes people was restored.
+    pub(crate) restored: Result<(), LedgerFault>,
     shared: Arc<Shared>,
+}
+
+/// A moment whose boot began in 1970.
+pub(crate) fn moment(now_ms: u64) -> Moment {
+    Moment { wall_ms: now_ms, boot: Boot::new([0; 16]), up_ms: now_ms }
 }
 
 impl Store {
     pub(crate) fn open(folder: &tempfile::TempDir, seals: Seals) -> Self {
         let (sqlite, opened) = Sqlite::open(folder.path(), seals.clone(), NOW_MS).unwrap();
         let shared = Arc::new(Shared::new(opened, seals));
-        Self { sqlite, reader: Reader::over(Arc::clone(&shared)), shared }
+        let restored = shared.restore_control();
+        Self { sqlite, reader: Reader::over(Arc::clone(&shared)), restored, shared }
     }
 
     /// A new store with its founding.
@@ -74,9 +85,22 @@ impl Store {
     }
 
     pub(crate) fn apply(&mut self, batch: &[Change], now_ms: u64) -> Applied {
-        let applied = self.sqlite.apply(batch, now_ms).unwrap();
+        self.apply_at(batch, moment(now_ms))
+    }
+
+    pub(crate) fn apply_at(&mut self, batch: &[Change], now: Moment) -> Applied {
+        let applied = self.sqlite.apply(batch, now).unwrap();
         self.shared.publish(&applied);
         applied
+    }
+
+    /// Has the writer believe another state than the log's.
+    pub(crate) fn believe(&mut self, control: Arc<Control>) {
+        self.sqlite.state.control.store(Some(control));
+    }
+
+    pub(crate) fn at(&mut self, change: &Change, now: Moment) -> Outcome {
+        self.apply_at(std::slice::from_ref(change), now).outcomes.remove(0).unwrap()
     }
 
     pub(crate) fn one(&mut self, change: &Change, now_ms: u64) -> Result<Outcome, LedgerFault> {
@@ -114,10 +138,10 @@ pub(crate) struct OnOrder {
 }
 
 impl Backend for OnOrder {
-    fn apply(&mut self, batch: &[Change], now_ms: u64) -> Result<Applied, LedgerFault> {
+    fn apply(&mut self, batch: &[Change], now: Moment) -> Result<Applied, LedgerFault> {
         self.called.send(batch.len()).unwrap();
         match self.orders.recv() {
-            Ok(Order::Obey) | Err(_) => self.sqlite.apply(batch, now_ms),
+            Ok(Order::Obey) | Err(_) => self.sqlite.apply(batch, now),
             Ok(Order::Fail) => {
                 let error = std::io::Error::other("told to fail");
                 Err(LedgerFault::Commit(super::StoreError::new(error)))
@@ -149,9 +173,14 @@ pub(crate) fn key_record(name: &str, version: u32) -> KeyRecord {
 pub(crate) fn founding() -> FoundingLeaf {
     FoundingLeaf {
         schema: Schema,
-        founding: Blob::try_from(b"trust-domain = \"demo.keysvc.test\"".to_vec()).unwrap(),
+        founding: Blob::try_from(people::founding_file().into_bytes()).unwrap(),
         signatures: List::default(),
-        keys: List::try_from(vec![key_record("b", 1), key_record("a", 2)]).unwrap(),
+        keys: List::try_from(vec![
+            key_record("b", 1),
+            key_record("a", 2),
+            KeyRecord { kind: KeyKind::ValueSigning, ..key_record("value", 1) },
+        ])
+        .unwrap(),
         policy: sha256(&[b"policy"]),
     }
 }
@@ -171,14 +200,18 @@ pub(crate) fn intent() -> KeyIntentLeaf {
     KeyIntentLeaf {
         schema: Schema,
         id: ObjectIdentifier::new([9; 16]),
-        kind: KeyKind::CardMaster,
-        name: "c".parse().unwrap(),
+        kind: KeyKind::Storage,
+        name: "storage-c".parse().unwrap(),
         version: 1,
     }
 }
 
 pub(crate) fn outcome(intent: u64) -> Change {
-    Change::KeyOutcome(KeyOutcomeLeaf { schema: Schema, intent, key: key_record("c", 1) })
+    Change::KeyOutcome(KeyOutcomeLeaf {
+        schema: Schema,
+        intent,
+        key: KeyRecord { kind: KeyKind::Storage, ..key_record("storage-c", 1) },
+    })
 }
 
 pub(crate) fn rollback() -> Change {
@@ -212,6 +245,7 @@ pub(crate) fn station(idem: u64, asked: &[u8]) -> Change {
         exchange: Exchange::new([3; 16]),
         life_ms: 1_000,
         statement: statement(),
+        touches: Touches::default(),
     }
 }
 
@@ -241,6 +275,18 @@ pub(crate) fn update(idem: u64, ask: &Ask) -> Change {
         rules: RULES,
         terminal: "terminal-1".parse().unwrap(),
         statement: statement(),
+        touches: touches(),
+        value_key: "value".parse().unwrap(),
+    }
+}
+
+/// What an update of the ground's purses touches.
+pub(crate) fn touches() -> Touches {
+    Touches {
+        programme: Some("coffee".parse().unwrap()),
+        terminal: Some("terminal-1".parse().unwrap()),
+        keys: vec!["value".parse().unwrap()],
+        ..Touches::default()
     }
 }
 
@@ -249,13 +295,12 @@ pub(crate) fn first_load(card: u32) -> Change {
     let mut uid = [4; 7];
     uid[3..].copy_from_slice(&card.to_be_bytes());
     let uid = CardUid::try_from(uid.as_slice()).unwrap();
-    let Change::UpdateValue { rules, terminal, statement, .. } =
-        update(0, &Ask(ValueOperation::Load, 1, 1, 0))
-    else {
-        panic!("not an update")
-    };
-    let request = request(&Ask(ValueOperation::Load, 100, 1, 0), uid);
-    Change::UpdateValue { retry: retry(card.into(), uid.as_bytes()), request, rules, terminal, statement }
+    let mut change = update(0, &Ask(ValueOperation::Load, 1, 1, 0));
+    if let Change::UpdateValue { retry: asked, request: load, .. } = &mut change {
+        *asked = retry(card.into(), uid.as_bytes());
+        *load = request(&Ask(ValueOperation::Load, 100, 1, 0), uid);
+    }
+    change
 }
 
 /// The update that a leaf says is signed.

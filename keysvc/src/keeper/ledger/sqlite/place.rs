@@ -28,7 +28,7 @@ const WAL_PAGES: i64 = 8 * 1024;
 /// How long a connection waits for another's write: only the data keys are written by a second one.
 const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by a connection: all there are.
-const STATEMENTS_KEPT: usize = 64;
+const STATEMENTS_KEPT: usize = 96;
 
 /// Takes the store's lock; it is given back when the file is dropped or the process ends.
 pub(in super::super) fn lock(folder: &Path) -> Result<File, LedgerFault> {

@@ -2,6 +2,10 @@
 //!
 //! Rows are read into our types here or not at all; what they mean is the caller's.
 
+mod people;
+
+pub(in super::super) use people::ProposalRow;
+
 use super::{
     super::{change::Recording, fault::LedgerFault, purse::Purse, seal::Seals},
     read_fault,
@@ -83,10 +87,10 @@ impl<'c> Rows<'c> {
             Some(id) => seals.open(index, id, &payload)?,
             None => payload,
         };
-        let Ok(LeafEntry { time_ms, .. }) = LeafEntry::decode(&entry) else {
+        let Ok(LeafEntry { time_ms, kind, .. }) = LeafEntry::decode(&entry) else {
             return Err(broken);
         };
-        Ok(Recording { index, time_ms, entry, salt, payload, retried: false })
+        Ok(Recording { index, time_ms, kind, entry, salt, payload, retried: false })
     }
 
     pub(super) fn put_leaf(

@@ -1,33 +1,37 @@
 //! What each change writes, inside the batch's transaction.
 //!
 //! INVARIANT: a fault of one change alone ([`LedgerFault::is_of_one_change`]) is found before its first row is
-//! written, for the other changes of the batch are committed all the same.
+//! written and before [`Control`] takes its leaf, for the other changes of the batch are committed all the same.
+
+mod act;
+mod asked;
+mod older;
+mod once;
+mod people;
 
 use super::{
     super::{
-        change::{Change, Outcome, PurseRules, Recording, Retry},
+        change::{Change, Outcome, Recording},
+        effects,
         fault::LedgerFault,
-        purse::{Facts, Purse, next_update},
+        restore,
         seal::{Tags, fresh},
     },
     Rows, State,
 };
+use asked::Asked;
 use keysvc_protocol::{
-    bytes::Blob,
     cbor,
-    hash::sha256,
+    control::{At, Control, Moment},
     leaf::{
-        BundleMadeLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind,
-        RefusalsCountedLeaf, RefusedLeaf, RetentionClass, RollbackLeaf, Statement, StationOpenedLeaf,
-        ValueUpdatedLeaf,
+        BundleMadeLeaf, FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, RetentionClass,
+        RollbackLeaf,
     },
     merkle::{Completed, leaf_hash},
-    name::Name,
     receipt::LEAF_PAYLOAD_LEN_MAX,
     refusal::Refusal,
-    request::{Operation, UpdateValue},
+    request::Operation,
     schema::Schema,
-    value::ValueUpdate,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -42,23 +46,31 @@ pub(super) struct Write<'a> {
     rows: Rows<'a>,
     state: &'a mut State,
     time_ms: u64,
+    moment: Moment,
+    control: Option<Arc<Control>>,
     completed: Vec<Completed>,
 }
 
-/// What a repeatable change came to: a leaf, or the refusal that the transaction decided.
+/// A batch that is written and not yet committed.
+pub(super) struct Written {
+    pub(super) completed: Vec<Completed>,
+    pub(super) control: Option<Arc<Control>>,
+}
+
+/// What a change came to: a leaf, or the refusal that the transaction decided.
 type Decided = Result<Recording, Refusal>;
 
-/// A repeatable change, as its refusal names it.
-struct Asked<'a> {
-    retry: &'a Retry,
-    operation: Operation,
-    statement: &'a Statement,
+/// A leaf that is encoded and sealed: only the store can still fail.
+struct Prepared {
+    leaf: Recording,
+    sealed: Option<(u32, Vec<u8>)>,
 }
 
 impl<'a> Write<'a> {
-    pub(super) fn new(rows: Rows<'a>, state: &'a mut State, now_ms: u64) -> Self {
-        let time_ms = now_ms.max(state.last_ms);
-        Self { rows, state, time_ms, completed: Vec::new() }
+    pub(super) fn new(rows: Rows<'a>, state: &'a mut State, moment: Moment) -> Self {
+        let time_ms = moment.wall_ms.max(state.last_ms);
+        let control = state.control.load_full();
+        Self { rows, state, time_ms, moment, control, completed: Vec::new() }
     }
 
     /// Writes one change.
@@ -71,47 +83,54 @@ impl<'a> Write<'a> {
         match change {
             Change::Founding { leaf } => self.found(leaf).map(Outcome::Recorded),
             Change::Start(leaf) => self.append(LeafKind::Start, leaf).map(Outcome::Recorded),
-            Change::KeyIntent(leaf) => self.open_intent(leaf).map(Outcome::Recorded),
-            Change::KeyOutcome(leaf) => self.close_intent(leaf).map(Outcome::Recorded),
+            Change::KeyIntent(leaf) => self.open_intent(leaf).map(settled),
+            Change::KeyOutcome(leaf) => self.close_intent(leaf).map(settled),
             Change::RollbackShown(leaf) => self.halt(leaf).map(Outcome::Recorded),
             Change::BundleMade(leaf) => self.make_bundle(leaf).map(Outcome::Recorded),
             Change::ReadEntries(leaf) => {
                 self.flush(&leaf.reader)?;
                 self.append(LeafKind::EntriesRead, leaf).map(Outcome::Recorded)
             }
+            Change::ReadEvidence(leaf) => {
+                self.flush(&leaf.reader)?;
+                self.append(LeafKind::EvidenceRead, leaf).map(Outcome::Recorded)
+            }
             Change::Refused(leaf) => self.refused(leaf),
             Change::RefusedUnknown => self.count_refusals(1, false),
             Change::CountRefusals { unknown, all } => self.count_refusals(*unknown, *all),
-            Change::OpenStation { retry, station, exchange, life_ms, statement } => {
-                let asked = Asked { retry, operation: Operation::StationOpen, statement };
-                self.once(&asked, |write| {
-                    let leaf = StationOpenedLeaf {
-                        schema: Schema,
-                        station: station.clone(),
-                        exchange: *exchange,
-                        expires_at_ms: write.time_ms.saturating_add(*life_ms),
-                        statement: statement.clone(),
-                    };
-                    write.append(LeafKind::StationOpened, &leaf).map(Ok)
-                })
+            Change::OpenStation { .. }
+            | Change::DeriveCardKeys { .. }
+            | Change::UpdateValue { .. }
+            | Change::Alter { .. } => self.act(change),
+            Change::ByQuorum { evidence, change } => self.act_by_quorum(change, evidence),
+            Change::Propose { retry, request, need, id, life_ms } => {
+                let asked = Asked::new(retry, request.operation, &request.statement);
+                self.propose(&asked, (request, need.as_ref(), id, *life_ms))
             }
-            Change::DeriveCardKeys { retry, leaf } => {
-                let asked = Asked { retry, operation: Operation::CardDerive, statement: &leaf.statement };
-                self.once(&asked, |write| write.append(LeafKind::CardKeysDerived, leaf).map(Ok))
+            Change::Vote { caller, proposal, verdict, approval, request } => {
+                self.vote(caller, (proposal, *verdict, approval), request)
             }
-            Change::UpdateValue { retry, request, rules, terminal, statement } => {
-                let asked = Asked { retry, operation: Operation::ValueUpdate, statement };
-                self.once(&asked, |write| write.update_value(request, rules, terminal, statement))
+            Change::Cancel { retry, proposal, statement } => {
+                self.cancel(&Asked::new(retry, Operation::ProposalCancel, statement), proposal)
             }
+            Change::CloseProposal(leaf) => self.close_proposal(leaf).map(settled),
+            Change::Heartbeat => self.heartbeat().map(settled),
+            Change::TookEffect { act } => self.take_effect(*act).map(settled),
+            Change::KeyDestroyed(leaf) => self.judged(LeafKind::KeyDestroyed, leaf).map(settled),
         }
     }
 
-    /// Ends the batch's writing, before the commit; gives what its leaves completed.
-    pub(super) fn finish(mut self) -> Result<Vec<Completed>, LedgerFault> {
+    /// Ends the batch's writing, before the commit; gives what its leaves completed and what then stands.
+    pub(super) fn finish(mut self) -> Result<Written, LedgerFault> {
         // A batch without leaves writes nothing, so that its commit costs nothing.
-        if self.completed.is_empty() {
-            return Ok(self.completed);
+        if !self.completed.is_empty() {
+            self.renew()?;
+            self.beat_if_far()?;
         }
+        Ok(Written { completed: self.completed, control: self.control })
+    }
+
+    fn renew(&mut self) -> Result<(), LedgerFault> {
         if let Some(tags) = self.state.tags.known()
             && self.state.tags_sealed != self.state.seals.current()
         {
@@ -123,7 +142,7 @@ impl<'a> Write<'a> {
             self.rows.forget_idems(kept_from_ms, IDEMS_FORGOTTEN)?;
             self.state.oldest_idem_ms = self.rows.oldest_idem()?;
         }
-        Ok(self.completed)
+        Ok(())
     }
 
     /// The tags; their key is made with the first change that needs them.
@@ -149,8 +168,36 @@ impl<'a> Write<'a> {
         Ok(())
     }
 
+    /// Everything that takes people, as it stands in this batch.
+    fn control(&self) -> Result<&Control, LedgerFault> {
+        self.control.as_deref().ok_or(LedgerFault::NoControl)
+    }
+
     fn append<T: Serialize>(&mut self, kind: LeafKind, payload: &T) -> Result<Recording, LedgerFault> {
-        let payload = cbor::encode(payload);
+        let prepared = self.prepare(kind, cbor::encode(payload))?;
+        self.put(prepared)
+    }
+
+    /// Appends a leaf that [`Control`] takes, or gives its refusal and writes nothing.
+    fn judged<T: Serialize>(&mut self, kind: LeafKind, payload: &T) -> Result<Decided, LedgerFault> {
+        self.control()?;
+        let prepared = self.prepare(kind, cbor::encode(payload))?;
+        let leaf = &prepared.leaf;
+        let at = At { index: leaf.index, time_ms: leaf.time_ms };
+        let control = Arc::make_mut(self.control.as_mut().ok_or(LedgerFault::NoControl)?);
+        let effects = match effects::take(control, at, kind, &leaf.payload) {
+            Ok(effects) => effects,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let leaf = self.put(prepared)?;
+        for effect in effects {
+            effect.write(self.rows)?;
+        }
+        Ok(Ok(leaf))
+    }
+
+    /// Encodes and seals the next leaf; nothing is kept.
+    fn prepare(&self, kind: LeafKind, payload: Vec<u8>) -> Result<Prepared, LedgerFault> {
         if payload.len() > LEAF_PAYLOAD_LEN_MAX {
             return Err(LedgerFault::TooLong { found: payload.len() });
         }
@@ -162,10 +209,16 @@ impl<'a> Write<'a> {
             RetentionClass::Permanent => None,
             RetentionClass::Operational => Some(self.state.seals.seal(index, nonce, &payload)?),
         };
-        // Nothing is kept before this line; from here on only the store can fail.
-        let completed = self.state.frontier.append(leaf_hash(&entry));
-        self.state.last_ms = time_ms;
-        let leaf = Recording { index, time_ms, entry, salt, payload, retried: false };
+        Ok(Prepared {
+            leaf: Recording { index, time_ms, kind, entry, salt, payload, retried: false },
+            sealed,
+        })
+    }
+
+    /// Appends what was prepared for this place: only the store can fail.
+    fn put(&mut self, Prepared { leaf, sealed }: Prepared) -> Result<Recording, LedgerFault> {
+        let completed = self.state.frontier.append(leaf_hash(&leaf.entry));
+        self.state.last_ms = leaf.time_ms;
         match &sealed {
             Some((id, stored)) => self.rows.put_leaf(&leaf, &completed.to_bytes(), Some(*id), stored)?,
             None => self.rows.put_leaf(&leaf, &completed.to_bytes(), None, &leaf.payload)?,
@@ -178,27 +231,34 @@ impl<'a> Write<'a> {
         if self.state.frontier.size() != 0 {
             return Err(LedgerFault::AlreadyFounded);
         }
-        let leaf = self.append(LeafKind::Founding, founding)?;
+        let prepared = self.prepare(LeafKind::Founding, cbor::encode(founding))?;
+        let control = restore::founded(founding, leaf_hash(&prepared.leaf.entry));
+        self.control = Some(Arc::new(control.ok_or(LedgerFault::NoFounding)?));
+        let leaf = self.put(prepared)?;
         for key in founding.keys.iter() {
             self.rows.put_key(key, leaf.index)?;
         }
         Ok(leaf)
     }
 
-    fn open_intent(&mut self, intent: &KeyIntentLeaf) -> Result<Recording, LedgerFault> {
-        let leaf = self.append(LeafKind::KeyIntent, intent)?;
-        self.rows.put_intent(leaf.index, intent)?;
-        Ok(leaf)
+    fn open_intent(&mut self, intent: &KeyIntentLeaf) -> Result<Decided, LedgerFault> {
+        let decided = self.judged(LeafKind::KeyIntent, intent)?;
+        if let Ok(leaf) = &decided {
+            self.rows.put_intent(leaf.index, intent)?;
+        }
+        Ok(decided)
     }
 
-    fn close_intent(&mut self, outcome: &KeyOutcomeLeaf) -> Result<Recording, LedgerFault> {
+    fn close_intent(&mut self, outcome: &KeyOutcomeLeaf) -> Result<Decided, LedgerFault> {
         if !self.rows.is_open_intent(outcome.intent)? {
             return Err(LedgerFault::NoIntent { intent: outcome.intent });
         }
-        let leaf = self.append(LeafKind::KeyOutcome, outcome)?;
-        self.rows.close_intent(outcome.intent)?;
-        self.rows.put_key(&outcome.key, leaf.index)?;
-        Ok(leaf)
+        let decided = self.judged(LeafKind::KeyOutcome, outcome)?;
+        if let Ok(leaf) = &decided {
+            self.rows.close_intent(outcome.intent)?;
+            self.rows.put_key(&outcome.key, leaf.index)?;
+        }
+        Ok(decided)
     }
 
     fn halt(&mut self, rollback: &RollbackLeaf) -> Result<Recording, LedgerFault> {
@@ -215,103 +275,12 @@ impl<'a> Write<'a> {
         self.rows.put_bundle(leaf.index)?;
         Ok(leaf)
     }
+}
 
-    /// Carries out a repeatable change the first time, and finds its leaf every later time.
-    fn once(
-        &mut self,
-        asked: &Asked<'_>,
-        make: impl FnOnce(&mut Self) -> Result<Decided, LedgerFault>,
-    ) -> Result<Outcome, LedgerFault> {
-        self.flush(&asked.retry.principal)?;
-        if self.state.halted.is_some() {
-            return self.refuse(asked, Refusal::HistoryRolledBack);
-        }
-        let tags = self.tags()?;
-        let tag = tags.of_idem(&asked.retry.principal, &asked.retry.idem);
-        let request = tags.of_request(&asked.retry.payload_digest);
-        match self.rows.idem(&tag)? {
-            Some((leaf, same)) if same == request => {
-                let leaf = self.rows.recording(leaf, &self.state.seals)?;
-                return Ok(Outcome::Recorded(Recording { retried: true, ..leaf }));
-            }
-            Some(_) => return self.refuse(asked, Refusal::IdemConflict),
-            None => {}
-        }
-        match make(self)? {
-            Ok(leaf) => {
-                self.rows.put_idem(&tag, &request, leaf.index, leaf.time_ms)?;
-                self.state.oldest_idem_ms.get_or_insert(leaf.time_ms);
-                Ok(Outcome::Recorded(leaf))
-            }
-            Err(refusal) => self.refuse(asked, refusal),
-        }
-    }
-
-    fn update_value(
-        &mut self,
-        request: &UpdateValue,
-        rules: &PurseRules,
-        terminal: &Name,
-        statement: &Statement,
-    ) -> Result<Decided, LedgerFault> {
-        let tag = self.tags()?.of_purse(&request.programme, &request.card, request.purse);
-        let purse = self.rows.purse(&tag)?;
-        let facts = Facts { terminal, time_ms: self.time_ms };
-        let update = match next_update(purse.as_ref(), request, rules, facts) {
-            Ok(update) => update,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let payload = cbor::encode(&update);
-        let link = ValueUpdate::link(&payload);
-        let update_len = payload.len();
-        let payload = Blob::try_from(payload).map_err(|_| LedgerFault::TooLong { found: update_len })?;
-        let leaf = ValueUpdatedLeaf { schema: Schema, update: payload, statement: statement.clone() };
-        let leaf = self.append(LeafKind::ValueUpdated, &leaf)?;
-        let purse = Purse { seq: update.seq, balance: update.balance_after, link, leaf: leaf.index };
-        self.rows.put_purse(&tag, &purse)?;
-        Ok(Ok(leaf))
-    }
-
-    fn refuse(&mut self, asked: &Asked<'_>, refusal: Refusal) -> Result<Outcome, LedgerFault> {
-        let leaf = RefusedLeaf {
-            schema: Schema,
-            principal: asked.retry.principal.clone(),
-            operation: asked.operation,
-            refusal,
-            request: sha256(&[asked.statement.0.as_bytes()]),
-        };
-        self.refused(&leaf)?;
-        Ok(Outcome::Refused(leaf.refusal))
-    }
-
-    fn refused(&mut self, leaf: &RefusedLeaf) -> Result<Outcome, LedgerFault> {
-        self.flush(&leaf.principal)?;
-        if !self.state.refusals.admit(&leaf.principal, self.time_ms) {
-            return Ok(Outcome::Counted);
-        }
-        self.append(LeafKind::Refused, leaf).map(Outcome::Recorded)
-    }
-
-    /// Writes what was counted of a caller in a minute that is over, before its next leaf.
-    fn flush(&mut self, principal: &Name) -> Result<(), LedgerFault> {
-        match self.state.refusals.due_of(principal, self.time_ms) {
-            Some(leaf) => self.append_counted(&leaf),
-            None => Ok(()),
-        }
-    }
-
-    fn count_refusals(&mut self, unknown: u64, all: bool) -> Result<Outcome, LedgerFault> {
-        self.state.refusals.add_nameless(unknown);
-        // Before the founding there is no log to write them to.
-        if self.state.frontier.size() != 0 {
-            for leaf in self.state.refusals.due(self.time_ms, all) {
-                self.append_counted(&leaf)?;
-            }
-        }
-        Ok(Outcome::Counted)
-    }
-
-    fn append_counted(&mut self, leaf: &RefusalsCountedLeaf) -> Result<(), LedgerFault> {
-        self.append(LeafKind::RefusalsCounted, leaf).map(|_| ())
+/// What the service itself had in mind came to: nobody asked, so a refusal has no leaf.
+fn settled(decided: Decided) -> Outcome {
+    match decided {
+        Ok(leaf) => Outcome::Recorded(leaf),
+        Err(refusal) => Outcome::Refused(refusal),
     }
 }

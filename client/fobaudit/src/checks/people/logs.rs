@@ -1,0 +1,202 @@
+//! The logs under tests/verifier/logs: what the second verifier, in another language, must judge as this one does.
+//!
+//! They are the sample's own, byte for byte (its signatures are deterministic), with this program's judgement beside them.
+//! `FOBAUDIT_WRITE_LOGS=1` writes them anew.
+
+use super::tests::{enrol, lift_request, lift_with, lifting, malleated, terminal};
+use crate::sample::{ALICE, BOB, Sample, TERMINAL_KEY, two};
+use keysvc_protocol::{
+    bytes::Digest,
+    founding::PrincipalKind,
+    leaf::LeafKind,
+    proposal::Proposal,
+    quorum::{Need, Verdict},
+    request::Operation,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn all() -> Vec<(&'static str, Sample)> {
+    vec![
+        ("good", Sample::governed()),
+        ("good-new-officer", new_officer()),
+        ("good-withheld", withheld()),
+        ("alone", alone()),
+        ("too-few", with(|sample, bytes| vec![sample.approve(bytes, ALICE)])),
+        ("same-person", with(|sample, bytes| vec![sample.approve(bytes, ALICE); 2])),
+        (
+            "malleated",
+            with(|sample, bytes| vec![sample.approve(bytes, ALICE), malleated(&sample.approve(bytes, BOB))]),
+        ),
+        (
+            "machine",
+            with(|sample, bytes| {
+                vec![sample.approve(bytes, ALICE), sample.approval(bytes, Verdict::Approve, TERMINAL_KEY)]
+            }),
+        ),
+        (
+            "other-proposal",
+            with(|sample, bytes| {
+                vec![sample.approve(bytes, ALICE), sample.approval(b"another", Verdict::Approve, BOB)]
+            }),
+        ),
+        ("twice", twice()),
+        ("expired", expired()),
+        ("other-policy", proposed(|proposal| Proposal { policy: Digest::new([7; 32]), ..proposal })),
+        ("other-roster", proposed(|proposal| Proposal { roster: Digest::new([7; 32]), ..proposal })),
+        ("below-floor", proposed(|proposal| Proposal { need: Need { persons: 1, ..two() }, ..proposal })),
+        ("other-evidence", other_evidence()),
+        ("too-early", too_early()),
+    ]
+}
+
+fn with(approvals: impl FnOnce(&mut Sample, &[u8]) -> Vec<Vec<u8>>) -> Sample {
+    let (mut sample, request, bytes) = lifting();
+    let approvals = approvals(&mut sample, &bytes);
+    lift_with(&mut sample, &request, &bytes, &approvals);
+    sample
+}
+
+fn proposed(bend: impl FnOnce(Proposal) -> Proposal) -> Sample {
+    let (mut sample, request, _) = lifting();
+    let proposal = bend(sample.drafted(request, None));
+    sample.propose(&proposal);
+    sample
+}
+
+fn alone() -> Sample {
+    let mut sample = Sample::good();
+    sample.freeze(terminal());
+    let request = sample.proposed(("alice", ALICE), Operation::FreezeLift, &lift_request(&sample));
+    sample.push(LeafKind::FreezeChanged, &Sample::changed(&request));
+    sample
+}
+
+fn twice() -> Sample {
+    let (mut sample, request, bytes) = lifting();
+    let approvals = [ALICE, BOB].map(|seed| sample.approve(&bytes, seed));
+    lift_with(&mut sample, &request, &bytes, &approvals);
+    sample.freeze(terminal());
+    lift_with(&mut sample, &request, &bytes, &approvals);
+    sample
+}
+
+fn expired() -> Sample {
+    let (mut sample, request, bytes) = lifting();
+    let approvals = [ALICE, BOB].map(|seed| sample.approve(&bytes, seed));
+    sample.later_ms = 73 * 3_600_000;
+    lift_with(&mut sample, &request, &bytes, &approvals);
+    sample
+}
+
+fn other_evidence() -> Sample {
+    let mut sample = Sample::good();
+    let (bytes, approvals, request) = sample.load_agreed(&[ALICE, BOB]);
+    let evidence = Sample::evidence(&bytes, &approvals);
+    let done = sample.load_done(&request, &Sample::evidence(&bytes, &approvals[..1]));
+    let act = sample.act_leaf(evidence, LeafKind::ValueUpdated, &done);
+    sample.push(LeafKind::SealedActByQuorum, &act);
+    sample
+}
+
+fn too_early() -> Sample {
+    let mut sample = Sample::good();
+    let act = enrol(&mut sample, "carol", PrincipalKind::Officer, 40);
+    sample.take_effect(act, sample.next_time() + 23 * 3_600_000);
+    sample
+}
+
+/// A third officer is enrolled, so that officers are changed by three from then on.
+fn new_officer() -> Sample {
+    let mut sample = Sample::good();
+    sample.heartbeat();
+    let act = enrol(&mut sample, "carol", PrincipalKind::Officer, 40);
+    sample.later_ms = 25 * 3_600_000;
+    sample.take_effect(act, sample.next_time());
+    sample.large_load();
+    sample.freeze(terminal());
+    let request = sample.proposed(("bob", BOB), Operation::FreezeLift, &lift_request(&sample));
+    let bytes = sample.propose(&sample.drafted(request.clone(), None));
+    let approvals = [40, BOB].map(|seed| sample.approve(&bytes, seed));
+    lift_with(&mut sample, &request, &bytes, &approvals);
+    sample
+}
+
+fn withheld() -> Sample {
+    let (mut sample, request, bytes) = lifting();
+    let approvals = [ALICE, BOB].map(|seed| sample.approve(&bytes, seed));
+    lift_with(&mut sample, &request, &bytes, &approvals);
+    enrol(&mut sample, "terminal-3", PrincipalKind::Terminal, 40);
+    // The proposal of the enrolment.
+    sample.withhold(11);
+    sample
+}
+
+/// This program's judgement, as far as the second verifier makes one.
+fn judged(sample: &Sample) -> Value {
+    let verification = sample.export().controls();
+    let findings: Vec<_> = verification.findings.kept().iter().map(|finding| finding.leaf).collect();
+    let controls = verification.proved.unwrap().controls;
+    let acts: Vec<_> = controls
+        .acts
+        .as_ref()
+        .unwrap()
+        .kept()
+        .iter()
+        .filter(|act| !matches!(act.outcome, crate::checks::Outcome::NotGood))
+        .map(|act| {
+            let mut people: Vec<_> =
+                act.agreement.people.iter().map(|(name, place)| [name.as_str(), place.as_str()]).collect();
+            people.sort_unstable();
+            json!({ "leaf": act.leaf, "operation": act.operation.name(), "people": people })
+        })
+        .collect();
+    json!({ "acts": acts, "approvals": controls.totals.approvals, "findings": findings })
+}
+
+fn files(folder: &Path, under: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, under, into);
+        } else {
+            into.insert(path.strip_prefix(under).unwrap().to_path_buf(), fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_logs_checked_in_for_the_second_verifier_are_these() {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verifier/logs");
+    let write = std::env::var_os("FOBAUDIT_WRITE_LOGS").is_some();
+    for (name, sample) in all() {
+        let export = sample.export();
+        export.write("trust", export.trust.to_text().as_bytes());
+        export.write("expected.json", format!("{:#}\n", judged(&sample)).as_bytes());
+        let (mut made, mut there) = (BTreeMap::new(), BTreeMap::new());
+        files(export.folder(), export.folder(), &mut made);
+        let folder = place.join(name);
+        if write {
+            drop(fs::remove_dir_all(&folder));
+            for (path, bytes) in &made {
+                let path = folder.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
+        }
+        files(&folder, &folder, &mut there);
+        let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&there), names(&made), "{name}: run this test with FOBAUDIT_WRITE_LOGS=1");
+        for (path, bytes) in made {
+            assert!(
+                there[&path] == bytes,
+                "{name}/{}: run this test with FOBAUDIT_WRITE_LOGS=1",
+                path.display()
+            );
+        }
+    }
+}

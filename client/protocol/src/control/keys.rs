@@ -1,0 +1,201 @@
+//! The keys' states, and the orders to make and destroy them.
+
+use crate::{
+    bytes::ObjectIdentifier,
+    key::{KeyEvent, KeyKind, KeyState},
+    leaf::{FoundingLeaf, KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf},
+    name::Name,
+    refusal::{Conflict, Invalid, Refusal, Thing},
+};
+use alloc::collections::BTreeMap;
+use serde::Serialize;
+
+/// A key as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyStanding {
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Its state.
+    pub state: KeyState,
+    /// `CKA_ID` in the token.
+    pub id: ObjectIdentifier,
+    /// The leaf of the intent to destroy it, while its outcome is not in the log.
+    pub destroying: Option<u64>,
+}
+
+/// An order to make a key, agreed by a quorum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// The key's name.
+    pub name: Name,
+    /// The version it gets.
+    pub version: u32,
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Whether it is made.
+    pub made: bool,
+}
+
+/// The keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys {
+    standings: BTreeMap<(Name, u32), KeyStanding>,
+    orders: BTreeMap<u64, Order>,
+    intents: BTreeMap<u64, KeyIntentLeaf>,
+}
+
+impl Serialize for Keys {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let lists = (
+            self.standings.iter().collect::<alloc::vec::Vec<_>>(),
+            self.orders.iter().collect::<alloc::vec::Vec<_>>(),
+            self.intents.iter().collect::<alloc::vec::Vec<_>>(),
+        );
+        lists.serialize(serializer)
+    }
+}
+
+impl Keys {
+    pub(super) fn found(leaf: &FoundingLeaf) -> Self {
+        let standings = leaf.keys.iter().map(|key| {
+            let standing = KeyStanding { kind: key.kind, state: key.state, id: key.id, destroying: None };
+            ((key.name.clone(), key.version), standing)
+        });
+        Self { standings: standings.collect(), ..Self::default() }
+    }
+
+    /// All keys, by name and version.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, u32, &KeyStanding)> {
+        self.standings.iter().map(|((name, version), standing)| (name, *version, standing))
+    }
+
+    /// One key.
+    #[must_use]
+    pub fn get(&self, name: &Name, version: u32) -> Option<&KeyStanding> {
+        self.standings.get(&(name.clone(), version))
+    }
+
+    /// The newest version of a key that protects: the one that signs, or under which cards are issued.
+    #[must_use]
+    pub fn newest_active(&self, name: &Name) -> Option<u32> {
+        let versions = self.standings.range((name.clone(), 0)..=(name.clone(), u32::MAX)).rev();
+        versions.into_iter().find(|(_, key)| key.state.protects()).map(|((_, version), _)| *version)
+    }
+
+    /// The orders to make keys, by their acts' leaves.
+    pub fn orders(&self) -> impl Iterator<Item = (u64, &Order)> {
+        self.orders.iter().map(|(leaf, order)| (*leaf, order))
+    }
+
+    /// The order that the act of this leaf gave.
+    #[must_use]
+    pub fn order(&self, leaf: u64) -> Option<&Order> {
+        self.orders.get(&leaf)
+    }
+
+    /// The keys whose destruction has an intent and no outcome.
+    pub fn destroying(&self) -> impl Iterator<Item = (&Name, u32, &KeyStanding)> {
+        self.iter().filter(|(_, _, key)| key.destroying.is_some())
+    }
+
+    pub(super) fn may_order(&self, name: &Name, kind: KeyKind) -> Result<u32, Refusal> {
+        if !matches!(kind, KeyKind::CardMaster | KeyKind::ValueSigning) {
+            return Err(Refusal::Invalid { reason: Invalid::Items });
+        }
+        let made = self.standings.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next_back();
+        if made.is_some_and(|(_, key)| key.kind != kind) || is_reserved(name) {
+            return Err(Refusal::StateConflict { reason: Conflict::NameTaken });
+        }
+        let ordered = self.orders.values().filter(|order| order.name == *name);
+        if ordered.clone().any(|order| order.kind != kind) {
+            return Err(Refusal::StateConflict { reason: Conflict::NameTaken });
+        }
+        let newest = made.map_or(0, |((_, version), _)| *version);
+        let newest = ordered.map(|order| order.version).chain([newest]).max().unwrap_or(0);
+        newest.checked_add(1).ok_or(Refusal::StateConflict { reason: Conflict::Full })
+    }
+
+    pub(super) fn order_key(&mut self, leaf: u64, name: Name, kind: KeyKind) -> Result<(), Refusal> {
+        let version = self.may_order(&name, kind)?;
+        self.orders.insert(leaf, Order { name, version, kind, made: false });
+        Ok(())
+    }
+
+    pub(super) fn intend(&mut self, index: u64, intent: &KeyIntentLeaf) -> Result<(), Refusal> {
+        let ordered = self.orders.values().any(|order| {
+            !order.made
+                && (&order.name, order.version, order.kind) == (&intent.name, intent.version, intent.kind)
+        });
+        let known = self.get(&intent.name, intent.version).is_some();
+        // Storage keys are the service's own affair; under a name of theirs they can stand in nobody's way.
+        let of_storage = intent.kind == KeyKind::Storage && intent.name.as_str().starts_with("storage");
+        if known || !(ordered || of_storage) {
+            return Err(Refusal::StateConflict { reason: Conflict::Precondition });
+        }
+        self.intents.insert(index, intent.clone());
+        Ok(())
+    }
+
+    pub(super) fn made(&mut self, outcome: &KeyOutcomeLeaf) -> Result<(), Refusal> {
+        let wrong = Refusal::StateConflict { reason: Conflict::Precondition };
+        let Some(intent) = self.intents.get(&outcome.intent) else { return Err(wrong) };
+        let key = &outcome.key;
+        let born = if intent.kind == KeyKind::Storage { KeyState::Active } else { KeyState::PreActivation };
+        if (&key.name, key.version, key.kind, key.id, key.state)
+            != (&intent.name, intent.version, intent.kind, intent.id, born)
+            || self.get(&key.name, key.version).is_some()
+        {
+            return Err(wrong);
+        }
+        let standing = KeyStanding { kind: key.kind, state: key.state, id: key.id, destroying: None };
+        self.standings.insert((key.name.clone(), key.version), standing);
+        self.intents.remove(&outcome.intent);
+        for order in self.orders.values_mut() {
+            order.made |= order.name == key.name && order.version == key.version;
+        }
+        Ok(())
+    }
+
+    /// The state after an event, for keys that people may move.
+    pub(super) fn after(&self, name: &Name, version: u32, event: KeyEvent) -> Result<KeyState, Refusal> {
+        let key = self.get(name, version).ok_or(Refusal::NotFound { what: Thing::Key })?;
+        if !matches!(key.kind, KeyKind::CardMaster | KeyKind::ValueSigning) {
+            return Err(Refusal::Invalid { reason: Invalid::Items });
+        }
+        let conflict = Refusal::StateConflict { reason: Conflict::KeyState { state: key.state } };
+        key.state.after(event).map_err(|_| conflict)
+    }
+
+    pub(super) fn step(&mut self, name: &Name, version: u32, event: KeyEvent) -> Result<(), Refusal> {
+        let state = self.after(name, version, event)?;
+        if let Some(key) = self.standings.get_mut(&(name.clone(), version)) {
+            key.state = state;
+        }
+        Ok(())
+    }
+
+    pub(super) fn destroy(&mut self, name: &Name, version: u32, intent: u64) -> Result<(), Refusal> {
+        self.step(name, version, KeyEvent::Destroy)?;
+        if let Some(key) = self.standings.get_mut(&(name.clone(), version)) {
+            key.destroying = Some(intent);
+        }
+        Ok(())
+    }
+
+    pub(super) fn destroyed(&mut self, leaf: &KeyDestroyedLeaf) -> Result<(), Refusal> {
+        let wrong = Refusal::StateConflict { reason: Conflict::Precondition };
+        let Some(key) = self.standings.get_mut(&(leaf.name.clone(), leaf.version)) else {
+            return Err(wrong);
+        };
+        if key.destroying != Some(leaf.intent) || key.id != leaf.id {
+            return Err(wrong);
+        }
+        key.destroying = None;
+        Ok(())
+    }
+}
+
+/// Names of the service's own keys.
+fn is_reserved(name: &Name) -> bool {
+    ["statement", "checkpoint"].contains(&name.as_str()) || name.as_str().starts_with("storage")
+}
