@@ -7,18 +7,25 @@ use crate::{
     while_doing,
 };
 use keysvc_tests::ground::Failed;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    fmt::Display,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 /// Carries out orders.
 pub trait Worker {
+    /// What it is told.
+    type Order: DeserializeOwned;
+    /// What it measured.
+    type Answer: Serialize;
+
     /// Makes one measurement.
     ///
     /// # Errors
     /// [`Failed`] when a call fails: a measurement of failures means nothing.
-    fn measure(&mut self, order: Order) -> Result<Measured, Failed>;
+    fn measure(&mut self, order: Self::Order) -> Result<Self::Answer, Failed>;
 }
 
 /// Is a worker until there are no more orders.
@@ -65,11 +72,23 @@ impl Hand {
     /// Has one measurement made.
     ///
     /// # Errors
-    /// [`Failed`] when the process has ended; it said why on stderr.
+    /// As [`Hand::ask`].
     pub fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
-        let gone = || Failed(format!("{order}: its process has ended"));
+        self.ask(&order, &order)
+    }
+
+    /// Gives an order of its worker's and waits for the answer; `what` names it for people.
+    ///
+    /// # Errors
+    /// [`Failed`] when the process has ended; it said why on stderr.
+    pub fn ask<A: DeserializeOwned>(
+        &mut self,
+        what: &impl Display,
+        order: &impl Serialize,
+    ) -> Result<A, Failed> {
+        let gone = || Failed(format!("{what}: its process has ended"));
         let orders = self.orders.as_mut().ok_or_else(gone)?;
-        let line = serde_json::to_string(&order).map_err(while_doing("an order"))?;
+        let line = serde_json::to_string(order).map_err(while_doing("an order"))?;
         writeln!(orders, "{line}").map_err(|_| gone())?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer).map_err(while_doing("an answer"))?;

@@ -10,7 +10,8 @@ use keysvc::{
     config::Config,
     keeper::{
         founding::open_token,
-        ledger::{Change, PurseRules, Retry, Sequencer},
+        ledger::{Change, PurseRules, Retry, Sequencer, Touches},
+        site::Site,
         start::{compare_trust, founding_of, install_seals, open_store, site_of},
     },
 };
@@ -31,6 +32,7 @@ use keysvc_tests::ground::Failed;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
     io::{IsTerminal as _, Write as _},
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -59,62 +61,45 @@ struct Till {
     signer: Arc<dyn StatementSigner>,
     terminal: Name,
     programme: Name,
+    touches: Touches,
+    value_key: Name,
     rules: PurseRules,
     genesis: Digest,
     random: SystemRandom,
 }
 
-/// Fills the store of the service `file` configures with `leaves` updates by the terminal of `terminal`.
+/// Fills the store of the service `file` configures with `leaves` updates by the terminal of `terminal`, on fobs numbered
+/// from `first`.
 ///
 /// # Errors
 /// [`Failed`] when one of them is not recorded.
-pub fn run(file: &Path, terminal: &Path, leaves: u64) -> Result<(), Failed> {
+pub fn run(file: &Path, terminal: &Path, leaves: u64, first: u64) -> Result<(), Failed> {
     let config = Config::read(file).map_err(while_doing("the service's configuration"))?;
     let token = open_token(&config).map_err(while_doing("the service's token"))?;
     let (sequencer, reader) = open_store(&config).map_err(while_doing("the store"))?;
     install_seals(&config, &token, &sequencer).map_err(while_doing("the data keys"))?;
     let founding = founding_of(&config, &reader).map_err(while_doing("the founding"))?;
     let trust = compare_trust(&config, &reader).map_err(while_doing("the trust file"))?;
-    let site = site_of(&config, &founding, &trust).map_err(while_doing("the founding"))?;
+    sequencer.restore_control().map_err(while_doing("what officers decided"))?;
+    let site = site_of(&config, &founding, &trust, sequencer.shared_control())
+        .map_err(while_doing("the founding"))?;
     let client = ClientConfig::read(terminal).map_err(while_doing("the terminal's configuration"))?;
     let signer = signer::of_config(&client).map_err(while_doing("the statement key"))?;
-    let programme: Name = PROGRAMME.parse().map_err(while_doing("the programme"))?;
-    let rules = site.programme(&programme).and_then(|programme| site.profile_of(programme)?.value.as_ref());
-    let rules = rules.ok_or_else(|| Failed("the founding has no such programme".to_owned()))?;
-    let own = signer.public_key();
-    let named = |key: &keysvc_protocol::public_key::PublicKey| key.identifier() == own.identifier();
-    let principal = site
-        .founding()
-        .principals
-        .iter()
-        .find(|principal| principal.statement_key.as_ref().is_some_and(|key| named(&key.p256())));
-    let till = Till {
-        signer,
-        terminal: principal.ok_or_else(|| Failed("the terminal is not enrolled".to_owned()))?.id.clone(),
-        programme,
-        rules: PurseRules {
-            ceiling: rules.ceiling,
-            load_max: rules.load_max,
-            debit_max: rules.debit_max,
-            valid_ms: VALID_MS,
-            flags: FLAG_NO_CARD_SESSION,
-        },
-        genesis: trust.genesis,
-        random: SystemRandom::new(),
-    };
-    let done = fill(&sequencer, &till, leaves);
+    let till = Till::new(&site, signer)?;
+    let done = fill(&sequencer, &till, first..first.saturating_add(leaves));
     sequencer.close();
     done
 }
 
-fn fill(sequencer: &Sequencer, till: &Till, leaves: u64) -> Result<(), Failed> {
-    let next = AtomicU64::new(0);
+fn fill(sequencer: &Sequencer, till: &Till, fobs: Range<u64>) -> Result<(), Failed> {
+    let leaves = fobs.end.saturating_sub(fobs.start);
+    let next = AtomicU64::new(fobs.start);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (ready, chunks) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             let (ready, next) = (ready.clone(), &next);
-            scope.spawn(move || sign(till, leaves, next, &ready));
+            scope.spawn(move || sign(till, fobs.end, next, &ready));
         }
         drop(ready);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -123,13 +108,13 @@ fn fill(sequencer: &Sequencer, till: &Till, leaves: u64) -> Result<(), Failed> {
 }
 
 /// Signs chunk after chunk until all are taken, or nobody records them any more.
-fn sign(till: &Till, leaves: u64, next: &AtomicU64, ready: &SyncSender<Result<Vec<Change>, Failed>>) {
+fn sign(till: &Till, end: u64, next: &AtomicU64, ready: &SyncSender<Result<Vec<Change>, Failed>>) {
     loop {
         let first = next.fetch_add(CHUNK, Ordering::Relaxed);
-        if first >= leaves {
+        if first >= end {
             return;
         }
-        let last = first.saturating_add(CHUNK).min(leaves);
+        let last = first.saturating_add(CHUNK).min(end);
         let chunk = (first..last).map(|number| till.change(number)).collect();
         if ready.send(chunk).is_err() {
             return;
@@ -165,6 +150,41 @@ async fn record(
 }
 
 impl Till {
+    fn new(site: &Site, signer: Arc<dyn StatementSigner>) -> Result<Self, Failed> {
+        let name: Name = PROGRAMME.parse().map_err(while_doing("the programme"))?;
+        let programme = site.programme(&name);
+        let rules = programme.and_then(|programme| site.profile_of(programme)?.value.as_ref());
+        let (Some(programme), Some(rules)) = (programme, rules) else {
+            return Err(Failed("the founding has no such programme".to_owned()));
+        };
+        let own = signer.public_key().identifier();
+        let terminal =
+            site.by_statement_key(own).ok_or_else(|| Failed("the terminal is not enrolled".to_owned()))?;
+        Ok(Self {
+            signer,
+            terminal: terminal.id.clone(),
+            touches: Touches {
+                programme: Some(name.clone()),
+                terminal: Some(terminal.id.clone()),
+                station: None,
+                store: terminal.store.clone(),
+                profile: Some(programme.profile.clone()),
+                keys: vec![programme.value_key.clone()],
+            },
+            value_key: programme.value_key.clone(),
+            programme: name,
+            rules: PurseRules {
+                ceiling: rules.ceiling,
+                load_max: rules.load_max,
+                debit_max: rules.debit_max,
+                valid_ms: VALID_MS,
+                flags: FLAG_NO_CARD_SESSION,
+            },
+            genesis: *site.genesis(),
+            random: SystemRandom::new(),
+        })
+    }
+
     /// The first load of fob number `number`.
     fn change(&self, number: u64) -> Result<Change, Failed> {
         let mut uid = [0x04, b'F', 0, 0, 0, 0, 0];
@@ -200,6 +220,8 @@ impl Till {
             rules: self.rules,
             terminal: self.terminal.clone(),
             statement: Statement(statement),
+            touches: self.touches.clone(),
+            value_key: self.value_key.clone(),
         })
     }
 }

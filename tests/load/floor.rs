@@ -70,6 +70,9 @@ impl Floor {
 }
 
 impl Worker for Floor {
+    type Order = Order;
+    type Answer = Measured;
+
     fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
         // The threads stand at the barrier when CPU is looked at: a thread that has ended is not counted, and one
         // that runs is counted late.

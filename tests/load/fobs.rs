@@ -96,6 +96,9 @@ impl Fobs {
 }
 
 impl Worker for Fobs {
+    type Order = Order;
+    type Answer = Measured;
+
     fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
         self.prepare(order)?;
         let rest = self.each.split_off(order.parallel.min(self.each.len()));

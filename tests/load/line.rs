@@ -49,7 +49,7 @@ impl Line {
         Ok(Self { sender, host })
     }
 
-    /// Asks, and gives the reply's bytes.
+    /// Asks, and gives the reply's bytes: of a 200, or of a 202, which is of another type.
     ///
     /// # Errors
     /// [`Failed`] on a cut connection and on any refusal.
@@ -66,7 +66,7 @@ impl Line {
         let status = response.status();
         let body = Limited::new(response.into_body(), REPLY_LEN_MAX).collect().await;
         let body = body.map_err(while_doing("a reply"))?.to_bytes();
-        if status == StatusCode::OK {
+        if [StatusCode::OK, StatusCode::ACCEPTED].contains(&status) {
             return Ok(body);
         }
         let refusal = cbor::decode::<RefusalReply>(&body, REFUSAL_LEN_MAX);

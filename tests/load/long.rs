@@ -8,16 +8,16 @@ use crate::{
     crew::Hand,
     order::{Measured, Order, Work},
     rounds::{millis, persona, service},
+    timed::{on_one_core, succeed},
     while_doing,
 };
 use keysvc_tests::{
-    ground::{Failed, Ground, text},
+    ground::{Failed, Ground},
     programs::{Profile, Programs},
 };
 use std::{
     fs, io,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments, leaves: u64) -> Result<Ended, Failed> {
     let load_before = cpu::load_average();
     let mut short = Side::new(&scratch.path().join("short"), &programs)?;
     let mut long = Side::new(&scratch.path().join("long"), &programs)?;
-    let fill = fill(&long.ground, leaves)?;
+    let fill = fill(&long.ground, leaves, 0)?;
     let mut restarts = [Vec::new(), Vec::new()];
     for round in 0..=RESTARTS {
         let took = [short.restart()?, long.restart()?];
@@ -147,11 +147,16 @@ pub fn run(arguments: &Arguments, leaves: u64) -> Result<Ended, Failed> {
     })
 }
 
-fn fill(ground: &Ground, leaves: u64) -> Result<Duration, Failed> {
+/// Fills a store whose service is not running with so many updates, on fobs numbered from `first`.
+///
+/// # Errors
+/// [`Failed`] when they are not recorded.
+pub fn fill(ground: &Ground, leaves: u64, first: u64) -> Result<Duration, Failed> {
     let own = std::env::current_exe().map_err(while_doing("the path of this program"))?;
     let mut command = ground.site().service().command(&own);
     command.arg("fill").arg(ground.site().service_config());
-    command.arg(ground.site().home("terminal-1").client_config()).arg(leaves.to_string());
+    command.arg(ground.site().home("terminal-1").client_config());
+    command.arg(leaves.to_string()).arg(first.to_string());
     let began = Instant::now();
     let status = command.status().map_err(while_doing("filling the store"))?;
     if status.success() { Ok(began.elapsed()) } else { Err(Failed("the store was not filled".to_owned())) }
@@ -176,29 +181,12 @@ fn works(arguments: &Arguments, short: &mut Side, long: &mut Side) -> Result<Wor
     Ok(all)
 }
 
-/// Verifies the export on one core: the first that this process may use.
+/// Verifies the export on one core.
 fn audit(ground: &Ground, export: &Path) -> Result<(Duration, bool), Failed> {
-    let fobaudit = &ground.programs().fobaudit;
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let core: String = allowed.unwrap_or("0").trim().chars().take_while(char::is_ascii_digit).collect();
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", &core]).arg(fobaudit);
-    let one_core = Command::new("taskset").arg("--version").output().is_ok();
-    let mut command = if one_core { pinned } else { Command::new(fobaudit) };
-    let took = succeed(
-        "fobaudit verify",
-        command.arg("verify").arg(export).arg("--trust").arg(ground.site().trust()),
-    )?;
+    let (mut command, one_core) = on_one_core(&ground.programs().fobaudit);
+    let trust = ground.site().trust();
+    let took = succeed("fobaudit verify", command.arg("verify").arg(export).arg("--trust").arg(trust))?;
     Ok((took, one_core))
-}
-
-/// Runs a command to its end and gives how long that was.
-fn succeed(what: &str, command: &mut Command) -> Result<Duration, Failed> {
-    let began = Instant::now();
-    let output = command.output().map_err(while_doing(what))?;
-    let took = began.elapsed();
-    if output.status.success() { Ok(took) } else { Err(Failed(format!("{what}: {}", text(&output)))) }
 }
 
 fn bytes_below(folder: &Path) -> io::Result<u64> {

@@ -4,6 +4,7 @@
 //! inside one run count, not the figures of one machine. Each load runs in a process of its own, because `SoftHSM`
 //! takes its configuration from the environment.
 
+mod agreement;
 mod cpu;
 mod crew;
 mod fill;
@@ -18,6 +19,7 @@ mod report;
 mod rounds;
 mod shift;
 mod tally;
+mod timed;
 
 use clap::{Parser, Subcommand};
 use keysvc_tests::ground::Failed;
@@ -45,6 +47,12 @@ struct Arguments {
     /// Compare a service whose log has so many leaves with one whose log is short; then verify, export and audit it.
     #[arg(long, value_name = "N", conflicts_with = "only", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     leaves: Option<u64>,
+    /// Measure acts that two people must approve, so many, beside plain ones; with --leaves in a log of so many leaves.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000", conflicts_with = "only", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    people: Option<u64>,
+    /// With --people: time the second verifier too, which is in Python; its libraries come from PyPI.
+    #[arg(long, requires = "people")]
+    second_verifier: bool,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -57,10 +65,13 @@ enum Role {
     Floor { module: PathBuf },
     /// Fills the store of this service's configuration.
     #[command(hide = true)]
-    Fill { service: PathBuf, terminal: PathBuf, leaves: u64 },
+    Fill { service: PathBuf, terminal: PathBuf, leaves: u64, first: u64 },
     /// Asks for value updates as the terminal of this configuration.
     #[command(hide = true)]
     Terminal { config: PathBuf },
+    /// Asks and approves as the terminal or officer of this configuration.
+    #[command(hide = true)]
+    Person { config: PathBuf },
     /// Asks for card keys as the station of this configuration.
     #[command(hide = true)]
     Station { config: PathBuf },
@@ -79,7 +90,13 @@ fn main() -> ExitCode {
         Some(Role::Floor { module }) => crew::obey(|| floor::Floor::new(module)),
         Some(Role::Terminal { config }) => crew::obey(|| fobs::Fobs::new(config)),
         Some(Role::Station { config }) => crew::obey(|| shift::Shift::new(config)),
-        Some(Role::Fill { service, terminal, leaves }) => fill::run(service, terminal, *leaves),
+        Some(Role::Person { config }) => crew::obey(|| agreement::Person::new(config)),
+        Some(Role::Fill { service, terminal, leaves, first }) => {
+            fill::run(service, terminal, *leaves, *first)
+        }
+        None if let Some(people) = arguments.people => {
+            agreement::run(&arguments, people).and_then(|ended| agreement::print(&ended, arguments.json))
+        }
         None if let Some(leaves) = arguments.leaves => {
             long::run(&arguments, leaves).and_then(|ended| long_report::print(&ended, arguments.json))
         }

@@ -51,6 +51,14 @@ impl Persona {
     pub async fn new(path: &Path) -> Result<Self, Failed> {
         let config = ClientConfig::read(path).map_err(while_doing("the client's configuration"))?;
         let signer = signer::of_config(&config).map_err(while_doing("the statement key"))?;
+        Self::with_signer(config, signer).await
+    }
+
+    /// The same with this key.
+    ///
+    /// # Errors
+    /// As [`Persona::new`].
+    pub async fn with_signer(config: ClientConfig, signer: Arc<dyn StatementSigner>) -> Result<Self, Failed> {
         let reader = Reader::connect(&config).await.map_err(while_doing("connecting"))?;
         let tls = Arc::new(tls(&config)?);
         Ok(Self { config, tls, reader, signer, random: SystemRandom::new() })
@@ -66,11 +74,18 @@ impl Persona {
     /// # Errors
     /// [`Failed`] when the key does not sign.
     pub fn statement(&self, operation: Operation, request: &impl Serialize) -> Result<Vec<u8>, Failed> {
+        self.message(Kind::Request(operation), request)
+    }
+
+    /// Signs a message of this kind.
+    ///
+    /// # Errors
+    /// [`Failed`] when the key does not sign.
+    pub fn message(&self, kind: Kind, content: &impl Serialize) -> Result<Vec<u8>, Failed> {
         let scope = self.founded().genesis().as_bytes();
         let kid = self.signer.public_key().identifier();
-        let unsigned = Unsigned::new(Kind::Request(operation), scope, kid, cbor::encode(request));
-        let signature =
-            self.signer.sign(&unsigned.to_be_signed()).map_err(while_doing("signing a request"))?;
+        let unsigned = Unsigned::new(kind, scope, kid, cbor::encode(content));
+        let signature = self.signer.sign(&unsigned.to_be_signed()).map_err(while_doing("signing"))?;
         Ok(unsigned.with_signature(&signature))
     }
 

@@ -134,13 +134,15 @@ pub fn run(arguments: &Arguments) -> Result<Ended, Failed> {
         return Err(Failed(keysvc_tests::ground::text(&init)));
     }
     ground.start()?;
-    measure(arguments, &ground, scratch.path()).map_err(|Failed(why)| {
-        // The site goes away with this process: its log is shown now or never.
-        let log = std::fs::read_to_string(ground.log()).unwrap_or_default();
-        let newest: Vec<_> = log.lines().rev().take(LOG_LINES).collect();
-        let newest: Vec<_> = newest.into_iter().rev().collect();
-        Failed(format!("{why}; the service's log ends with\n{}", newest.join("\n")))
-    })
+    measure(arguments, &ground, scratch.path()).map_err(|failed| with_log(&ground, &failed))
+}
+
+/// A failure with the end of the service's log: the site goes away with this process, so that is shown now or never.
+pub fn with_log(ground: &Ground, Failed(why): &Failed) -> Failed {
+    let log = std::fs::read_to_string(ground.log()).unwrap_or_default();
+    let newest: Vec<_> = log.lines().rev().take(LOG_LINES).collect();
+    let newest: Vec<_> = newest.into_iter().rev().collect();
+    Failed(format!("{why}; the service's log ends with\n{}", newest.join("\n")))
 }
 
 fn measure(arguments: &Arguments, ground: &Ground, scratch: &Path) -> Result<Ended, Failed> {

@@ -86,6 +86,9 @@ async fn open(persona: &Persona) -> Result<Exchange, Failed> {
 }
 
 impl Worker for Shift {
+    type Order = Order;
+    type Answer = Measured;
+
     fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
         let desk = &self.desk;
         self.runtime.block_on(async {
