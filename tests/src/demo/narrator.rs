@@ -129,7 +129,8 @@ fn typed(command: &Command) -> String {
         let short = std::env::current_dir()
             .ok()
             .and_then(|here| word.strip_prefix(&format!("{}/", here.display())).map(str::to_owned));
-        short.unwrap_or_else(|| word.into_owned())
+        let word = short.unwrap_or_else(|| word.into_owned());
+        if word.contains(' ') { format!("\"{word}\"") } else { word }
     });
     format!("$ {program} {}", words.collect::<Vec<_>>().join(" "))
 }
