@@ -1,8 +1,8 @@
 //! The transcripts in the documents are true: each command of a `console` block is run against a real service, in the
 //! document's order, and must print what stands below it.
 //!
-//! Times and digests are compared by their form alone; `[..]` stands for anything else that differs from run to run, and
-//! a line `...` for any number of lines. A command that fails is followed by `$ echo $?`. What cannot be run here stands in `sh` blocks, and each of those is named
+//! Times and digests are compared by their form alone, and one that a later command repeats is typed there as this run
+//! showed it; `[..]` stands for anything else that differs from run to run, and a line `...` for any number of lines. A command that fails is followed by `$ echo $?`. What cannot be run here stands in `sh` blocks, and each of those is named
 //! below: a command in a document is either run or listed.
 
 #[path = "transcripts/document.rs"]
@@ -16,15 +16,15 @@ mod tools;
 
 use document::{Block, Document};
 use keysvc_tests::ground::Ground;
-use likeness::blanked;
+use likeness::{Shown, blanked};
 use shell::Shell;
 use snapbox::{Assert, IntoData as _};
 
 /// The documents with transcripts.
-const REPLAYED: [&str; 3] = ["README.md", "docs/operations.md", "docs/fobctl.md"];
+const REPLAYED: [&str; 4] = ["README.md", "docs/operations.md", "docs/fobctl.md", "docs/dual-control.md"];
 
 /// The blocks that are not run, by document and first line, and why.
-const NOT_RUN: [(&str, &str, &str); 7] = [
+const NOT_RUN: [(&str, &str, &str); 8] = [
     ("README.md", "cargo demo", "it builds for release and founds a site of its own"),
     ("README.md", "cargo demo --keep", "as above"),
     (
@@ -44,6 +44,7 @@ const NOT_RUN: [(&str, &str, &str); 7] = [
     ),
     ("docs/performance.md", "cargo load --seconds 1 --rounds 5", "it measures for minutes"),
     ("docs/performance.md", "cargo load --leaves 1000000", "as above"),
+    ("docs/performance.md", "cargo load --people 1000", "as above"),
 ];
 
 /// Runs a document's transcripts in order and gives what differs.
@@ -52,9 +53,11 @@ fn differences(name: &str, ground: &mut Ground) -> Vec<String> {
     let mut shell = Shell::new(ground);
     let mut found = Vec::new();
     let mut count = 0;
+    let mut shown = Shown::default();
     for step in document.blocks.iter().filter_map(Block::steps).flatten() {
         count += 1;
-        let said = shell.run(&step.command);
+        let said = shell.run(&shown.typed(&step.command));
+        shown.learn(&said, &step.expected);
         if let Err(difference) = compare(&said, &step.expected) {
             found.push(format!("{name}: $ {}\n{said}--- differs:\n{difference}", step.command));
         }
@@ -91,6 +94,11 @@ fn the_transcripts_of_operations_are_what_the_programs_print() {
 #[test]
 fn the_transcripts_of_the_tour_are_what_the_programs_print() {
     replay(REPLAYED[2], &mut Ground::new());
+}
+
+#[test]
+fn the_transcripts_of_dual_control_are_what_the_programs_print() {
+    replay(REPLAYED[3], &mut Ground::new());
 }
 
 #[test]
