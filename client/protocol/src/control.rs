@@ -162,11 +162,17 @@ impl Control {
         }
     }
 
+    /// Takes a heartbeat's moment without its word on what stood: for who replays a part of the log, in which only the last
+    /// heartbeat finds everything that it saw.
+    pub fn witness(&mut self, leaf: &HeartbeatLeaf) {
+        self.clock = self.clock.after(&leaf.moment);
+    }
+
     fn beat(&mut self, leaf: &HeartbeatLeaf) -> Result<(), Refusal> {
         if leaf.control != self.digest() {
             return Err(Refusal::StateConflict { reason: crate::refusal::Conflict::Precondition });
         }
-        self.clock = self.clock.after(&leaf.moment);
+        self.witness(leaf);
         Ok(())
     }
 

@@ -53,6 +53,12 @@ pub(super) fn restored(rows: Rows<'_>, seals: &Seals, head: TreeHead) -> Result<
     wanted.extend(open_before(rows, from)?);
     for leaf in wanted {
         let (entry, payload) = log.leaf(leaf)?;
+        if entry.kind == LeafKind::Heartbeat && leaf.saturating_add(1) != from {
+            // What was open then and has ended since is in no list; the last heartbeat stands for all before it.
+            let beat = cbor::decode(&payload, LEAF_PAYLOAD_LEN_MAX).map_err(|_| broken(leaf))?;
+            replay.control.witness(&beat);
+            continue;
+        }
         replay.take(&entry, &payload)?;
     }
     replay.listed.extend(listed.range(..from).copied());

@@ -399,6 +399,24 @@ fn the_service_ends_what_has_expired_and_what_failed_and_nothing_else() {
     reopened(store, &folder);
 }
 
+#[test]
+fn a_start_finds_what_stood_although_what_earlier_heartbeats_saw_open_has_ended() {
+    let folder = folder();
+    let mut store = Store::founded(&folder);
+    let retire = store.key_event("anna", Operation::KeyRetire, 1, ("value", 1));
+    store.approved(&retire, 1, &["boris"], AT(NOW_MS));
+    store.made(&Change::Heartbeat, AT(NOW_MS));
+    let reject = store.vote("anna", 1, Verdict::Reject);
+    store.made(&reject, AT(NOW_MS));
+    let again = store.key_event("anna", Operation::KeyRetire, 2, ("value", 1));
+    store.approved(&again, 2, &["clara"], AT(NOW_MS));
+    store.made(&Change::Heartbeat, AT(NOW_MS));
+    let stood = store.reader.control().unwrap();
+    let reopened = reopened(store, &folder);
+    assert_eq!(reopened.reader.control().unwrap().digest(), stood.digest());
+    assert_eq!(reopened.reader.control().unwrap().proposals().open().count(), 1);
+}
+
 /// A store with a freeze, a heartbeat and an open proposal with one vote after it.
 fn lived_in() -> TempDir {
     let folder = folder();
