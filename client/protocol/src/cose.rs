@@ -2,7 +2,8 @@
 //!
 //! Tag 18; protected header {1: -7 (ES256), 4: kid of 8 bytes, 16: typ}; unprotected header empty; payload in
 //! place; signature r then s, low-S. Written by hand because the signature covers exact bytes. What is signed is the
-//! received payload, never a re-encoding of it, and [`Signed::open`] gives the payload only after verifying.
+//! received payload, never a re-encoding of it, and [`Signed::open`] gives the payload only after verifying. The one
+//! exception is [`Signed::recorded_payload`], for what the service's own log holds.
 
 use crate::{
     bytes::{Digest, KeyIdentifier},
