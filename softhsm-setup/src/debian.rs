@@ -4,15 +4,71 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 /// Environment variable that forbids installing anything when it is `1`.
 pub const NO_INSTALL_VARIABLE: &str = "KEYSVC_NO_INSTALL";
 const APT_GET: &str = "/usr/bin/apt-get";
+
+/// The solver that proves policies.
+pub const CVC5: Packaged = Packaged { program: "cvc5", package: "cvc5", variable: "CVC5" };
+
+/// A program that a package brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packaged {
+    program: &'static str,
+    package: &'static str,
+    /// Environment variable that names the program, before the search path.
+    variable: &'static str,
+}
+
+impl Packaged {
+    /// Finds the program: where its variable says and nowhere else, or else in the search path.
+    #[must_use]
+    pub fn find(&self) -> Option<PathBuf> {
+        self.find_with(env::var_os(self.variable), env::var_os("PATH"))
+    }
+
+    fn find_with(&self, named: Option<OsString>, search: Option<OsString>) -> Option<PathBuf> {
+        if let Some(named) = named {
+            return Some(PathBuf::from(named)).filter(|path| path.is_file());
+        }
+        let search = search.unwrap_or_default();
+        let mut places = env::split_paths(&search).map(|folder| folder.join(self.program));
+        places.find(|path| path.is_file())
+    }
+
+    /// Finds the program, or installs its package, saying so on `notes` first.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence with the command to run, if nothing may or can be installed, or if its variable
+    /// names no file.
+    pub fn find_or_install(&self, notes: &mut dyn Write) -> Result<PathBuf, String> {
+        if let Some(program) = self.find() {
+            return Ok(program);
+        }
+        if let Some(named) = env::var_os(self.variable) {
+            let named = PathBuf::from(named);
+            return Err(format!(
+                "{} names {}, which is not a file: correct it or unset it",
+                self.variable,
+                named.display()
+            ));
+        }
+        install(self.program, &[self.package], notes).map_err(|why| self.missing(&why))?;
+        self.find().ok_or_else(|| self.missing("the package was installed, but the program is not in PATH"))
+    }
+
+    fn missing(&self, why: &str) -> String {
+        let by = if is_root() { "" } else { "sudo " };
+        let Self { program, package, .. } = self;
+        format!("no {program} on this machine ({why}): run '{by}apt-get install {package}', then try again")
+    }
+}
 
 /// Installs packages because `what` is missing, saying so on `notes` first.
 ///
@@ -82,5 +138,24 @@ mod tests {
         assert_eq!(forbids(None, &here), None);
         let why = "only on Debian and Ubuntu is it installed from here";
         assert_eq!(forbids(None, Path::new("/nonexistent")), Some(why));
+    }
+
+    #[test]
+    fn a_program_is_where_its_variable_says_and_nowhere_else_or_in_the_search_path() {
+        let here = env::current_exe().unwrap();
+        let program = here.file_name().unwrap().to_str().unwrap().to_owned();
+        let packaged = Packaged { program: program.leak(), package: "p", variable: "P" };
+        let search = || Some(env::join_paths([Path::new("/nonexistent"), here.parent().unwrap()]).unwrap());
+        assert_eq!(packaged.find_with(None, search()), Some(here.clone()));
+        assert_eq!(packaged.find_with(None, None), None);
+        assert_eq!(CVC5.find_with(Some(here.clone().into()), None), Some(here.clone()));
+        assert_eq!(packaged.find_with(Some("/nonexistent/p".into()), search()), None);
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_said_with_the_command_that_installs_it() {
+        let words = CVC5.missing("it is forbidden");
+        assert!(words.starts_with("no cvc5 on this machine (it is forbidden): run '"), "{words}");
+        assert!(words.ends_with("apt-get install cvc5', then try again"), "{words}");
     }
 }

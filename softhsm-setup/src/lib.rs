@@ -21,4 +21,5 @@ pub mod token;
 
 pub use error::SetupError;
 pub use newcomer::{Enrolment, Newcomer};
-pub use site::{Home, Site, SitePlan, TRUST_DOMAIN, lay_out};
+pub use roster::Cast;
+pub use site::{Home, Site, SitePlan, TRUST_DOMAIN, lay_out, lay_out_with};

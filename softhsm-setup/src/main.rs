@@ -11,7 +11,7 @@ use clap::{
 use keysvc_protocol::{bytes::Digest, founding::PrincipalKind, name::Name};
 use output::Output;
 use softhsm_setup::{
-    Newcomer, SetupError, Site, SitePlan, lay_out, softhsm,
+    Cast, Newcomer, SetupError, Site, SitePlan, lay_out_with, softhsm,
     token::{self, PersonaKey, TokenOrder},
 };
 use std::{
@@ -61,6 +61,12 @@ struct Dev {
     /// The site's policies; the shipped ones if left out
     #[arg(long, value_name = "FILE")]
     site_cedar: Option<PathBuf>,
+    /// Names of officers in place of officer-1 to officer-3, two at least, each of a department of their own
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    officers: Vec<Name>,
+    /// Names of operators that come to everyone else
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    operators: Vec<Name>,
 }
 
 #[derive(clap::Args)]
@@ -142,7 +148,8 @@ fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
         policy_digest: dev.policy_digest.unwrap_or(Digest::new([0; 32])),
         site_cedar,
     };
-    let site = lay_out(&dev.dir, &plan)?;
+    let cast = Cast { officers: dev.officers.clone(), operators: dev.operators.clone() };
+    let site = lay_out_with(&dev.dir, &plan, &cast)?;
     if dev.policy_digest.is_none() {
         next_for_policy(&site, output);
     }

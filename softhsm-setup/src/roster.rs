@@ -10,12 +10,13 @@ use crate::{
 use keysvc_protocol::{
     bytes::Digest,
     founding::{
-        CardSession, Delays, FoundedKey, FoundedKind, Founding, InputPart, Officer, Principal, PrincipalKind,
-        Profile, Programme, Scheme, Slot, ValueRules,
+        CardFamily, CardSession, Delays, FoundedKey, FoundedKind, Founding, Function, GoldenVector,
+        InputPart, Officer, Principal, PrincipalKind, Profile, Programme, Scheme, Slot, ValueRules,
     },
     name::{Name, NotAName},
     trust::NotATrustDomain,
 };
+use std::collections::BTreeSet;
 
 /// What stands above the founding file's first line.
 const HEADING: &str = "\
@@ -33,6 +34,10 @@ const HEADING: &str = "\
 const KNOWN_SYSTEM: &str = "4e585020416275";
 /// NXP's example application identifier (AN10922 section 2.2).
 const KNOWN_APPLICATION: &str = "3042f5";
+/// NXP's example card (AN10922 section 2.2).
+const KNOWN_CARD: &str = "04782e21801d80";
+/// The check value of its key, a8dd63a3b89d54b37ca802473fda9175: AES-CMAC over a zero block, 5 bytes.
+const KNOWN_CHECK_VALUE: &str = "5b298c80bf";
 /// NXP's example master key (AN10922 section 2.2).
 const KNOWN_VALUE: &str = "00112233445566778899aabbccddeeff";
 /// "keysvc" in ASCII.
@@ -98,6 +103,62 @@ pub(crate) const PERSONAS: [Persona<'static>; 10] = [
     // Has a certificate of the site's CA and keys, but nobody enrolled it.
     Persona { name: "stranger", kind: PrincipalKind::Terminal, group: None, keys: Keys::File },
 ];
+
+/// Other people than the story's, for a site that stands in for a real one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cast {
+    /// The officers in place of the three, each of a department of their own; the three where there are none.
+    pub officers: Vec<Name>,
+    /// Operators that come to everyone else.
+    pub operators: Vec<Name>,
+}
+
+/// Departments, in the order of a cast's officers.
+const DEPARTMENTS: [&str; 16] = [
+    "security",
+    "finance",
+    "audit",
+    "department-4",
+    "department-5",
+    "department-6",
+    "department-7",
+    "department-8",
+    "department-9",
+    "department-10",
+    "department-11",
+    "department-12",
+    "department-13",
+    "department-14",
+    "department-15",
+    "department-16",
+];
+/// The organisation of a cast's operators.
+const OPERATIONS: &str = "operations";
+
+impl Cast {
+    /// Everyone, in the founding file's order.
+    ///
+    /// # Errors
+    /// [`SetupError::Text`] for more officers than there are departments, or a name that stands there twice.
+    pub(crate) fn everyone(&self) -> Result<Vec<Persona<'_>>, SetupError> {
+        if self.officers.len() > DEPARTMENTS.len() {
+            return Err(wrong(format!("there are more than {} officers", DEPARTMENTS.len())));
+        }
+        let named = self.officers.iter().zip(DEPARTMENTS);
+        let named = named.map(|(name, group)| Persona::new(name.as_str(), PrincipalKind::Officer, group));
+        let operators = self.operators.iter();
+        let operators =
+            operators.map(|name| Persona::new(name.as_str(), PrincipalKind::Operator, OPERATIONS));
+        let kept = |one: &&Persona<'_>| self.officers.is_empty() || one.kind != PrincipalKind::Officer;
+        let everyone: Vec<Persona<'_>> =
+            named.chain(PERSONAS.iter().filter(kept).copied()).chain(operators).collect();
+        let mut seen = BTreeSet::new();
+        match everyone.iter().find(|one| !seen.insert(one.name)) {
+            Some(twice) => Err(wrong(format!("{} stands there twice", twice.name))),
+            None => Ok(everyone),
+        }
+    }
+}
 
 /// A persona with what was made for it.
 #[derive(Debug, Clone)]
@@ -174,15 +235,24 @@ fn profiles() -> Result<Vec<Profile>, SetupError> {
     let known = Profile {
         name: name("known")?,
         version: 1,
+        family: CardFamily::DesfireEv2,
         scheme: Scheme::An10922Aes128,
         input: vec![InputPart::Uid, InputPart::Application, InputPart::SystemIdentifier],
         system_identifier: KNOWN_SYSTEM.to_owned(),
         slots: vec![slot(0, "demo-known", KNOWN_APPLICATION)?],
+        functions: vec![Function::Membership],
+        // The published card of AN10922: the token must derive its key, or the service does not start.
+        vectors: vec![GoldenVector {
+            slot: 0,
+            card: KNOWN_CARD.to_owned(),
+            check_value: KNOWN_CHECK_VALUE.to_owned(),
+        }],
         value: None,
     };
     let generated = Profile {
         name: name("generated")?,
         version: 1,
+        family: CardFamily::DesfireEv2,
         scheme: Scheme::An10922Aes128,
         input: vec![
             InputPart::Uid,
@@ -196,10 +266,15 @@ fn profiles() -> Result<Vec<Profile>, SetupError> {
             slot(0, "demo-generated", GENERATED_APPLICATION)?,
             slot(1, "demo-generated", GENERATED_APPLICATION)?,
         ],
+        functions: vec![Function::StoredValue],
+        vectors: vec![],
         // Cents: at most 10,000 euro on a card; loads of 6,000 at most, so that one of 5,000 can wait for two people,
         // and payments of 200.
         value: Some(ValueRules {
             purses: vec![1],
+            currency: 978,
+            reloadable: true,
+            one_time: false,
             ceiling: 1_000_000,
             load_max: 600_000,
             debit_max: 20_000,
@@ -237,4 +312,36 @@ fn name(text: &str) -> Result<Name, SetupError> {
 
 fn wrong(reason: impl Into<String>) -> SetupError {
     SetupError::Text { what: "founding.toml", reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cast(officers: &[&str], operators: &[&str]) -> Cast {
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        Cast { officers: names(officers), operators: names(operators) }
+    }
+
+    #[test]
+    fn a_cast_stands_in_place_of_the_officers_and_everyone_else_stays() {
+        let cast = cast(&["ann", "bob"], &["cy"]);
+        let everyone = cast.everyone().unwrap();
+        let officers: Vec<_> =
+            everyone.iter().filter(|one| one.kind == PrincipalKind::Officer).map(|one| one.name).collect();
+        assert_eq!(officers, ["ann", "bob"]);
+        assert_eq!(everyone.len(), PERSONAS.len());
+        assert!(everyone.iter().any(|one| one.name == "cy" && one.kind == PrincipalKind::Operator));
+        assert_ne!(everyone[0].group, everyone[1].group, "each of a department of their own");
+    }
+
+    #[test]
+    fn without_a_cast_it_is_the_story_and_nobody_stands_there_twice() {
+        let names = |cast: &Cast| -> Vec<String> {
+            cast.everyone().unwrap().iter().map(|one| one.name.to_owned()).collect()
+        };
+        assert_eq!(names(&Cast::default()), PERSONAS.map(|one| one.name));
+        assert!(cast(&["ann", "ann"], &[]).everyone().is_err());
+        assert!(cast(&["ann", "bob"], &["office-1"]).everyone().is_err());
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     config::{self, SERVICE_LABEL, Signs},
     pki::{Authority, CertificateRequest, key_file},
     private::{new_file, new_folder},
-    roster::{self, Equipped, Keys, PERSONAS, Persona},
+    roster::{self, Cast, Equipped, Keys, Persona},
     softhsm::{self, CONFIGURATION_VARIABLE},
     token::{self, Making, PublicKeys},
 };
@@ -64,6 +64,14 @@ pub struct Site {
 /// [`SetupError`] if the folder holds something (which is left as it is) or its path does not do, or if anything
 /// cannot be made; then nothing stays in the folder.
 pub fn lay_out(folder: &Path, plan: &SitePlan) -> Result<Site, SetupError> {
+    lay_out_with(folder, plan, &Cast::default())
+}
+
+/// The same with other people: a rehearsal's have the names of those who hold the real ceremony.
+///
+/// # Errors
+/// As [`lay_out`]; [`SetupError::Text`] for people who cannot be together.
+pub fn lay_out_with(folder: &Path, plan: &SitePlan, cast: &Cast) -> Result<Site, SetupError> {
     let folder = std::path::absolute(folder).map_err(SetupError::file("find", folder))?;
     if plan.port == 0 {
         return Err(SetupError::NoPort);
@@ -74,9 +82,10 @@ pub fn lay_out(folder: &Path, plan: &SitePlan) -> Result<Site, SetupError> {
     if socket(&folder).as_os_str().len() > SOCKET_PATH_MAX {
         return Err(SetupError::PathTooLong { path: folder, longest: SOCKET_PATH_MAX });
     }
+    let everyone = cast.everyone()?;
     let claim = Claim::take(&folder, "pki")?;
     let site = Site { folder, port: plan.port, authority: Authority::create(&trust_domain()?)? };
-    site.fill(plan)?;
+    site.fill(plan, &everyone)?;
     claim.keep();
     Ok(site)
 }
@@ -175,13 +184,13 @@ impl Site {
         Home { folder: self.folder.join(name) }
     }
 
-    fn fill(&self, plan: &SitePlan) -> Result<(), SetupError> {
+    fn fill(&self, plan: &SitePlan, personas: &[Persona<'_>]) -> Result<(), SetupError> {
         self.authority.write(&self.folder.join("pki"))?;
         new_folder(&self.signatures())?;
         // All tokens at once: the station's RSA key alone takes longer than the rest of the site.
         let service = self.begin_service(plan);
         let tools = Tools { module: &plan.module, program: &plan.program };
-        let begun: Vec<_> = PERSONAS.iter().map(|persona| self.begin(persona, tools)).collect();
+        let begun: Vec<_> = personas.iter().map(|persona| self.begin(persona, tools)).collect();
         // Every child has ended before the first error is looked at, for what they wrote is then removed.
         let service = service.and_then(Making::finish);
         let ended: Vec<_> = begun.into_iter().map(|begun| begun.and_then(Begun::finish)).collect();

@@ -101,7 +101,12 @@ pub fn http(operation: &str, body: &[u8]) -> Vec<u8> {
 /// When it is longer than a request may be.
 #[must_use]
 pub fn envelope(request: Vec<u8>) -> Vec<u8> {
-    cbor::encode(&Envelope { schema: Schema, request: Blob::try_from(request).unwrap(), seen: None })
+    cbor::encode(&Envelope {
+        schema: Schema,
+        request: Blob::try_from(request).unwrap(),
+        seen: None,
+        beside: None,
+    })
 }
 
 impl Line {

@@ -10,7 +10,10 @@ mod asked;
 mod change;
 mod clock;
 mod freezes;
+mod imports;
 mod keys;
+mod policies;
+mod profiles;
 mod proposals;
 mod roster;
 mod waiting;
@@ -18,7 +21,10 @@ mod waiting;
 pub use change::Change;
 pub use clock::{Clock, DRIFT_MAX_MS, Moment};
 pub use freezes::{Freeze, Freezes};
+pub use imports::{IMPORT_LIFE_MS, Import};
 pub use keys::{KeyStanding, Keys, Order};
+pub use policies::Policies;
+pub use profiles::{InUse, Profiles};
 pub use proposals::{Draft, Open, Proposals, bytes_of};
 pub use roster::{Member, Roster};
 pub use waiting::Waiting;
@@ -47,7 +53,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub struct Control {
     genesis: Digest,
     founding: Founding,
-    policy: Digest,
+    policies: Policies,
+    profiles: Arc<Profiles>,
     // Shared with the readers' copies of the state, for it is large and changes seldom.
     roster: Arc<Roster>,
     keys: Keys,
@@ -85,7 +92,8 @@ impl Control {
     pub fn found(founding: Founding, leaf: &FoundingLeaf, genesis: Digest) -> Result<Self, Refusal> {
         Ok(Self {
             genesis,
-            policy: leaf.policy,
+            policies: Policies::found(leaf.policy),
+            profiles: Arc::new(Profiles::found(&founding)),
             roster: Arc::new(Roster::found(&founding)?),
             keys: Keys::found(leaf),
             founding,
@@ -186,7 +194,8 @@ impl Control {
             cbor::encode(&self.freezes),
             cbor::encode(&self.waiting.iter().collect::<Vec<_>>()),
             cbor::encode(&self.proposals),
-            self.policy.as_bytes().to_vec(),
+            cbor::encode(&*self.profiles),
+            self.policies.digest().as_bytes().to_vec(),
         ];
         let digests: Vec<u8> = parts.iter().flat_map(|part| *sha256(&[part]).as_bytes()).collect();
         sha256(&[&digests])
@@ -207,7 +216,19 @@ impl Control {
     /// Digest of the policies in force.
     #[must_use]
     pub const fn policy(&self) -> &Digest {
-        &self.policy
+        self.policies.digest()
+    }
+
+    /// The policies in force.
+    #[must_use]
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The card profiles in use.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// Principals, officers and thresholds.

@@ -34,6 +34,12 @@ pub enum Kind {
     Approval,
     /// A value update that took a quorum, by a value signing key; its payload names the evidence.
     ApprovedValueUpdate,
+    /// The one-time key of a key import for one custodian, by the service statement key.
+    ImportOffer,
+    /// A person's agreement to the plan of a ceremony; bound to the trust domain, for a founding has no genesis yet.
+    Plan,
+    /// A person's agreement to the transcript of a ceremony; bound to the genesis digest.
+    Transcript,
 }
 
 impl Kind {
@@ -49,6 +55,9 @@ impl Kind {
             Self::TrustBundle => "keysvc/tb2",
             Self::Approval => "keysvc/ap1",
             Self::ApprovedValueUpdate => "keysvc/vu2",
+            Self::ImportOffer => "keysvc/io1",
+            Self::Plan => "keysvc/pl1",
+            Self::Transcript => "keysvc/ct1",
         }
     }
 
@@ -63,6 +72,9 @@ impl Kind {
             Self::TrustBundle => ("keysvc:trust-bundle:v2", ""),
             Self::Approval => ("keysvc:approval:v1", ""),
             Self::ApprovedValueUpdate => ("keysvc:value-update:v2", ""),
+            Self::ImportOffer => ("keysvc:import-offer:v1", ""),
+            Self::Plan => ("keysvc:plan:v1", ""),
+            Self::Transcript => ("keysvc:transcript:v1", ""),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The evidence file: who agreed to one act, provable years later from the trust file alone.
 //!
-//! It holds leaf 0, the leaves that changed the officers since, the act's leaf with its proposal and approvals, and the
-//! proof that one signed checkpoint's tree holds them all. That no change of officers is left out follows from the digest
-//! of the roster, which the approving officers signed in the proposal.
+//! It holds leaf 0, the leaves that changed officers and policies since, the act's leaf with its proposal and approvals, and
+//! the proof that one signed checkpoint's tree holds them all. That none of these changes is left out follows from the
+//! digests of roster and policies, which the approving officers signed in the proposal.
 
 use crate::{
     cbor::{self, DecodeError},
@@ -23,7 +23,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Most leaves in an evidence file: leaf 0, the act, and 510 changes of officers and thresholds.
+/// Most leaves in an evidence file: leaf 0, the act, and 510 changes of officers, thresholds and policies.
 pub const EVIDENCE_LEAVES_MAX: usize = 512;
 
 /// The evidence of one act, self-contained.
@@ -34,7 +34,7 @@ pub struct EvidenceFile {
     pub schema: Schema,
     /// A signed checkpoint whose tree holds every leaf below.
     pub checkpoint: SignedCheckpoint,
-    /// Leaf 0, the leaves that changed officers and thresholds, and the act's leaf, ascending.
+    /// Leaf 0, the leaves that changed officers, thresholds and policies, and the act's leaf, ascending.
     pub leaves: List<ProvenLeaf, EVIDENCE_LEAVES_MAX>,
 }
 

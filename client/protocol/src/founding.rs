@@ -4,12 +4,14 @@
 //! This module checks what the file says of itself; the signatures' arithmetic is [`crate::cose`]'s.
 
 mod delays;
+mod family;
 mod profile;
 mod roster;
 mod text;
 
 pub use delays::{DELAY_S_MAX, DESTROY_DELAY_S_MIN, Delays, ROSTER_DELAY_S_MIN};
-pub use profile::{CardSession, InputPart, Profile, Scheme, Slot, ValueRules};
+pub use family::{CardFamily, Function};
+pub use profile::{CardSession, GoldenVector, InputPart, Profile, Scheme, Slot, VECTORS_MAX, ValueRules};
 pub use roster::{Officer, Principal, PrincipalKind};
 pub use text::{P256Text, SubjectPublicKeyInfo};
 
@@ -195,9 +197,17 @@ impl Founding {
             if programme.currency == 0 || programme.currency > 999 {
                 return Err(fault(format!("{place}.currency"), "give the ISO 4217 numeric code, 1 to 999"));
             }
-            let profile = self.profiles.iter().find(|profile| profile.name == programme.profile);
+            let versions = self.profiles.iter().filter(|profile| profile.name == programme.profile);
+            let profile = versions.max_by_key(|profile| profile.version);
             if profile.is_none_or(|profile| profile.value.is_none()) {
                 return Err(fault(format!("{place}.profile"), "name a profile that has a value table"));
+            }
+            let rules = profile.and_then(|profile| profile.value.as_ref());
+            if rules.is_some_and(|rules| rules.currency != programme.currency) {
+                return Err(fault(
+                    format!("{place}.currency"),
+                    "it is not the currency of the profile's value table; give one currency in both",
+                ));
             }
             let key = self.keys.iter().find(|key| key.name == programme.value_key);
             if key.is_none_or(|key| key.kind != FoundedKind::ValueSigning) {

@@ -17,7 +17,9 @@ pub mod bundle;
 pub mod bytes;
 pub mod card;
 pub mod cbor;
+pub mod ceremony;
 pub mod checkpoint;
+pub mod component;
 pub mod control;
 pub mod cose;
 pub mod delivery;
@@ -26,6 +28,8 @@ pub mod export;
 pub mod founding;
 pub mod freeze;
 pub mod hash;
+#[cfg(feature = "ring")]
+pub mod hpke;
 pub mod key;
 pub mod leaf;
 pub mod list;
@@ -39,6 +43,8 @@ pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod schema;
+#[cfg(feature = "ring")]
+pub mod sealing;
 pub mod sentence;
 pub mod trust;
 pub mod value;

@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::bytes::ProposalId;
 
-/// Longest request that may become a proposal, in bytes: the keys of 1,000 cards take 12 KiB.
-pub const PROPOSED_LEN_MAX: usize = 16 * 1024;
+/// Longest request that may become a proposal, in bytes: a policy set takes 24 KiB and what was found out about it 7 KiB;
+/// the keys of 1,000 cards take 12 KiB.
+pub const PROPOSED_LEN_MAX: usize = 32 * 1024;
 /// Longest encoded proposal, in bytes: the request, three digests, nine names, preconditions.
 pub const PROPOSAL_LEN_MAX: usize = PROPOSED_LEN_MAX + 4 * 1024;
 /// Longest signed approval, in bytes.

@@ -233,7 +233,9 @@ pub fn floor(operation: Operation, of_officer: bool, officers: usize) -> Option<
     let larger = if officers > 2 { 3 } else { 2 };
     match operation {
         Operation::PrincipalEnrol | Operation::PrincipalRotate if of_officer => Some(Need::of(larger)),
-        Operation::QuorumSet | Operation::KeyDestroy => Some(Need::of(larger)),
+        Operation::QuorumSet | Operation::KeyDestroy | Operation::KeyImport | Operation::PolicyPropose => {
+            Some(Need::of(larger))
+        }
         Operation::PrincipalEnrol
         | Operation::PrincipalRotate
         | Operation::PrincipalEnable
@@ -241,12 +243,14 @@ pub fn floor(operation: Operation, of_officer: bool, officers: usize) -> Option<
         | Operation::KeyActivate
         | Operation::KeyRetire
         | Operation::FreezeLift
+        | Operation::ProfilePut
         | Operation::ClockConfirm => Some(Need::of(2)),
         _ => None,
     }
 }
 
-/// The act of one caller alone that [`crate::control`] knows: stopping things. Everything else it knows takes a quorum.
+/// The act of one caller alone that [`crate::control`] knows: stopping things, a custodian's own component, the record
+/// of a ceremony. Everything else it knows takes a quorum.
 #[must_use]
 pub const fn one_is_enough(operation: Operation) -> bool {
     matches!(
@@ -256,5 +260,7 @@ pub const fn one_is_enough(operation: Operation) -> bool {
             | Operation::KeySuspend
             | Operation::KeyCompromise
             | Operation::ProposalCancel
+            | Operation::ComponentGive
+            | Operation::CeremonyRecord
     )
 }

@@ -276,6 +276,13 @@ reply!(
     }
 );
 
+mod governed;
+
+pub use governed::{
+    ComponentGivenReply, ComponentKeyReply, PolicyReply, PolicyText, ProfileListReply, ProfilePutReply,
+    ProfileReply, ProfileView,
+};
+
 /// Most proposals in one reply of `proposal.list`.
 pub const PROPOSALS_MAX: usize = 64;
 /// Longest reply inside a reply, in bytes: a frame's 1 MiB without 16 KiB for what is around it.

@@ -4,6 +4,7 @@
 //! have one sentence. Who asks stands in the proposal, not in the request, and is said beside it. Pure text: it neither
 //! verifies nor judges.
 
+mod governed;
 mod text;
 
 pub use text::grouped;
@@ -64,6 +65,11 @@ pub fn sentence(operation: Operation, payload: &[u8]) -> Result<String, Refusal>
                 closing(&idem, None)
             ))
         }
+        Operation::KeyImport
+        | Operation::ComponentGive
+        | Operation::ProfilePut
+        | Operation::PolicyPropose
+        | Operation::CeremonyRecord => governed::sentence(operation, payload),
         Operation::Status
         | Operation::KeyList
         | Operation::KeyGet
@@ -80,7 +86,11 @@ pub fn sentence(operation: Operation, payload: &[u8]) -> Result<String, Refusal>
         | Operation::PrincipalList
         | Operation::KeyImpact
         | Operation::FreezeList
-        | Operation::EvidenceGet => Err(Refusal::Invalid { reason: Invalid::NotSigned }),
+        | Operation::EvidenceGet
+        | Operation::ComponentKey
+        | Operation::ProfileGet
+        | Operation::ProfileList
+        | Operation::PolicyGet => Err(Refusal::Invalid { reason: Invalid::NotSigned }),
     }
 }
 

@@ -12,8 +12,12 @@ mod clock;
 mod evidence;
 #[path = "control/freezes.rs"]
 mod freezes;
+#[path = "control/imports.rs"]
+mod imports;
 #[path = "control/keys.rs"]
 mod keys;
+#[path = "control/profiles.rs"]
+mod profiles;
 #[path = "control/proposals.rs"]
 mod proposals;
 #[path = "control/quorum.rs"]

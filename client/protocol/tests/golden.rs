@@ -6,6 +6,8 @@
 
 #[path = "golden/agreed.rs"]
 mod agreed;
+#[path = "golden/governed.rs"]
+mod governed;
 #[path = "golden/grammar.rs"]
 mod grammar;
 #[path = "golden/messages.rs"]
@@ -133,6 +135,12 @@ fn golden_statements_verify_under_their_own_kind_alone() {
         assert_eq!(opened(Kind::Delivery, genesis.as_bytes()), golden.name == "signed-delivery");
         assert_eq!(opened(Kind::TrustBundle, genesis.as_bytes()), golden.name == "signed-trust-bundle");
         assert_eq!(opened(Kind::Approval, genesis.as_bytes()), golden.name == "signed-approval");
+        assert_eq!(opened(Kind::ImportOffer, genesis.as_bytes()), golden.name == "signed-component-offer");
+        assert_eq!(opened(Kind::Plan, DOMAIN.as_bytes()), golden.name == "signed-plan-agreement");
+        assert_eq!(
+            opened(Kind::Transcript, genesis.as_bytes()),
+            golden.name == "signed-transcript-agreement"
+        );
         let approved = golden.name == "signed-approved-value-update";
         assert_eq!(opened(Kind::ApprovedValueUpdate, genesis.as_bytes()), approved);
         for operation in Operation::ALL {

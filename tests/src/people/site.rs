@@ -9,8 +9,8 @@ use keysvc_protocol::{
     control::Control,
     cose::Kind,
     founding::{
-        CardSession, Delays, FoundedKey, FoundedKind, Founding, InputPart, Officer, P256Text, Principal,
-        PrincipalKind, Profile, Programme, Scheme, Slot, ValueRules,
+        CardFamily, CardSession, Delays, FoundedKey, FoundedKind, Founding, Function, InputPart, Officer,
+        P256Text, Principal, PrincipalKind, Profile, Programme, Scheme, Slot, ValueRules,
     },
     hash::sha256,
     key::{CheckValue, KeyKind, KeyRecord, KeyState},
@@ -159,6 +159,7 @@ fn profile() -> Profile {
     Profile {
         name: name("stored"),
         version: 1,
+        family: CardFamily::DesfireEv2,
         scheme: Scheme::An10922Aes128,
         input: vec![InputPart::Uid, InputPart::Application, InputPart::SystemIdentifier],
         system_identifier: "6b657973766331".into(),
@@ -169,8 +170,13 @@ fn profile() -> Profile {
             key_number: 0,
             application: "010203".into(),
         }],
+        functions: vec![Function::StoredValue],
+        vectors: vec![],
         value: Some(ValueRules {
             purses: vec![1],
+            currency: 978,
+            reloadable: true,
+            one_time: false,
             ceiling: 50_000,
             load_max: 20_000,
             debit_max: 10_000,

@@ -68,7 +68,11 @@ impl Control {
             }
             Change::Lift { scope } => self.freezes.may_lift(scope),
             Change::Threshold { operation, need } => self.roster.may_set(*operation, need),
-            Change::Clock { .. } => Ok(()),
+            Change::Import { request } => super::imports::may_order(request, &self.roster, &self.keys),
+            Change::Component { request } => self.may_give(request, &by.enrolment.id),
+            Change::Profile { profile } => self.profiles.may_put(profile, &self.keys, &self.founding),
+            Change::Policies { request } => super::policies::may_propose(request),
+            Change::Ceremony { .. } | Change::Clock { .. } => Ok(()),
         }
     }
 
@@ -78,6 +82,9 @@ impl Control {
             |name: &Name| by.enrolment.kind == PrincipalKind::Office && by.enrolment.group == *name;
         let allowed = match change {
             Change::Rotate { request } => request.id == by.enrolment.id,
+            Change::Component { .. } => {
+                matches!(by.enrolment.kind, PrincipalKind::Officer | PrincipalKind::Operator)
+            }
             Change::Freeze { scope: Scope::Terminal { name }, .. } if !by.is_officer() => {
                 let terminal = self.roster.member(name);
                 terminal.is_some_and(|terminal| own_store(&terminal.enrolment.group))
@@ -111,9 +118,7 @@ impl Control {
                 let own = |member: &Member| !member.is_officer() && member.enrolment.group == *name;
                 (members.any(|(_, member)| own(member)), Thing::Principal)
             }
-            Scope::Profile { name } => {
-                (founding.profiles.iter().any(|profile| profile.name == *name), Thing::Profile)
-            }
+            Scope::Profile { name } => (self.profiles.newest(name).is_some(), Thing::Profile),
             Scope::Key { name } => (self.keys.iter().any(|(key, _, _)| key == name), Thing::Key),
         };
         if known { Ok(()) } else { Err(Refusal::NotFound { what }) }
@@ -152,7 +157,7 @@ impl Control {
                 Arc::make_mut(&mut self.roster).set_enabled(&id, false, at.index)
             }
             Change::Enable { id } => Arc::make_mut(&mut self.roster).set_enabled(&id, true, at.index),
-            Change::Create { name, kind } => self.keys.order_key(at.index, name, kind),
+            Change::Create { name, kind } => self.keys.order_key(at.index, (name, kind), None),
             Change::Key { name, version, event: KeyEvent::Destroy } => {
                 self.keys.destroy(&name, version, at.index)
             }
@@ -174,8 +179,20 @@ impl Control {
                 Arc::make_mut(&mut self.roster).set_threshold(operation, need);
                 Ok(())
             }
-            // What it confirms is the moment of its act.
-            Change::Clock { .. } => Ok(()),
+            Change::Component { request } => self.give(at, &request),
+            Change::Profile { profile } => {
+                self.profiles.may_put(&profile, &self.keys, &self.founding)?;
+                Arc::make_mut(&mut self.profiles).put(profile, at.index);
+                Ok(())
+            }
+            Change::Policies { request } => {
+                self.policies = super::Policies::proposed(&request, at.index)?;
+                Ok(())
+            }
+            // An import is ordered by its act alone, which names the proposal.
+            Change::Import { .. } => Err(Refusal::Invalid { reason: Invalid::Encoding }),
+            // What the clock's confirmation confirms is the moment of its act; a transcript is only kept.
+            Change::Ceremony { .. } | Change::Clock { .. } => Ok(()),
         }
     }
 
@@ -193,14 +210,14 @@ impl Control {
         if clock.is_disputed() && !confirms && !self.evidence_alone {
             return Err(Refusal::StateConflict { reason: Conflict::ClockDisputed });
         }
-        self.met(&proposal, &leaf.evidence)?;
+        let quorum = self.met(&proposal, &leaf.evidence)?;
         if !proposal.preconditions.iter().all(|precondition| precondition.holds(self)) {
             return Err(Refusal::StateConflict { reason: Conflict::Precondition });
         }
         if leaf.kind.by_quorum() != kind {
             return Err(Refusal::Invalid { reason: Invalid::Encoding });
         }
-        self.acted(at, leaf, &proposal)?;
+        self.acted(at, leaf, (&proposal, &quorum))?;
         self.clock = if confirms { self.clock.confirmed(&leaf.moment) } else { clock };
         self.proposals.end(&proposal.id);
         Ok(())
@@ -233,7 +250,12 @@ impl Control {
     }
 
     /// The act itself: it must be what the proposal's request asks.
-    fn acted(&mut self, at: At, leaf: &ActByQuorumLeaf, proposal: &Proposal) -> Result<(), Refusal> {
+    fn acted(
+        &mut self,
+        at: At,
+        leaf: &ActByQuorumLeaf,
+        (proposal, quorum): (&Proposal, &Quorum),
+    ) -> Result<(), Refusal> {
         let request = &proposal.request;
         match leaf.kind {
             LeafKind::SiteChanged | LeafKind::FreezeChanged => {
@@ -247,6 +269,11 @@ impl Control {
                 if change.waits(self) {
                     self.put_off(at, change, proposal, leaf);
                     return Ok(());
+                }
+                if let Change::Import { request } = change {
+                    super::imports::not_custodians_alone(&request, quorum)?;
+                    let import = super::Import::ordered(&request, proposal.id, at);
+                    return self.keys.order_key(at.index, (request.name, request.kind), Some(import));
                 }
                 self.carry_out(at, change, &act.principal)
             }

@@ -3,7 +3,7 @@
 //! Apart from the acts because it changes nothing: an evidence file, which knows the officers but not what keys and
 //! freezes there were, is judged by the same lines.
 
-use super::{At, Control, read};
+use super::{At, Change, Control, read};
 use crate::{
     cbor::{self, REQUEST_LEN_MAX},
     leaf::{
@@ -54,6 +54,9 @@ impl Control {
             return Err(uncounted(Uncounted::BelowFloor));
         }
         let quorum = self.met(&proposal, &leaf.evidence)?;
+        if let Some(Change::Import { request }) = &change {
+            super::imports::not_custodians_alone(request, &quorum)?;
+        }
         if leaf.kind.by_quorum() != kind {
             return Err(ENCODING);
         }

@@ -2,8 +2,9 @@
 
 use super::Control;
 use crate::{
+    bytes::Digest,
     cbor::{self, REQUEST_LEN_MAX},
-    founding::PrincipalKind,
+    founding::{PrincipalKind, Profile},
     freeze::Scope,
     key::{KeyEvent, KeyKind},
     name::{Name, Reason},
@@ -12,8 +13,9 @@ use crate::{
     refusal::{Invalid, Refusal},
     request::{
         ActivateKey, CancelProposal, CompromiseKey, ConfirmClock, CreateKey, DestroyKey, DisablePrincipal,
-        EnablePrincipal, EnrolPrincipal, Enrolment, LiftFreeze, Operation, RetireKey, RotatePrincipal,
-        SetFreeze, SetQuorum, SuspendKey,
+        EnablePrincipal, EnrolPrincipal, Enrolment, GiveComponent, ImportKey, LiftFreeze, Operation,
+        ProposePolicy, PutProfile, RecordCeremony, RetireKey, RotatePrincipal, SetFreeze, SetQuorum,
+        SuspendKey,
     },
 };
 use alloc::vec::Vec;
@@ -77,6 +79,31 @@ pub enum Change {
         /// The need.
         need: Need,
     },
+    /// The next version of a key, from components.
+    Import {
+        /// The request.
+        request: ImportKey,
+    },
+    /// A component of a key that comes in.
+    Component {
+        /// The request.
+        request: GiveComponent,
+    },
+    /// The next version of a card profile.
+    Profile {
+        /// The profile.
+        profile: Profile,
+    },
+    /// Other policies.
+    Policies {
+        /// The request.
+        request: ProposePolicy,
+    },
+    /// A ceremony's transcript, which changes nothing.
+    Ceremony {
+        /// SHA-256 of the transcript.
+        transcript: Digest,
+    },
     /// The clock's standing.
     Clock {
         /// When it was compared, milliseconds since 1970-01-01 UTC.
@@ -134,6 +161,13 @@ impl Change {
             Operation::QuorumSet => {
                 let SetQuorum { operation, need, .. } = decode(payload)?;
                 Self::Threshold { operation, need }
+            }
+            Operation::KeyImport => Self::Import { request: decode(payload)? },
+            Operation::ComponentGive => Self::Component { request: decode(payload)? },
+            Operation::ProfilePut => Self::Profile { profile: decode::<PutProfile>(payload)?.profile },
+            Operation::PolicyPropose => Self::Policies { request: decode(payload)? },
+            Operation::CeremonyRecord => {
+                Self::Ceremony { transcript: decode::<RecordCeremony>(payload)?.transcript }
             }
             Operation::ClockConfirm => Self::Clock { time_ms: decode::<ConfirmClock>(payload)?.time_ms },
             _ => return Ok(None),

@@ -1,8 +1,9 @@
 //! The keys' states, and the orders to make and destroy them.
 
+use super::Import;
 use crate::{
     bytes::ObjectIdentifier,
-    key::{KeyEvent, KeyKind, KeyState},
+    key::{CheckValue, KeyEvent, KeyKind, KeyState},
     leaf::{FoundingLeaf, KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf},
     name::Name,
     refusal::{Conflict, Invalid, Refusal, Thing},
@@ -34,6 +35,8 @@ pub struct Order {
     pub kind: KeyKind,
     /// Whether it is made.
     pub made: bool,
+    /// Where it comes in as components; else the token makes it.
+    pub import: Option<Import>,
 }
 
 /// The keys.
@@ -115,15 +118,28 @@ impl Keys {
         newest.checked_add(1).ok_or(Refusal::StateConflict { reason: Conflict::Full })
     }
 
-    pub(super) fn order_key(&mut self, leaf: u64, name: Name, kind: KeyKind) -> Result<(), Refusal> {
+    pub(super) fn order_key(
+        &mut self,
+        leaf: u64,
+        (name, kind): (Name, KeyKind),
+        import: Option<Import>,
+    ) -> Result<(), Refusal> {
         let version = self.may_order(&name, kind)?;
-        self.orders.insert(leaf, Order { name, version, kind, made: false });
+        self.orders.insert(leaf, Order { name, version, kind, made: false, import });
         Ok(())
+    }
+
+    /// Takes note of a component that was given.
+    pub(super) fn given(&mut self, order: u64, number: u8, leaf: u64) {
+        if let Some(import) = self.orders.get_mut(&order).and_then(|order| order.import.as_mut()) {
+            import.given.insert(number, leaf);
+        }
     }
 
     pub(super) fn intend(&mut self, index: u64, intent: &KeyIntentLeaf) -> Result<(), Refusal> {
         let ordered = self.orders.values().any(|order| {
             !order.made
+                && order.import.as_ref().is_none_or(Import::is_complete)
                 && (&order.name, order.version, order.kind) == (&intent.name, intent.version, intent.kind)
         });
         let known = self.get(&intent.name, intent.version).is_some();
@@ -145,6 +161,11 @@ impl Keys {
             != (&intent.name, intent.version, intent.kind, intent.id, born)
             || self.get(&key.name, key.version).is_some()
         {
+            return Err(wrong);
+        }
+        let ordered = |order: &&Order| order.name == key.name && order.version == key.version;
+        let import = self.orders.values().find(ordered).and_then(|order| order.import.as_ref());
+        if import.is_some_and(|import| key.check != (CheckValue::Cmac { value: import.check })) {
             return Err(wrong);
         }
         let standing = KeyStanding { kind: key.kind, state: key.state, id: key.id, destroying: None };

@@ -121,7 +121,7 @@ impl Control {
             genesis: self.genesis,
             id: draft.id,
             request: draft.request,
-            policy: self.policy,
+            policy: *self.policies.digest(),
             roster: self.roster.digest(),
             need,
             preconditions: List::try_from(preconditions)
@@ -216,7 +216,7 @@ impl Control {
 
     /// Whether policies and officers are those a proposal was made under.
     pub(super) fn stands(&self, proposal: &Proposal) -> Result<(), Refusal> {
-        if proposal.policy != self.policy {
+        if proposal.policy != *self.policies.digest() {
             return Err(Refusal::ApprovalInvalid { reason: Uncounted::OtherPolicy });
         }
         if proposal.roster != self.roster.digest() {
@@ -286,8 +286,22 @@ impl Control {
         let approvals = open.approvals.iter().map(|(_, approval)| approval.as_bytes());
         let quorum = quorum::count(open.bytes.as_bytes(), approvals, &self.genesis, &*self.roster);
         let quorum = quorum.map_err(|reason| Refusal::ApprovalInvalid { reason })?;
-        let met = quorum.meets(&open.proposal.need);
+        let met =
+            quorum.meets(&open.proposal.need) && self.is_seen_by_others(&open.proposal.request, &quorum)?;
         Ok((quorum, met))
+    }
+
+    /// Whether somebody agreed to an import who holds none of its components: until then it waits for one more.
+    fn is_seen_by_others(&self, request: &Proposed, quorum: &Quorum) -> Result<bool, Refusal> {
+        if request.operation != Operation::KeyImport {
+            return Ok(true);
+        }
+        match self.requested_by(request)?.1 {
+            Some(Change::Import { request }) => {
+                Ok(super::imports::not_custodians_alone(&request, quorum).is_ok())
+            }
+            _ => Ok(true),
+        }
     }
 
     pub(super) fn close(&mut self, at: At, leaf: &ProposalClosedLeaf) -> Result<(), Refusal> {

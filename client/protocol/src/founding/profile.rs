@@ -1,8 +1,18 @@
 //! Card profiles: which keys are derived for which slots, from what input, and which value rules hold.
 
+use super::family::{CardFamily, Function};
 use super::{FoundedKey, FoundedKind, FoundingError, fault};
-use crate::{bytes::from_hex, card::CardUid, name::Name, refusal::Forbids};
-use alloc::{format, string::String, vec::Vec};
+use crate::{
+    bytes::{ShortCheck, from_hex},
+    card::CardUid,
+    name::Name,
+    refusal::Forbids,
+};
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use serde::{Deserialize, Serialize};
 
 /// A card profile.
@@ -13,6 +23,8 @@ pub struct Profile {
     pub name: Name,
     /// Its version, from 1.
     pub version: u32,
+    /// The family of card it is for.
+    pub family: CardFamily,
     /// The diversification scheme.
     pub scheme: Scheme,
     /// What the diversification input is made of, in order.
@@ -21,6 +33,11 @@ pub struct Profile {
     pub system_identifier: String,
     /// The slots.
     pub slots: Vec<Slot>,
+    /// What the card may be used for; nothing else is done with it.
+    pub functions: Vec<Function>,
+    /// Check values of card keys that the token must compute before the profile is used, and at each start.
+    #[serde(default)]
+    pub vectors: Vec<GoldenVector>,
     /// Value rules; left out where the cards hold no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueRules>,
@@ -66,12 +83,43 @@ pub struct Slot {
     pub application: String,
 }
 
+/// Most golden vectors of a profile: two for each of its slots.
+pub const VECTORS_MAX: usize = 16;
+
+/// A check value that the token must compute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GoldenVector {
+    /// The slot.
+    pub slot: u8,
+    /// The card's UID, 7 or 10 bytes in hexadecimal.
+    pub card: String,
+    /// The check value of the card's key: the first 5 bytes of AES-CMAC over a zero block, in hexadecimal.
+    pub check_value: String,
+}
+
+impl GoldenVector {
+    /// The card and the check value, where both read.
+    #[must_use]
+    pub fn read(&self) -> Option<(CardUid, ShortCheck)> {
+        Some((self.card.parse().ok()?, self.check_value.parse().ok()?))
+    }
+}
+
 /// What terminals may do with the value on a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ValueRules {
     /// The purses.
     pub purses: Vec<u8>,
+    /// ISO 4217 numeric code of the currency that the limits below are in: its programmes' own.
+    pub currency: u16,
+    /// Whether a purse is loaded more than once. Where it is not, its first load is its only one.
+    #[serde(default)]
+    pub reloadable: bool,
+    /// Whether the card is taken back once it is empty; then it is not reloadable.
+    #[serde(default)]
+    pub one_time: bool,
     /// Highest balance, in minor units.
     pub ceiling: u64,
     /// Highest single load, in minor units.
@@ -125,8 +173,38 @@ impl Profile {
         }
     }
 
+    /// Whether a function is enabled.
+    #[must_use]
+    pub fn enables(&self, function: Function) -> bool {
+        self.functions.contains(&function)
+    }
+
+    /// Checks a profile of a founding: its form, and that its keys are founded with it.
     pub(super) fn check(&self, keys: &[FoundedKey]) -> Result<(), FoundingError> {
+        self.check_form()?;
+        for slot in &self.slots {
+            let place = format!("profiles.{}.slots.{}", self.name, slot.slot);
+            let master = keys.iter().any(|key| key.name == slot.key && key.kind == FoundedKind::CardMaster);
+            if !master || slot.key_version != 1 {
+                return Err(fault(
+                    format!("{place}.key"),
+                    "name a key of kind card-master, with key-version = 1",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what the profile says of itself: input of 16 to 31 bytes, slots, functions, value rules, golden vectors.
+    /// Whether its keys exist, and whether the vectors are right, is found elsewhere.
+    ///
+    /// # Errors
+    /// [`FoundingError`] with the place and the mend, for the first thing wrong.
+    pub fn check_form(&self) -> Result<(), FoundingError> {
         let place = format!("profiles.{}", self.name);
+        if self.version == 0 {
+            return Err(fault(format!("{place}.version"), "count versions from 1"));
+        }
         let identifier = from_hex(&self.system_identifier).map_or(0, |bytes| bytes.len());
         if !(4..=19).contains(&identifier) {
             return Err(fault(format!("{place}.system-identifier"), "give 4 to 19 bytes in hexadecimal"));
@@ -139,19 +217,78 @@ impl Profile {
         }
         super::unique(&format!("{place}.slots"), self.slots.iter().map(|slot| format!("{}", slot.slot)))?;
         for slot in &self.slots {
-            self.check_slot(slot, keys)?;
+            self.check_slot(slot)?;
         }
-        self.value.as_ref().map_or(Ok(()), |rules| rules.check(&place))
+        self.check_keys_differ()?;
+        self.check_functions(&place)?;
+        self.check_vectors(&place)?;
+        self.value.as_ref().map_or(Ok(()), |rules| rules.check(&place, self.family))
     }
 
-    fn check_slot(&self, slot: &Slot, keys: &[FoundedKey]) -> Result<(), FoundingError> {
-        let place = format!("profiles.{}.slots.{}", self.name, slot.slot);
-        let master = keys.iter().any(|key| key.name == slot.key && key.kind == FoundedKind::CardMaster);
-        if !master || slot.key_version != 1 {
+    /// What is enabled must be something the family can be trusted with, and agree with the value rules.
+    fn check_functions(&self, place: &str) -> Result<(), FoundingError> {
+        let place = format!("{place}.functions");
+        if self.functions.is_empty() {
+            return Err(fault(place, "name at least one of stored-value, points, membership, discount"));
+        }
+        super::unique(&place, self.functions.iter().map(|function| function.name().to_string()))?;
+        let counted = self.functions.iter().any(|function| function.holds_value());
+        if counted && self.family.ceiling_max().is_none() {
+            let family = self.family;
             return Err(fault(
-                format!("{place}.key"),
-                "name a key of kind card-master, with key-version = 1",
+                place,
+                format!("{family} cards identify and no more; leave stored-value and points out"),
             ));
+        }
+        if self.enables(Function::StoredValue) != self.value.is_some() {
+            return Err(fault(place, "stored-value and a value table go together; give both or neither"));
+        }
+        Ok(())
+    }
+
+    fn check_vectors(&self, place: &str) -> Result<(), FoundingError> {
+        let place = format!("{place}.vectors");
+        if self.vectors.len() > VECTORS_MAX {
+            return Err(fault(place, "give at most 16"));
+        }
+        super::unique(&place, self.vectors.iter().map(|vector| format!("{} {}", vector.slot, vector.card)))?;
+        for vector in &self.vectors {
+            let mend = "give a slot of this profile, a UID of 7 or 10 bytes that makes an input of 16 to 31 \
+                        bytes, and a check-value of 10 hexadecimal digits";
+            let input = self.slot(vector.slot).zip(vector.read());
+            let good = input.is_some_and(|(slot, (card, _))| self.diversification_input(slot, &card).is_ok());
+            if !good {
+                return Err(fault(place, mend));
+            }
+        }
+        Ok(())
+    }
+
+    /// No two slots of a card may get one key.
+    fn check_keys_differ(&self) -> Result<(), FoundingError> {
+        let uid = CardUid::try_from([4_u8, 0, 0, 0, 0, 0, 0].as_slice());
+        let keys = self.slots.iter().map(|slot| {
+            let input = uid.map(|uid| self.diversification_input(slot, &uid));
+            (&slot.key, slot.key_version, input)
+        });
+        let mut seen = Vec::new();
+        for key in keys {
+            if seen.contains(&key) {
+                return Err(fault(
+                    format!("profiles.{}.input", self.name),
+                    "two slots would get one key; name \"key-number\" or \"application\" in it, or give the slots \
+                     different ones",
+                ));
+            }
+            seen.push(key);
+        }
+        Ok(())
+    }
+
+    fn check_slot(&self, slot: &Slot) -> Result<(), FoundingError> {
+        let place = format!("profiles.{}.slots.{}", self.name, slot.slot);
+        if slot.key_version == 0 {
+            return Err(fault(format!("{place}.key-version"), "count versions from 1"));
         }
         if from_hex(&slot.application).is_none_or(|bytes| bytes.len() != 3) {
             return Err(fault(format!("{place}.application"), "give 3 bytes in hexadecimal"));
@@ -176,7 +313,7 @@ impl ValueRules {
         self.purses.contains(&purse)
     }
 
-    fn check(&self, place: &str) -> Result<(), FoundingError> {
+    fn check(&self, place: &str, family: CardFamily) -> Result<(), FoundingError> {
         if self.purses.is_empty() || self.purses.len() > 8 {
             return Err(fault(format!("{place}.value.purses"), "give 1 to 8 purses"));
         }
@@ -188,6 +325,23 @@ impl ValueRules {
                 "ceiling, load-max and debit-max are 1 to 9000000000000000 minor units",
             ));
         }
+        if self.currency == 0 || self.currency > 999 {
+            return Err(fault(format!("{place}.value.currency"), "give the ISO 4217 numeric code, 1 to 999"));
+        }
+        if self.one_time && self.reloadable {
+            return Err(fault(
+                format!("{place}.value"),
+                "a one-time card is taken back when it is empty; leave one-time or reloadable out",
+            ));
+        }
+        // Families without any were told before.
+        let most = family.ceiling_max().unwrap_or(0);
+        if self.ceiling > most {
+            return Err(fault(
+                format!("{place}.value.ceiling"),
+                format!("{family} cards are not trusted with more than {most} minor units; lower it"),
+            ));
+        }
         Ok(())
     }
 }
@@ -195,7 +349,7 @@ impl ValueRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{string::ToString as _, vec};
+    use alloc::vec;
 
     fn profile(system_identifier: &str, input: Vec<InputPart>) -> Profile {
         Profile {
@@ -204,6 +358,9 @@ mod tests {
             scheme: Scheme::An10922Aes128,
             input,
             system_identifier: system_identifier.to_string(),
+            family: CardFamily::DesfireEv2,
+            functions: vec![Function::Membership],
+            vectors: vec![],
             slots: vec![Slot {
                 slot: 0,
                 key: "k".parse().unwrap(),

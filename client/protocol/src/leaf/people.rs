@@ -106,5 +106,5 @@ payload!(
     }
 );
 
-/// Longest payload of an act that took a quorum, in bytes: the request of 16 KiB and what the service adds.
+/// Longest payload of an act that took a quorum, in bytes: the request of 32 KiB and what the service adds.
 pub const ACT_LEN_MAX: usize = PROPOSED_LEN_MAX + 4 * 1024;

@@ -35,6 +35,11 @@ pub enum Conflict {
     ClockDisputed,
     /// There are as many as there may be.
     Full,
+    /// The newest version is another one than the request was made on.
+    Version {
+        /// The newest version there is; 0 where there is none.
+        newest: u32,
+    },
 }
 
 impl fmt::Display for Conflict {
@@ -51,6 +56,7 @@ impl fmt::Display for Conflict {
             Self::Precondition => "what the proposal was made on has changed since",
             Self::ClockDisputed => "the clock is disputed; two officers must confirm it first",
             Self::Full => "there are as many as there may be",
+            Self::Version { newest } => return write!(f, "the newest version is {newest}"),
         })
     }
 }
@@ -82,6 +88,8 @@ pub enum Uncounted {
     OtherLog,
     /// The need is below the floor of the operation.
     BelowFloor,
+    /// Nobody approved who does not hold a component of the key as well.
+    CustodiansAlone,
 }
 
 impl fmt::Display for Uncounted {
@@ -99,6 +107,7 @@ impl fmt::Display for Uncounted {
             Self::TooFew => "the quorum is not met",
             Self::OtherLog => "the proposal was made for another log",
             Self::BelowFloor => "the need is below the floor of the operation",
+            Self::CustodiansAlone => "nobody approved but the custodians of the components",
         })
     }
 }
@@ -172,6 +181,23 @@ pub enum Invalid {
     Need,
     /// A time that is not the service's.
     Time,
+    /// Somebody who cannot hold a component: neither an officer nor an operator, or without a statement key.
+    Custodian,
+    /// A component that is not the one ordered: another length, all zero, another check value, or not sealed to the key
+    /// in use.
+    Component,
+    /// Two components that are the same.
+    ComponentEqual,
+    /// Components that do not make the key that was ordered.
+    Combined,
+    /// A card profile that does not agree with itself, or with what it is for.
+    Profile,
+    /// A golden vector that the token computes otherwise.
+    GoldenVector,
+    /// A policy set that does not load, or has another digest than stated.
+    Policy,
+    /// A policy set under which nobody could ever change the policies again.
+    LocksOut,
 }
 
 impl fmt::Display for Invalid {
@@ -189,6 +215,14 @@ impl fmt::Display for Invalid {
             Self::Keys => "the keys are not those this kind of principal has",
             Self::Need => "a need of fewer than two people, or of more than there are",
             Self::Time => "a time that is not the service's",
+            Self::Custodian => "not somebody who can hold a component",
+            Self::Component => "not the component that was ordered",
+            Self::ComponentEqual => "two components are the same",
+            Self::Combined => "the components do not make the key that was ordered",
+            Self::Profile => "the card profile does not agree with itself or with what it is for",
+            Self::GoldenVector => "the token computes another value than a golden vector states",
+            Self::Policy => "the policies do not load, or have another digest than stated",
+            Self::LocksOut => "under these policies nobody could change the policies again",
         })
     }
 }
@@ -211,6 +245,10 @@ pub enum Forbids {
     },
     /// A purse the profile does not have.
     Purse,
+    /// A function the profile does not enable.
+    Function,
+    /// A second load of a purse that is not reloadable.
+    NotReloadable,
 }
 
 impl fmt::Display for Forbids {
@@ -222,6 +260,8 @@ impl fmt::Display for Forbids {
             }
             Self::Currency { expected } => write!(f, "the programme's currency is {expected:03}"),
             Self::Purse => f.write_str("the profile has no such purse"),
+            Self::Function => f.write_str("the profile does not enable stored value"),
+            Self::NotReloadable => f.write_str("the purse was loaded once and is not reloadable"),
         }
     }
 }

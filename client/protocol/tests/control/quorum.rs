@@ -150,7 +150,7 @@ fn departments_count_once_and_the_named_ones_must_be_there() {
 }
 
 /// The least number of people by type: of five officers, of two officers, and where an officer is the subject.
-const FLOORS: [(Operation, u8, u8, u8); 10] = [
+const FLOORS: [(Operation, u8, u8, u8); 13] = [
     (Operation::PrincipalEnrol, 2, 2, 3),
     (Operation::PrincipalRotate, 2, 2, 3),
     (Operation::PrincipalEnable, 2, 2, 2),
@@ -161,6 +161,9 @@ const FLOORS: [(Operation, u8, u8, u8); 10] = [
     (Operation::FreezeLift, 2, 2, 2),
     (Operation::QuorumSet, 3, 2, 3),
     (Operation::ClockConfirm, 2, 2, 2),
+    (Operation::KeyImport, 3, 2, 3),
+    (Operation::ProfilePut, 2, 2, 2),
+    (Operation::PolicyPropose, 3, 2, 3),
 ];
 
 #[test]

@@ -1,6 +1,6 @@
 //! One message of each kind, always the same: fixed keys, deterministic signatures (RFC 6979), fixed times.
 
-use super::agreed;
+use super::{agreed, governed};
 use keysvc_protocol::{
     bundle::{BundleFile, BundleKey, BundleProgramme, TrustBundle},
     bytes::{
@@ -364,9 +364,18 @@ fn requests() -> Vec<Golden> {
         golden(
             "envelope-status",
             "envelope",
-            &Envelope { schema, request: blob(cbor::encode(&ReadStatus { schema })), seen: None },
+            &Envelope {
+                schema,
+                request: blob(cbor::encode(&ReadStatus { schema })),
+                seen: None,
+                beside: None,
+            },
         ),
-        golden("envelope-value.update", "envelope", &Envelope { schema, request: blob(update), seen }),
+        golden(
+            "envelope-value.update",
+            "envelope",
+            &Envelope { schema, request: blob(update), seen, beside: None },
+        ),
     ]
 }
 
@@ -566,12 +575,16 @@ pub(super) fn all() -> Vec<Golden> {
     let mut all = requests();
     all.extend(agreed::reads());
     all.extend(agreed::changes());
+    all.extend(governed::requests());
     all.extend(statements());
     all.extend(agreed::statements());
+    all.extend(governed::statements());
     all.extend(replies());
     all.extend(replies_for_stores());
     all.extend(agreed::replies());
     all.extend(agreed::refusals());
+    all.extend(governed::replies());
+    all.extend(governed::refusals());
     all.extend(leaves_of_the_service());
     all.extend(leaves_of_callers());
     all.extend(agreed::leaves());
