@@ -14,7 +14,7 @@ use keysvc_protocol::{
     bytes::ProposalId,
     cbor,
     cose::Kind,
-    founding::PrincipalKind,
+    founding::{CardFamily, Function, PrincipalKind},
     freeze::ScopeKind,
     key::{CheckValue, KeyEvent, KeyKind, KeyState},
     leaf::{LeafKind, RetentionClass},
@@ -129,13 +129,17 @@ fn the_key_table_is_the_one_in_the_code() {
 #[test]
 fn the_attributes_beside_usage_are_those_in_the_code() {
     let rows = table("docs/keys.md", "| object | true | false |");
-    let [secret, session, public] = rows.as_slice() else { panic!("{rows:?}") };
+    let [secret, session, private_session, public, public_session] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
     for kind in TokenKind::ALL {
         let profile = kind.profile();
         for half in profile.halves() {
             let row = match (half, profile.life) {
-                (Half::Public, _) => public,
+                (Half::Public, Life::Token) => public,
+                (Half::Public, Life::Session) => public_session,
                 (Half::Secret, Life::Token) => secret,
+                (Half::Secret, Life::Session) if profile.shape.is_pair() => private_session,
                 (Half::Secret, Life::Session) => session,
             };
             let flags = profile.flags(*half);
@@ -231,7 +235,9 @@ fn the_operations_of_the_wire_are_those_in_the_code() {
     for (operation, row) in Operation::ALL.into_iter().zip(rows) {
         assert_eq!(row[..2], [number(&operation), format!("`{operation}`")]);
         assert_eq!(row[2], yes(operation.is_signed()), "{operation}");
-        assert!(row[3] == "none" || LEAVES.iter().any(|kind| variant(kind) == word(&row[3])), "{operation}");
+        let leaves = words(&row[3]);
+        assert_eq!(leaves.is_empty(), row[3] == "none", "{operation}");
+        assert!(leaves.iter().all(|leaf| LEAVES.iter().any(|kind| variant(kind) == *leaf)), "{operation}");
     }
 }
 
@@ -273,11 +279,18 @@ fn is_allowed(policies: &PolicySet, kind: PrincipalKind, operation: Operation) -
         | Operation::KeyDestroy => {
             (ResourceFacts::Service, ContextFacts::Key { kind: "value-signing", officers: 5 })
         }
+        Operation::KeyImport => {
+            (ResourceFacts::Service, ContextFacts::Key { kind: "card-master", officers: 5 })
+        }
+        Operation::ProfilePut => (
+            ResourceFacts::Service,
+            ContextFacts::Profile { family: "desfire-ev3", stored_value: true, officers: 5 },
+        ),
         Operation::FreezeSet | Operation::FreezeLift => (
             ResourceFacts::Service,
             ContextFacts::Freeze { scope: "terminal", organisation: "own", officers: 5 },
         ),
-        Operation::QuorumSet | Operation::ClockConfirm => {
+        Operation::QuorumSet | Operation::ClockConfirm | Operation::PolicyPropose => {
             (ResourceFacts::Service, ContextFacts::Site { officers: 5 })
         }
         _ => (ResourceFacts::Service, ContextFacts::None),
@@ -303,6 +316,7 @@ fn the_callers_of_each_operation_are_those_of_the_shipped_policies() {
     let rows = table("docs/wire.md", "| number | operation | signed | leaf | who, by the shipped policies |");
     for (operation, row) in Operation::ALL.into_iter().zip(rows) {
         let (said, _) = row[4].split_once(", in ").unwrap_or((&row[4], ""));
+        let (said, _) = said.split_once(": ").unwrap_or((said, ""));
         for kind in [Station, Terminal, Officer, Operator, Office, Auditor, Platform] {
             let named = said == "everyone enrolled" || said.split(", ").any(|name| name == kind.name());
             assert_eq!(named, is_allowed(&policies, kind, operation), "{kind} {operation}");
@@ -410,17 +424,27 @@ fn the_reasons_of_the_wire_are_those_in_the_code() {
         Invalid::Keys,
         Invalid::Need,
         Invalid::Time,
+        Invalid::Custodian,
+        Invalid::Component,
+        Invalid::ComponentEqual,
+        Invalid::Combined,
+        Invalid::Profile,
+        Invalid::GoldenVector,
+        Invalid::Policy,
+        Invalid::LocksOut,
     ];
     reasons("Invalid", &invalid);
-    assert!(cbor::decode::<Invalid>(&[12], 1).is_err(), "a reason is missing here");
+    assert!(cbor::decode::<Invalid>(&[20], 1).is_err(), "a reason is missing here");
     let forbids = [
         Forbids::ShortUid,
         Forbids::InputLength { found: 40 },
         Forbids::Currency { expected: 978 },
         Forbids::Purse,
+        Forbids::Function,
+        Forbids::NotReloadable,
     ];
     reasons("ProfileForbids", &forbids);
-    assert!(cbor::decode::<Forbids>(&[4], 1).is_err(), "a reason is missing here");
+    assert!(cbor::decode::<Forbids>(&[6], 1).is_err(), "a reason is missing here");
 }
 
 /// Compares a table of reasons with the code's.
@@ -445,9 +469,10 @@ fn the_reasons_about_people_and_states_are_those_in_the_code() {
         Conflict::Precondition,
         Conflict::ClockDisputed,
         Conflict::Full,
+        Conflict::Version { newest: 3 },
     ];
     reasons("StateConflict", &conflicts);
-    assert!(cbor::decode::<Conflict>(&[11], 1).is_err(), "a reason is missing here");
+    assert!(cbor::decode::<Conflict>(&[12], 1).is_err(), "a reason is missing here");
     let uncounted = [
         Uncounted::Form,
         Uncounted::Signature,
@@ -461,9 +486,10 @@ fn the_reasons_about_people_and_states_are_those_in_the_code() {
         Uncounted::TooFew,
         Uncounted::OtherLog,
         Uncounted::BelowFloor,
+        Uncounted::CustodiansAlone,
     ];
     reasons("ApprovalInvalid", &uncounted);
-    assert!(cbor::decode::<Uncounted>(&[12], 1).is_err(), "a reason is missing here");
+    assert!(cbor::decode::<Uncounted>(&[13], 1).is_err(), "a reason is missing here");
 }
 
 #[test]
@@ -490,6 +516,19 @@ fn the_people_that_operations_take_are_those_in_the_code() {
 }
 
 #[test]
+fn the_families_and_functions_of_cards_are_those_in_the_code() {
+    let rows = table("docs/profiles.md", "| family | highest `ceiling`, in minor units |");
+    let coded = CardFamily::ALL.map(|family| {
+        let most = family.ceiling_max();
+        vec![format!("`{family}`"), most.map_or("identifies, no more".to_owned(), |most| most.to_string())]
+    });
+    assert_eq!(rows, coded);
+    let keys = table("docs/profiles.md", "| key | what it is |");
+    let said = keys.iter().find(|row| row[0] == "`functions`").map(|row| words(&row[1])).unwrap();
+    assert_eq!(said, Function::ALL.iter().map(|function| function.name().to_owned()).collect());
+}
+
+#[test]
 fn the_kinds_of_signed_statements_are_those_in_the_code() {
     let rows = table("docs/wire.md", "| kind | typ | domain | scope | signed by | payload |");
     let kinds = [
@@ -501,14 +540,19 @@ fn the_kinds_of_signed_statements_are_those_in_the_code() {
         Kind::TrustBundle,
         Kind::Approval,
         Kind::ApprovedValueUpdate,
+        Kind::ImportOffer,
+        Kind::Plan,
+        Kind::Transcript,
     ];
     assert_eq!(rows.len(), kinds.len());
-    for (kind, row) in kinds.into_iter().zip(rows) {
-        assert_eq!(row[0], format!("`{}`", variant(&kind)));
+    for kind in kinds {
+        let named = format!("`{}`", variant(&kind));
+        let row = rows.iter().find(|row| row[0] == named).unwrap_or_else(|| panic!("{named}"));
         assert_eq!(word(&row[1]), kind.typ());
         let domain = word(&row[2]).replace("<operation>", Operation::CardDerive.name());
         assert_eq!(kind.external_aad(b"scope"), [domain.as_bytes(), b"\0scope"].concat());
-        assert_eq!(row[3], if kind == Kind::Founding { "trust domain" } else { "genesis digest" });
+        let before_the_log = matches!(kind, Kind::Founding | Kind::Plan);
+        assert_eq!(row[3], if before_the_log { "trust domain" } else { "genesis digest" });
     }
 }
 
@@ -620,7 +664,7 @@ fn every_promise_of_the_security_document_names_a_test() {
 fn every_file_that_a_document_links_to_is_there() {
     let mut documents = vec!["README.md".to_owned(), "SECURITY.md".into(), "CONTRIBUTING.md".into()];
     documents.push("CHANGELOG.md".to_owned());
-    for folder in ["docs", "docs/decisions"] {
+    for folder in ["docs", "docs/ceremonies", "docs/decisions"] {
         let files = fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().file_name());
         let files = files.map(|file| format!("{folder}/{}", file.to_str().unwrap()));
         documents.extend(files.filter(|file| file.ends_with(".md")));

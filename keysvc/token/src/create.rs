@@ -4,16 +4,17 @@
 //! outcome after. Label and identifier are given here and never change.
 
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, KeyType, ObjectClass};
+use cryptoki::object::Attribute;
 use cryptoki::session::Session;
+use zeroize::Zeroizing;
 
 use crate::attribute::{Observed, observe, template};
 use crate::error::{TokenError, fault};
 use crate::mechanism;
 use crate::object::{CheckValue, ObjectId, check_value_of, resolve};
 use crate::profile::{Half, KeyKind, Life, Origin, Shape};
-use crate::spki;
 use crate::token::Token;
+use crate::{spki, value};
 
 /// The longest label of an object, in bytes.
 const LABEL_LONGEST: usize = 64;
@@ -61,17 +62,29 @@ impl Token {
         label: &str,
         value: &[u8; 16],
     ) -> Result<CreatedKey, TokenError> {
+        self.make_from(id, label, value)
+    }
+
+    /// Brings in a card master whose value custodians' components make, with the same attributes. The value is a
+    /// secret: no copy of it is left in this process but the caller's. The attributes say for ever that the token did
+    /// not make it.
+    ///
+    /// # Errors
+    /// As [`Token::generate`].
+    pub fn import(
+        &self,
+        id: ObjectId,
+        label: &str,
+        value: &Zeroizing<[u8; 16]>,
+    ) -> Result<CreatedKey, TokenError> {
+        self.make_from(id, label, value)
+    }
+
+    fn make_from(&self, id: ObjectId, label: &str, value: &[u8; 16]) -> Result<CreatedKey, TokenError> {
         let order = Order { kind: KeyKind::CardMaster, id, label, origin: Origin::Imported };
         self.make(&order, |session| {
-            let [mut all, _] = order.templates(self.offered());
-            // The length follows from the value; a token refuses both together.
-            all.retain(|attribute| !matches!(attribute, Attribute::ValueLen(_)));
-            all.extend([
-                Attribute::Class(ObjectClass::SECRET_KEY),
-                Attribute::KeyType(KeyType::AES),
-                Attribute::Value(value.to_vec()),
-            ]);
-            session.create_object(&all).map_err(fault).map(drop)
+            let [template, _] = order.templates(self.offered());
+            value::create(session, template, value).map(drop)
         })
     }
 
@@ -238,6 +251,31 @@ mod tests {
             }
             assert_eq!(tried, 3);
         });
+    }
+
+    #[test]
+    fn an_imported_master_is_as_the_table_orders_and_its_record_tells_its_origin() {
+        with_scratch_token(
+            "create::tests::an_imported_master_is_as_the_table_orders_and_its_record_tells_its_origin",
+            |scratch| {
+                let token = scratch.open();
+                let (imported, generated) = (ID, ObjectId([8; 16]));
+                let records = [
+                    token.import(imported, "imported", &Zeroizing::new([5; 16])).unwrap(),
+                    token.generate(KeyKind::CardMaster, generated, "generated").unwrap(),
+                ];
+                let origins = records.map(|record| {
+                    let pairs = record.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                    Origin::recorded(pairs)
+                });
+                assert_eq!(origins, [Origin::Imported, Origin::Generated]);
+                for (id, origin) in [imported, generated].into_iter().zip(origins) {
+                    assert_eq!(token.drift(KeyKind::CardMaster, id, origin).unwrap(), []);
+                }
+                let master = token.master_key(KeyKind::CardMaster, imported).unwrap();
+                assert_eq!(master.check_value().unwrap().bytes(), token.check_value_of(&[5; 16]).unwrap());
+            },
+        );
     }
 
     #[test]

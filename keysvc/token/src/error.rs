@@ -191,6 +191,12 @@ pub enum TokenError {
         /// The `CKR_` name.
         code: String,
     },
+    /// The token does not know a mechanism that only this operation takes.
+    #[error("the token does not offer {mechanism}: this cannot be done with it, everything else can")]
+    NotOffered {
+        /// The mechanism's `CKM_` name.
+        mechanism: &'static str,
+    },
     /// The token is gone, its handles are dead or the device failed: only a restart helps.
     #[error(
         "the token is not usable any more ({operation}: {code}): restart, and check the device if it stays so"
@@ -236,9 +242,10 @@ impl TokenError {
                 TokenErrorClass::Pin
             }
             Self::PinLocked { .. } => TokenErrorClass::Locked,
-            Self::Refused { .. } | Self::WrongKind { .. } | Self::NotAsOrdered { .. } => {
-                TokenErrorClass::Mechanism
-            }
+            Self::Refused { .. }
+            | Self::NotOffered { .. }
+            | Self::WrongKind { .. }
+            | Self::NotAsOrdered { .. } => TokenErrorClass::Mechanism,
             Self::ModuleUnusable { .. }
             | Self::AmbiguousLabel { .. }
             | Self::LabelTaken { .. }

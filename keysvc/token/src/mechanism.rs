@@ -23,6 +23,8 @@ pub enum Mechanism {
     EcKeyPairGen,
     /// ECDSA over a digest.
     Ecdsa,
+    /// Agrees on a secret over an elliptic curve.
+    Ecdh1Derive,
     /// Generates RSA pairs.
     RsaPkcsKeyPairGen,
     /// RSAES-OAEP (RFC 8017).
@@ -31,7 +33,7 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// Every mechanism that this crate knows.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AesKeyGen,
         Self::AesCbc,
         Self::AesCmac,
@@ -40,10 +42,11 @@ impl Mechanism {
         Self::Sp800108CounterKdf,
         Self::EcKeyPairGen,
         Self::Ecdsa,
+        Self::Ecdh1Derive,
         Self::RsaPkcsKeyPairGen,
         Self::RsaPkcsOaep,
     ];
-    /// What the keeper's token must offer.
+    /// What the keeper's token must offer. A token without `CKM_ECDH1_DERIVE` does all but import keys.
     pub const NEEDED: [Self; 7] = [
         Self::AesKeyGen,
         Self::AesCmac,
@@ -66,6 +69,7 @@ impl Mechanism {
             Self::Sp800108CounterKdf => "CKM_SP800_108_COUNTER_KDF",
             Self::EcKeyPairGen => "CKM_EC_KEY_PAIR_GEN",
             Self::Ecdsa => "CKM_ECDSA",
+            Self::Ecdh1Derive => "CKM_ECDH1_DERIVE",
             Self::RsaPkcsKeyPairGen => "CKM_RSA_PKCS_KEY_PAIR_GEN",
             Self::RsaPkcsOaep => "CKM_RSA_PKCS_OAEP",
         }
@@ -83,6 +87,7 @@ pub(crate) fn mechanism_type(mechanism: Mechanism) -> MechanismType {
         Mechanism::Sp800108CounterKdf => MechanismType::SP800_108_COUNTER_KDF,
         Mechanism::EcKeyPairGen => MechanismType::ECC_KEY_PAIR_GEN,
         Mechanism::Ecdsa => MechanismType::ECDSA,
+        Mechanism::Ecdh1Derive => MechanismType::ECDH1_DERIVE,
         Mechanism::RsaPkcsKeyPairGen => MechanismType::RSA_PKCS_KEY_PAIR_GEN,
         Mechanism::RsaPkcsOaep => MechanismType::RSA_PKCS_OAEP,
     }

@@ -5,11 +5,14 @@
 
 use std::fmt;
 
+mod flag;
+
 pub use crate::mechanism::Mechanism;
 use Flag::{
     AlwaysAuthenticate, AlwaysSensitive, Copyable, Decrypt, Derive, Destroyable, Encrypt, Extractable, Local,
     Modifiable, NeverExtractable, Private, Sensitive, Sign, SignRecover, Unwrap, Verify, VerifyRecover, Wrap,
 };
+pub use flag::Flag;
 
 /// Names what a key is for. A key has one kind for life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,11 +37,13 @@ pub enum KeyKind {
     Statement,
     /// A station's key that unwraps transport keys (RSA-3072), on its own token.
     Wrapping,
+    /// A one-time pair to which components of a key are sealed on their way in (EC P-256 session objects).
+    Import,
 }
 
 impl KeyKind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CardMaster,
         Self::ValueSigning,
         Self::ServiceStatement,
@@ -49,6 +54,7 @@ impl KeyKind {
         Self::Approval,
         Self::Statement,
         Self::Wrapping,
+        Self::Import,
     ];
 
     /// The kind's name in texts, such as `card master`.
@@ -65,6 +71,7 @@ impl KeyKind {
             Self::Approval => "approval",
             Self::Statement => "statement",
             Self::Wrapping => "wrapping",
+            Self::Import => "import",
         }
     }
 
@@ -82,6 +89,7 @@ impl KeyKind {
             Self::Approval => &APPROVAL,
             Self::Statement => &STATEMENT,
             Self::Wrapping => &WRAPPING,
+            Self::Import => &IMPORT,
         }
     }
 }
@@ -162,6 +170,16 @@ const WRAPPING: Profile = Profile {
     mechanisms: &[Mechanism::RsaPkcsOaep],
     mechanisms_if_offered: &[],
 };
+const IMPORT: Profile = Profile {
+    kind: KeyKind::Import,
+    shape: Shape::EcP256,
+    life: Life::Session,
+    uses: &[Derive],
+    // Senders use the public half outside of the token; here it is only read.
+    public_uses: &[],
+    mechanisms: &[Mechanism::Ecdh1Derive],
+    mechanisms_if_offered: &[],
+};
 
 /// The five signing kinds differ in what they sign, not in what the token is told.
 const fn signing(kind: KeyKind) -> Profile {
@@ -187,9 +205,21 @@ const TOKEN_CUSTODY: &[Wanted] = &[
     // True, because MODIFIABLE=false could never set it again and a ceremony must be able to destroy the key.
     Wanted(Destroyable, true),
 ];
-/// What protects a key that lives in a session: it must be extractable, or it could not be wrapped out.
+/// What protects a secret key that lives in a session: it must be extractable, or it could not be wrapped out.
 const SESSION_CUSTODY: &[Wanted] =
     &[Wanted(Flag::Token, false), Wanted(Private, true), Wanted(Sensitive, true), Wanted(Extractable, true)];
+/// What protects a private key that lives in a session: nothing of it ever leaves.
+const SESSION_PRIVATE_CUSTODY: &[Wanted] = &[
+    Wanted(Flag::Token, false),
+    Wanted(Private, true),
+    Wanted(Sensitive, true),
+    Wanted(Extractable, false),
+    Wanted(Modifiable, false),
+    Wanted(Copyable, false),
+];
+/// What protects a public half that lives in a session.
+const SESSION_PUBLIC_CUSTODY: &[Wanted] =
+    &[Wanted(Flag::Token, false), Wanted(Private, false), Wanted(Modifiable, false), Wanted(Copyable, false)];
 /// What protects a public half: anyone may read it, nobody may change it.
 const PUBLIC_CUSTODY: &[Wanted] = &[
     Wanted(Flag::Token, true),
@@ -210,10 +240,16 @@ impl Profile {
     /// Every boolean attribute that a template sets for this half, with its wanted value, in a fixed order.
     #[must_use]
     pub fn flags(&self, half: Half) -> Vec<Wanted> {
-        let (custody, possible, uses) = match (half, self.life) {
-            (Half::Public, _) => (PUBLIC_CUSTODY, PUBLIC_USES, self.public_uses),
-            (Half::Secret, Life::Token) => (TOKEN_CUSTODY, self.possible_uses(), self.uses),
-            (Half::Secret, Life::Session) => (SESSION_CUSTODY, self.possible_uses(), self.uses),
+        let custody = match (half, self.life) {
+            (Half::Public, Life::Token) => PUBLIC_CUSTODY,
+            (Half::Public, Life::Session) => SESSION_PUBLIC_CUSTODY,
+            (Half::Secret, Life::Token) => TOKEN_CUSTODY,
+            (Half::Secret, Life::Session) if self.shape.is_pair() => SESSION_PRIVATE_CUSTODY,
+            (Half::Secret, Life::Session) => SESSION_CUSTODY,
+        };
+        let (possible, uses) = match half {
+            Half::Public => (PUBLIC_USES, self.public_uses),
+            Half::Secret => (self.possible_uses(), self.uses),
         };
         custody
             .iter()
@@ -275,8 +311,19 @@ pub enum Half {
 pub enum Origin {
     /// Generated inside the token.
     Generated,
-    /// Brought in with a published value; development only.
+    /// Brought in with a value: a published one, in development only, or one that custodians' components make. The
+    /// token cannot tell these two apart; the log does.
     Imported,
+}
+
+impl Origin {
+    /// The origin that a key's record tells, by what was read back of it at its birth: the names and values of
+    /// [`crate::CreatedKey::attributes`]. Without a word on it, the key counts as generated.
+    #[must_use]
+    pub fn recorded<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let brought_in = (Local.name(), "false");
+        if attributes.into_iter().any(|pair| pair == brought_in) { Self::Imported } else { Self::Generated }
+    }
 }
 
 /// Says where a key lives.
@@ -306,61 +353,6 @@ impl Shape {
     #[must_use]
     pub const fn is_pair(self) -> bool {
         matches!(self, Self::EcP256 | Self::Rsa3072)
-    }
-}
-
-/// A boolean attribute of a key object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the PKCS#11 attribute of the same name")]
-pub enum Flag {
-    Token,
-    Private,
-    Sensitive,
-    Extractable,
-    Modifiable,
-    Copyable,
-    Destroyable,
-    Encrypt,
-    Decrypt,
-    Sign,
-    SignRecover,
-    Verify,
-    VerifyRecover,
-    Wrap,
-    Unwrap,
-    Derive,
-    AlwaysAuthenticate,
-    AlwaysSensitive,
-    NeverExtractable,
-    Local,
-}
-
-impl Flag {
-    /// The attribute's name in PKCS#11.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Token => "CKA_TOKEN",
-            Self::Private => "CKA_PRIVATE",
-            Self::Sensitive => "CKA_SENSITIVE",
-            Self::Extractable => "CKA_EXTRACTABLE",
-            Self::Modifiable => "CKA_MODIFIABLE",
-            Self::Copyable => "CKA_COPYABLE",
-            Self::Destroyable => "CKA_DESTROYABLE",
-            Self::Encrypt => "CKA_ENCRYPT",
-            Self::Decrypt => "CKA_DECRYPT",
-            Self::Sign => "CKA_SIGN",
-            Self::SignRecover => "CKA_SIGN_RECOVER",
-            Self::Verify => "CKA_VERIFY",
-            Self::VerifyRecover => "CKA_VERIFY_RECOVER",
-            Self::Wrap => "CKA_WRAP",
-            Self::Unwrap => "CKA_UNWRAP",
-            Self::Derive => "CKA_DERIVE",
-            Self::AlwaysAuthenticate => "CKA_ALWAYS_AUTHENTICATE",
-            Self::AlwaysSensitive => "CKA_ALWAYS_SENSITIVE",
-            Self::NeverExtractable => "CKA_NEVER_EXTRACTABLE",
-            Self::Local => "CKA_LOCAL",
-        }
     }
 }
 

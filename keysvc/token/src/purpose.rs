@@ -3,6 +3,7 @@
 use cryptoki::error::Result;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::ekdf::AesCbcDeriveParams;
+use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
@@ -24,13 +25,28 @@ const OPERATIONS: [Operation; 7] = [
     ("verify", |s, shape, key| s.verify(&signature(shape), key, &[0; 32], &vec![0; signature_length(shape)])),
     ("wrap", |s, shape, key| s.wrap_key(&wrapping(shape), key, extractable(s)?).map(drop)),
     ("unwrap", |s, shape, key| s.unwrap_key(&wrapping(shape), key, &[0; 24], &anything()).map(drop)),
-    ("derive", |s, _, key| {
-        let mechanism = Mechanism::AesCbcEncryptData(AesCbcDeriveParams::new([0; 16], &[0; 16]));
+    ("derive", |s, shape, key| {
         let mut template = anything();
         template.push(Attribute::ValueLen(Ulong::new(16)));
-        s.derive_key(&mechanism, key, &template).map(drop)
+        s.derive_key(&derivation(shape), key, &template).map(drop)
     }),
 ];
+
+/// The base point of P-256 (SEC 2 section 2.4.2), uncompressed.
+const BASE_POINT: [u8; 65] = [
+    0x04, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+    0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f,
+    0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce,
+    0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+];
+
+fn derivation(shape: Shape) -> Mechanism<'static> {
+    if shape == Shape::EcP256 {
+        Mechanism::Ecdh1Derive(Ecdh1DeriveParams::new(EcKdf::null(), &BASE_POINT))
+    } else {
+        Mechanism::AesCbcEncryptData(AesCbcDeriveParams::new([0; 16], &[0; 16]))
+    }
+}
 
 fn cipher(shape: Shape) -> Mechanism<'static> {
     if shape == Shape::Rsa3072 { oaep() } else { Mechanism::AesCbc([0; 16]) }
@@ -79,7 +95,7 @@ fn anything() -> Vec<Attribute> {
 /// The operations of a kind's own secret half.
 fn own(kind: KeyKind) -> &'static [&'static str] {
     match kind {
-        KeyKind::CardMaster => &["derive"],
+        KeyKind::CardMaster | KeyKind::Import => &["derive"],
         KeyKind::Storage => &["wrap", "unwrap"],
         KeyKind::Transport => &["wrap"],
         KeyKind::Wrapping => &["unwrap"],
@@ -94,9 +110,18 @@ fn own(kind: KeyKind) -> &'static [&'static str] {
 
 fn make(session: &Session, kind: KeyKind, id: ObjectId) -> ObjectHandle {
     let profile = kind.profile();
-    let mut ordered = template(profile, Half::Secret, &[]);
-    ordered.push(Attribute::Id(id.0.to_vec()));
-    session.generate_key(&Mechanism::AesKeyGen, &ordered).map_err(fault).unwrap()
+    let [secret, public] = [Half::Secret, Half::Public].map(|half| {
+        let mut ordered = template(profile, half, &[]);
+        ordered.push(Attribute::Id(id.0.to_vec()));
+        ordered
+    });
+    let made = match profile.shape {
+        Shape::EcP256 => {
+            session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &secret).map(|(_, private)| private)
+        }
+        _ => session.generate_key(&Mechanism::AesKeyGen, &secret),
+    };
+    made.map_err(fault).unwrap()
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::mechanism::Mechanism;
 use crate::pin::Pin;
 use crate::provision::initialise_token;
 use crate::token::{Token, TokenConfig};
@@ -115,6 +116,21 @@ impl fmt::Debug for Scratch {
 /// # Panics
 /// If the body fails, if SoftHSM is not installed, or if no test has that name.
 pub fn with_scratch_token(test: &str, body: fn(&Scratch)) {
+    with_token(test, "", body);
+}
+
+/// As [`with_scratch_token`], with a token that offers the mechanisms this crate knows, but for the one of this
+/// `CKM_` name.
+///
+/// # Panics
+/// As [`with_scratch_token`].
+pub fn with_lesser_token(test: &str, without: &str, body: fn(&Scratch)) {
+    let known = Mechanism::ALL.into_iter().map(Mechanism::name);
+    let offered: Vec<_> = known.filter(|name| *name != without).collect();
+    with_token(test, &format!("slots.mechanisms = {}\n", offered.join(",")), body);
+}
+
+fn with_token(test: &str, more_settings: &str, body: fn(&Scratch)) {
     let module = module();
     if std::env::var(TEST).as_deref() == Ok(test) {
         let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
@@ -131,21 +147,21 @@ pub fn with_scratch_token(test: &str, body: fn(&Scratch)) {
         }
         return;
     }
-    match run_again(test) {
+    match run_again(test, more_settings) {
         Ok(()) => {}
         Err(reason) => fail(&format!("{test}: {reason}")),
     }
 }
 
 /// Runs the one test in a child that sees its own SoftHSM configuration.
-fn run_again(test: &str) -> Result<(), String> {
+fn run_again(test: &str, more_settings: &str) -> Result<(), String> {
     let say = |error: std::io::Error| error.to_string();
     let folder = tempfile::tempdir().map_err(say)?;
     let tokens = folder.path().join("tokens");
     std::fs::create_dir(&tokens).map_err(say)?;
     let configuration = folder.path().join("softhsm2.conf");
     let settings = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n{more_settings}",
         tokens.display()
     );
     std::fs::write(&configuration, settings).map_err(say)?;

@@ -10,7 +10,7 @@ use cryptoki::object::ObjectHandle;
 
 use crate::error::{TokenError, fault};
 use crate::object::{ObjectId, resolve};
-use crate::profile::{Half, KeyKind, Shape};
+use crate::profile::{Flag, Half, KeyKind, Shape};
 use crate::spki;
 use crate::token::Token;
 
@@ -40,7 +40,7 @@ impl Token {
     /// # Errors
     /// If the kind does not sign, if no key or more than one answers, or if the token fails.
     pub fn signing_key(&self, kind: KeyKind, id: ObjectId) -> Result<SigningKey, TokenError> {
-        if kind.profile().shape != Shape::EcP256 {
+        if kind.profile().shape != Shape::EcP256 || !kind.profile().uses.contains(&Flag::Sign) {
             return Err(TokenError::WrongKind { kind, needed: "a key that signs" });
         }
         self.with_session(|session| {
@@ -173,7 +173,13 @@ mod tests {
             "signing::tests::a_key_of_a_kind_that_does_not_sign_is_no_signing_key",
             |scratch| {
                 let token = scratch.open();
-                for kind in [KeyKind::CardMaster, KeyKind::Storage, KeyKind::Wrapping, KeyKind::Transport] {
+                for kind in [
+                    KeyKind::CardMaster,
+                    KeyKind::Storage,
+                    KeyKind::Wrapping,
+                    KeyKind::Transport,
+                    KeyKind::Import,
+                ] {
                     assert_eq!(
                         token.signing_key(kind, ID).unwrap_err(),
                         TokenError::WrongKind { kind, needed: "a key that signs" }

@@ -147,6 +147,14 @@ impl Token {
         &self.0.offered
     }
 
+    /// Refuses an operation whose mechanisms the token does not all offer.
+    pub(crate) fn needs(&self, mechanisms: &[Mechanism]) -> Result<(), TokenError> {
+        match mechanisms.iter().find(|needed| !self.offered().contains(needed)) {
+            None => Ok(()),
+            Some(missing) => Err(TokenError::NotOffered { mechanism: missing.name() }),
+        }
+    }
+
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -291,6 +299,7 @@ mod tests {
         shared::<crate::CardKey>();
         shared::<crate::WrappingKey>();
         shared::<crate::StationTransport>();
+        shared::<crate::ImportPair>();
     }
 
     #[test]
