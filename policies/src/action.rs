@@ -28,6 +28,7 @@ enum Shape {
     Principal,
     Key,
     Freeze,
+    Profile,
     Site,
 }
 
@@ -41,13 +42,14 @@ impl Shape {
             ContextFacts::Principal { .. } => Self::Principal,
             ContextFacts::Key { .. } => Self::Key,
             ContextFacts::Freeze { .. } => Self::Freeze,
+            ContextFacts::Profile { .. } => Self::Profile,
             ContextFacts::Site { .. } => Self::Site,
         }
     }
 }
 
 /// One context of each shape; the values do not matter.
-const SAMPLES: [ContextFacts<'_>; 8] = [
+const SAMPLES: [ContextFacts<'_>; 9] = [
     ContextFacts::None,
     ContextFacts::Quorum,
     ContextFacts::CardDerive { cards: 0, slots: 0, development: false },
@@ -61,6 +63,7 @@ const SAMPLES: [ContextFacts<'_>; 8] = [
     ContextFacts::Principal { subject_kind: "", subject_organisation: "", own: false, officers: 0 },
     ContextFacts::Key { kind: "", officers: 0 },
     ContextFacts::Freeze { scope: "", organisation: "", officers: 0 },
+    ContextFacts::Profile { family: "", stored_value: false, officers: 0 },
     ContextFacts::Site { officers: 0 },
 ];
 

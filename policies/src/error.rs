@@ -43,6 +43,28 @@ pub enum PolicyError {
         folder: PathBuf,
     },
 
+    /// A set given as files has none.
+    #[error("the policy set has no file, so everything would be denied; start from the shipped site.cedar")]
+    NoFiles,
+
+    /// A set given as files has more than are read.
+    #[error("the policy set has more than {SITE_FILES_MAX} files; join some of them")]
+    MoreFiles,
+
+    /// A file given in memory has a name no policy file has.
+    #[error("{name:?} is no name of a policy file; give a plain name that ends in .cedar")]
+    FileName {
+        /// The name.
+        name: String,
+    },
+
+    /// Two files given in memory have one name.
+    #[error("{name} is there twice; give each file of the policy set a name of its own")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+
     /// Something in the site's folder is not a plain `*.cedar` file.
     #[error("{} is not a plain *.cedar file; move it out of the policy folder", file.display())]
     UnknownFile {

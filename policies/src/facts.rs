@@ -116,6 +116,11 @@ pub(crate) fn context(facts: ContextFacts<'_>, quorum: QuorumFacts<'_>) -> Resul
             ("organisation", text(organisation)),
             ("officers", Value::new_long(officers.into())),
         ],
+        ContextFacts::Profile { family, stored_value, officers } => vec![
+            ("family", text(family)),
+            ("stored_value", Value::new_bool(stored_value)),
+            ("officers", Value::new_long(officers.into())),
+        ],
         ContextFacts::Site { officers } => vec![("officers", Value::new_long(officers.into()))],
     };
     pairs.extend(people(quorum)?);

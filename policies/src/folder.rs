@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::PolicyError;
-use crate::source::{Source, line_at};
+use crate::source::{Source, is_file_name, line_at};
 
 /// Files a site's folder may hold. One per subject is a dozen; 64 * 256 KiB is 16 MiB of text at
 /// most, read once at start.
@@ -36,9 +36,8 @@ fn source(path: &Path) -> Result<Source, PolicyError> {
     let unreadable = |error: io::Error| PolicyError::Unreadable { file: path.into(), reason: error.kind() };
     // Before it is opened and without following a link, because opening a pipe would block.
     let plain = fs::symlink_metadata(path).map_err(unreadable)?.is_file();
-    let name = path.file_name().and_then(|name| name.to_str());
-    let (true, Some("cedar"), Some(name)) = (plain, path.extension().and_then(|end| end.to_str()), name)
-    else {
+    let name = path.file_name().and_then(|name| name.to_str()).filter(|name| is_file_name(name));
+    let (true, Some(name)) = (plain, name) else {
         return Err(PolicyError::UnknownFile { file: path.into() });
     };
 

@@ -8,6 +8,11 @@
 //! would be enough, and finds that by asking the same policies about quorums that could be; there is
 //! no second language for it.
 //!
+//! Policies change, and people answer for the change. [`PolicySet::from_files`] loads a set that is
+//! proposed, [`PolicySet::can_change_itself`] says whether it could ever be replaced, and the module
+//! `case` (feature `cases`, for officers' programs and tests) says which of the decision cases come out
+//! otherwise. [`in_words`] is a question as a person reads it.
+//!
 //! This crate is apart because Cedar is large: no other crate names it and no type of it leaves
 //! this one. It does not know limits, sequence numbers or the state of cards (the ledger's), nor
 //! who is connected (the gate's), nor whether an approval is genuine (the quorum's): it judges the
@@ -59,10 +64,13 @@
 //! ```
 
 mod action;
+#[cfg(feature = "cases")]
+pub mod case;
 mod digest;
 mod error;
 mod facts;
 mod folder;
+mod given;
 mod need;
 mod policy_set;
 mod question;
@@ -71,6 +79,7 @@ mod rules;
 mod sample;
 mod shipped;
 mod source;
+mod words;
 
 pub use error::PolicyError;
 pub use folder::{SITE_FILE_BYTES_MAX, SITE_FILES_MAX};
@@ -78,3 +87,4 @@ pub use need::{PolicyNeed, VOTER_DEPARTMENTS_MAX, VOTERS_MAX, Voter};
 pub use policy_set::{PolicySet, SITE_POLICIES_MAX};
 pub use question::{ContextFacts, Decision, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 pub use shipped::{CEILING, DEFAULT_SITE, DEFAULT_SITE_NAME, SCHEMA};
+pub use words::in_words;

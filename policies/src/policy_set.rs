@@ -1,7 +1,7 @@
 //! Both layers of policies, loaded, validated and ready to decide.
 //! It holds no file open and never reads the folder again: other policies are another set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -12,8 +12,9 @@ use crate::digest;
 use crate::error::PolicyError;
 use crate::facts::Vocabulary;
 use crate::folder;
+use crate::given;
 use crate::need::{self, PolicyNeed, Voter};
-use crate::question::{Decision, Question};
+use crate::question::{ContextFacts, Decision, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 use crate::rules::Rules;
 use crate::shipped::{CEILING, CEILING_NAME, DEFAULT_SITE, DEFAULT_SITE_NAME};
 use crate::source::{self, Source};
@@ -26,7 +27,21 @@ pub const SITE_POLICIES_MAX: usize = 256;
 pub struct PolicySet {
     vocabulary: Vocabulary,
     rules: HashMap<String, Rules>,
+    site: Vec<Source>,
+    policies: usize,
     digest: [u8; 32],
+}
+
+/// An officer, as the policies see who may agree to other policies.
+struct Seat<'a> {
+    officer: &'a PrincipalFacts<'a>,
+    votes: bool,
+}
+
+/// Whether so many officers can meet the ceiling's floor for other policies: three people, or two where
+/// the roster names no more than two.
+fn is_enough(officers: usize, on_roster: u32) -> bool {
+    officers >= if on_roster <= 2 { 2 } else { 3 }
 }
 
 impl PolicySet {
@@ -37,7 +52,18 @@ impl PolicySet {
     /// Whatever is not a folder of a few plain, small, valid `*.cedar` files; the error names the
     /// file and the line.
     pub fn load(folder: &Path) -> Result<Self, PolicyError> {
-        Self::new(CEILING, &folder::read(folder)?)
+        Self::new(CEILING, folder::read(folder)?)
+    }
+
+    /// Loads the site's policies from `files`, each a name and its text in any order, under the shipped
+    /// ceiling. It equals a folder that holds just these files.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is not a few plainly named, small, valid `*.cedar` files, none of them twice; the error
+    /// names the file and the line.
+    pub fn from_files(files: &[(&str, &str)]) -> Result<Self, PolicyError> {
+        Self::new(CEILING, given::read(files)?)
     }
 
     /// The shipped site policies under the shipped ceiling, without any file. It equals a folder
@@ -47,8 +73,18 @@ impl PolicySet {
     ///
     /// None in a program that passed its tests.
     pub fn shipped() -> Result<Self, PolicyError> {
-        let site = Source { name: DEFAULT_SITE_NAME.to_owned(), text: DEFAULT_SITE.to_owned() };
-        Self::new(CEILING, &[site])
+        Self::from_files(&[(DEFAULT_SITE_NAME, DEFAULT_SITE)])
+    }
+
+    /// The site's files, each a name and its text as it was read, sorted by the bytes of their names.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.site.iter().map(|source| (source.name.as_str(), source.text.as_str()))
+    }
+
+    /// How many policies the site's files hold together.
+    #[must_use]
+    pub fn site_policies(&self) -> usize {
+        self.policies
     }
 
     /// SHA-256 over the ceiling, the schema and each site file.
@@ -66,6 +102,78 @@ impl PolicySet {
     #[must_use]
     pub fn ceiling_digest() -> [u8; 32] {
         digest::of_ceiling()
+    }
+
+    /// Whether the policies leave a way to other policies: at least one of `officers` may still ask for
+    /// `policy.propose` when all agree who may look at a proposal and approve it. A set that leaves none
+    /// could never be replaced.
+    ///
+    /// It must be left in each of these, because what holds of today's people alone is over with the next
+    /// change of them:
+    ///
+    /// - with the officers there are;
+    /// - with one more on the roster, of a department that is there already, who votes;
+    /// - with one more on the roster who does not vote, where enough are left without;
+    /// - without each single one of them, still on the roster, where enough are left without.
+    ///
+    /// Enough are three, or two where the roster names no more than two: the floor of the ceiling.
+    ///
+    /// `officers` are those who can vote now, as the registry has them; `on_roster` counts those on the
+    /// roster, enabled or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicySet::decide`]. The caller must treat each as no.
+    pub fn can_change_itself(
+        &self,
+        officers: &[PrincipalFacts<'_>],
+        on_roster: u32,
+    ) -> Result<bool, PolicyError> {
+        let seats = officers.iter().map(|officer| self.seat(officer)).collect::<Result<Vec<_>, _>>()?;
+        let all: Vec<_> = seats.iter().collect();
+        let grown = on_roster.saturating_add(1);
+        let mut left = self.is_left(&all, 0, on_roster)? && self.is_left(&all, 1, grown)?;
+        if is_enough(seats.len(), grown) {
+            left = left && self.is_left(&all, 0, grown)?;
+        }
+        if is_enough(seats.len().saturating_sub(1), on_roster) {
+            for gone in 0..seats.len() {
+                let others = seats.iter().enumerate().filter(|(place, _)| *place != gone);
+                let others: Vec<_> = others.map(|(_, seat)| seat).collect();
+                left = left && self.is_left(&others, 0, on_roster)?;
+            }
+        }
+        Ok(left)
+    }
+
+    /// An officer, and whether the policies let that officer look at proposals and approve them.
+    fn seat<'a>(&self, officer: &'a PrincipalFacts<'a>) -> Result<Seat<'a>, PolicyError> {
+        let may = |action| {
+            let (resource, context) = (ResourceFacts::Service, ContextFacts::None);
+            let quorum = QuorumFacts::NONE;
+            self.decide(&Question { principal: *officer, action, resource, context, quorum })
+        };
+        let reads = may("proposal.get")? == Decision::Allow;
+        Ok(Seat { officer, votes: reads && may("proposal.approve")? == Decision::Allow })
+    }
+
+    /// Whether one of these officers may ask for other policies when all of them agree who may, and so
+    /// many newcomers of their departments.
+    fn is_left(&self, seats: &[&Seat<'_>], newcomers: u8, on_roster: u32) -> Result<bool, PolicyError> {
+        let voters = || seats.iter().filter(|seat| seat.votes);
+        // Where there are more than a quorum can count, so many are enough to ask about.
+        let persons = u8::try_from(voters().count()).unwrap_or(u8::MAX).saturating_add(newcomers);
+        let departments: BTreeSet<_> = voters().map(|seat| seat.officer.department.to_owned()).collect();
+        let departments: Vec<_> = departments.into_iter().collect();
+        let quorum = QuorumFacts { persons, departments: &departments };
+        let (resource, context) = (ResourceFacts::Service, ContextFacts::Site { officers: on_roster });
+        for seat in seats {
+            let (principal, action) = (*seat.officer, "policy.propose");
+            if self.decide(&Question { principal, action, resource, context, quorum })? == Decision::Allow {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Judges one question: [`Decision::Allow`] only if the ceiling and the site both permit it.
@@ -106,14 +214,14 @@ impl PolicySet {
         need::of(voters, |quorum| Ok(self.decide(&Question { quorum, ..*question })? == Decision::Allow))
     }
 
-    fn new(ceiling: &str, site: &[Source]) -> Result<Self, PolicyError> {
+    fn new(ceiling: &str, site: Vec<Source>) -> Result<Self, PolicyError> {
         let schema = source::schema()?;
         let validator = Validator::new(schema.clone());
 
         let ceiling = Source { name: CEILING_NAME.to_owned(), text: ceiling.to_owned() };
         let of_ceiling = ceiling.policies(&validator)?;
         let mut of_site: Vec<Policy> = Vec::new();
-        for source in site {
+        for source in &site {
             of_site.extend(source.policies(&validator)?);
             if of_site.len() > SITE_POLICIES_MAX {
                 return Err(PolicyError::TooManyPolicies);
@@ -125,7 +233,8 @@ impl PolicySet {
             let action = Action::new(uid, &schema)?;
             rules.insert(action.name().to_owned(), Rules::new(action, &of_ceiling, &of_site)?);
         }
-        Ok(Self { vocabulary: Vocabulary::new(&schema)?, rules, digest: digest::of_set(site) })
+        let (vocabulary, policies) = (Vocabulary::new(&schema)?, of_site.len());
+        Ok(Self { vocabulary, rules, policies, digest: digest::of_set(&site), site })
     }
 }
 
@@ -144,14 +253,21 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::question::{ContextFacts, ResourceFacts};
     use crate::sample::{ACTIONS, KINDS, people, question};
     use crate::shipped::SCHEMA;
 
     const EVERYTHING: &str = "permit (principal, action, resource);";
 
     /// What everyone enrolled may ask.
-    const EVERYONES: [&str; 5] = ["status", "log.checkpoint", "log.proof", "bundle.get", "principal.rotate"];
+    const EVERYONES: [&str; 7] = [
+        "status",
+        "log.checkpoint",
+        "log.proof",
+        "bundle.get",
+        "profile.get",
+        "profile.list",
+        "principal.rotate",
+    ];
 
     /// What a requester may ask about a proposal.
     const FOLLOW: [&str; 4] = ["proposal.list", "proposal.get", "proposal.cancel", "proposal.result"];
@@ -159,7 +275,7 @@ mod tests {
     const VOTES: [&str; 2] = ["proposal.approve", "proposal.reject"];
 
     /// What officers ask for and nobody else.
-    const OFFICERS_ACTS: [&str; 12] = [
+    const OFFICERS_ACTS: [&str; 16] = [
         "principal.enrol",
         "principal.disable",
         "principal.enable",
@@ -169,13 +285,17 @@ mod tests {
         "key.retire",
         "key.compromise",
         "key.destroy",
+        "key.import",
+        "profile.put",
+        "policy.propose",
+        "ceremony.record",
         "freeze.lift",
         "quorum.set",
         "clock.confirm",
     ];
 
     /// What takes more than its caller, be it an officer.
-    const TAKES_PEOPLE: [&str; 10] = [
+    const TAKES_PEOPLE: [&str; 13] = [
         "principal.enrol",
         "principal.rotate",
         "principal.enable",
@@ -183,23 +303,43 @@ mod tests {
         "key.activate",
         "key.retire",
         "key.destroy",
+        "key.import",
+        "profile.put",
+        "policy.propose",
         "freeze.lift",
         "quorum.set",
         "clock.confirm",
     ];
 
-    const OVERSIGHT: [&str; 4] = ["principal.list", "key.impact", "freeze.list", "evidence.get"];
+    const OVERSIGHT: [&str; 5] =
+        ["principal.list", "key.impact", "policy.get", "freeze.list", "evidence.get"];
+
+    /// What the custodians of an imported key do.
+    const COMPONENTS: [&str; 2] = ["component.key", "component.give"];
 
     /// What the ceiling leaves to sites, with enough people and beyond what everyone may ask, apart
     /// from organisations, card sessions and kinds of keys.
     const ALLOWED: [(&str, &[&[&str]]); 7] = [
         ("station", &[&["station.open", "card.derive"], &FOLLOW]),
         ("terminal", &[&["value.update", "value.batch"], &FOLLOW]),
-        ("officer", &[&["key.list", "key.get", "freeze.set"], &FOLLOW, &VOTES, &OFFICERS_ACTS, &OVERSIGHT]),
-        ("operator", &[&FOLLOW]),
+        (
+            "officer",
+            &[
+                &["key.list", "key.get", "freeze.set"],
+                &FOLLOW,
+                &VOTES,
+                &OFFICERS_ACTS,
+                &OVERSIGHT,
+                &COMPONENTS,
+            ],
+        ),
+        ("operator", &[&FOLLOW, &COMPONENTS]),
         ("office", &[&["value.batch", "freeze.set", "freeze.list", "evidence.get"], &FOLLOW]),
         ("auditor", &[&["key.list", "key.get", "log.entries", "proposal.list", "proposal.get"], &OVERSIGHT]),
-        ("platform", &[&["key.list", "key.get", "principal.list", "freeze.list", "key.impact"]]),
+        (
+            "platform",
+            &[&["key.list", "key.get", "principal.list", "freeze.list", "key.impact", "policy.get"]],
+        ),
     ];
 
     fn allowed(kind: &str, action: &str) -> Decision {
@@ -254,7 +394,7 @@ mod tests {
     #[test]
     fn the_invariants_hold_whatever_a_later_ceiling_permits() {
         let open = Source { name: "site.cedar".to_owned(), text: EVERYTHING.to_owned() };
-        let widened = PolicySet::new(&[CEILING, EVERYTHING].concat(), &[open]).unwrap();
+        let widened = PolicySet::new(&[CEILING, EVERYTHING].concat(), vec![open]).unwrap();
         let changes = ["station.open", "card.derive", "value.update", "value.batch"].as_slice();
         let only_watch = ["freeze.set", "proposal.cancel", "proposal.result"].as_slice();
         for (kind, never) in [
@@ -271,7 +411,10 @@ mod tests {
         ] {
             for action in ACTIONS {
                 let is_officers = OFFICERS_ACTS.contains(&action) || VOTES.contains(&action);
-                let denied = never.concat().contains(&action) || (is_officers && kind != "officer");
+                let is_custodian = matches!(kind, "officer" | "operator");
+                let denied = never.concat().contains(&action)
+                    || (is_officers && kind != "officer")
+                    || (COMPONENTS.contains(&action) && !is_custodian);
                 let expected = if denied { Decision::Deny } else { Decision::Allow };
                 assert_eq!(widened.decide(&agreed(kind, action)), Ok(expected), "{kind} {action}");
                 if TAKES_PEOPLE.contains(&action) {
@@ -311,6 +454,200 @@ mod tests {
                 let lift = Question { action: "freeze.lift", quorum: people(3), ..set };
                 assert_eq!(open.decide(&lift), Ok(Decision::Deny), "{own} {scope} {organisation}");
             }
+        }
+    }
+
+    /// The site's policies alone: a second line that holds without the ceiling.
+    #[test]
+    fn the_shipped_site_asks_for_two_people_itself() {
+        let shipped = Source { name: DEFAULT_SITE_NAME.to_owned(), text: DEFAULT_SITE.to_owned() };
+        let alone = PolicySet::new(EVERYTHING, vec![shipped]).unwrap();
+        assert_eq!(alone.decide(&question("officer", "freeze.set")), Ok(Decision::Allow));
+        for kind in KINDS {
+            for action in TAKES_PEOPLE {
+                for persons in [0, 1] {
+                    let asked = Question { quorum: people(persons), ..question(kind, action) };
+                    assert_eq!(alone.decide(&asked), Ok(Decision::Deny), "{kind} {action} {persons}");
+                }
+                let two = Question { quorum: people(2), ..question(kind, action) };
+                assert_eq!(alone.decide(&two), Ok(allowed(kind, action)), "{kind} {action}");
+            }
+        }
+        let context = ContextFacts::ValueUpdate {
+            operation: "load",
+            amount: 100_001,
+            no_card_session: false,
+            passive_tag: false,
+            development: false,
+        };
+        let load = Question { context, quorum: people(1), ..question("terminal", "value.update") };
+        assert_eq!(alone.decide(&load), Ok(Decision::Deny));
+        assert_eq!(alone.decide(&Question { quorum: people(2), ..load }), Ok(Decision::Allow));
+    }
+
+    #[test]
+    fn a_card_that_can_be_copied_holds_no_value_whatever_the_site_permits() {
+        let open = site(EVERYTHING);
+        for (family, can_hold_value) in [
+            ("mifare-classic", false),
+            ("ultralight-c", false),
+            ("ntag-21x", false),
+            ("ultralight-aes", true),
+            ("ntag-424-dna", true),
+            ("plus-ev2", true),
+            ("desfire-light", true),
+            ("desfire-ev2", true),
+            ("desfire-ev3", true),
+        ] {
+            for stored_value in [false, true] {
+                let context = ContextFacts::Profile { family, stored_value, officers: 3 };
+                let put = Question { context, ..agreed("officer", "profile.put") };
+                let is_possible = can_hold_value || !stored_value;
+                let expected = if is_possible { Decision::Allow } else { Decision::Deny };
+                assert_eq!(open.decide(&put), Ok(expected), "{family} {stored_value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_that_nobody_could_replace_says_so() {
+        fn officer<'a>(id: &'a str, organisation: &'a str, department: &'a str) -> PrincipalFacts<'a> {
+            PrincipalFacts { id, kind: "officer", organisation, department, capabilities: &[] }
+        }
+        let three = [
+            officer("anna", "acme", "finance"),
+            officer("ben", "acme", "security"),
+            officer("cat", "globex", "security"),
+        ];
+        let shipped = PolicySet::shipped().unwrap();
+        assert_eq!(shipped.can_change_itself(&three, 3), Ok(true));
+        assert_eq!(shipped.can_change_itself(&three[..2], 2), Ok(true));
+        // The third is disabled, and two of three are too few.
+        assert_eq!(shipped.can_change_itself(&three[..2], 3), Ok(false));
+        assert_eq!(shipped.can_change_itself(&three[..1], 1), Ok(false));
+        assert_eq!(shipped.can_change_itself(&[], 0), Ok(false));
+
+        let only = |when: &str| {
+            site(&format!(
+                r#"permit (principal, action, resource);
+                   forbid (principal, action == Action::"policy.propose", resource) unless {{ {when} }};"#
+            ))
+        };
+        for (when, can) in [
+            (r#"principal.organisation == "globex""#, true),
+            (r#"principal == Principal::"anna""#, true),
+            (r#"principal == Principal::"dan""#, false),
+            (r#"context.departments.containsAll(["finance", "security"])"#, true),
+            (r#"context.departments.contains("sales")"#, false),
+            ("context.persons >= 4", false),
+            ("context.departments_count == 2 && context.officers >= 3", true),
+            ("context.departments_count == 2 && context.officers == 3", false),
+        ] {
+            assert_eq!(only(when).can_change_itself(&three, 3), Ok(can), "{when}");
+        }
+        // Whoever asks, others must be able to read and to agree.
+        for vote in ["proposal.get", "proposal.approve"] {
+            let but = |unless: &str| {
+                site(&format!(
+                    r#"permit (principal, action, resource);
+                       forbid (principal, action == Action::"{vote}", resource) {unless};"#
+                ))
+            };
+            assert_eq!(but("").can_change_itself(&three, 3), Ok(false), "{vote}");
+            let two = but(r#"unless { principal.department == "security" }"#);
+            assert_eq!(two.can_change_itself(&three, 3), Ok(false), "{vote}");
+            let all = but(r#"unless { principal.kind == "officer" }"#);
+            assert_eq!(all.can_change_itself(&three, 3), Ok(true), "{vote}");
+        }
+        let forgotten = site(r#"permit (principal, action == Action::"status", resource);"#);
+        assert_eq!(forgotten.can_change_itself(&three, 3), Ok(false));
+        let failing = only("context.officers + 9223372036854775807 > 0");
+        assert!(matches!(failing.can_change_itself(&three, 3), Err(PolicyError::Evaluation { .. })));
+        let operator = PrincipalFacts { kind: "operator", ..three[0] };
+        assert_eq!(shipped.can_change_itself(&[operator; 3], 3), Ok(false));
+    }
+
+    #[test]
+    fn a_set_that_depends_on_one_person_or_on_their_number_locks_its_own_change_out() {
+        fn officer<'a>(id: &'a str, department: &'a str) -> PrincipalFacts<'a> {
+            PrincipalFacts { id, kind: "officer", organisation: "acme", department, capabilities: &[] }
+        }
+        let four = [
+            officer("anna", "finance"),
+            officer("ben", "security"),
+            officer("cat", "security"),
+            officer("dan", "finance"),
+        ];
+        let shipped = PolicySet::shipped().unwrap();
+        let can = |set: &PolicySet, officers: usize, on_roster| {
+            set.can_change_itself(&four[..officers], on_roster).unwrap()
+        };
+        for (officers, on_roster, left) in
+            [(4, 4, true), (3, 4, true), (3, 3, true), (2, 2, true), (2, 3, false), (2, 4, false)]
+        {
+            assert_eq!(can(&shipped, officers, on_roster), left, "{officers} of {on_roster}");
+        }
+        let only = |action: &str, when: &str| {
+            site(&format!(
+                r#"permit (principal, action, resource);
+                   forbid (principal, action == Action::"{action}", resource) unless {{ {when} }};"#
+            ))
+        };
+        // What is asked for, by whom, and whether three and four of as many could change it.
+        for (action, when, with_three, with_four) in [
+            ("policy.propose", r#"principal == Principal::"anna""#, true, false),
+            ("policy.propose", r#"principal != Principal::"anna""#, true, true),
+            ("policy.propose", r#"principal.department == "finance""#, true, true),
+            ("proposal.approve", r#"principal != Principal::"anna""#, false, false),
+            ("proposal.get", r#"principal != Principal::"anna""#, false, false),
+            // The number of officers, or of those who agree.
+            ("policy.propose", "context.officers == 3", false, false),
+            ("policy.propose", "context.officers <= 4", true, false),
+            ("policy.propose", "context.persons >= context.officers", false, false),
+            ("policy.propose", "context.persons == 3", false, false),
+            ("policy.propose", "context.persons <= 4", true, false),
+            ("policy.propose", "context.persons >= 3", true, true),
+            ("policy.propose", "context.persons >= 4", false, false),
+        ] {
+            let set = only(action, when);
+            assert_eq!(can(&set, 3, 3), with_three, "{action} unless {when}, three");
+            assert_eq!(can(&set, 4, 4), with_four, "{action} unless {when}, four");
+        }
+        // The only one of a department that must be among them, once three are enough without.
+        let three_and_one = [four[1], four[2], officer("eve", "security"), four[0]];
+        let finance = only("policy.propose", r#"context.departments.contains("finance")"#);
+        assert_eq!(finance.can_change_itself(&three_and_one, 4), Ok(false));
+        assert_eq!(finance.can_change_itself(&four, 4), Ok(true));
+        // Two officers, who both must agree, and a third who will have to agree too.
+        assert!(can(&only("policy.propose", "context.persons >= 2"), 2, 2));
+        assert!(!can(&only("policy.propose", "context.officers == 2"), 2, 2));
+    }
+
+    #[test]
+    fn a_set_of_given_files_equals_a_folder_of_them() {
+        let files = [("b.cedar", "// b"), ("a.cedar", EVERYTHING)];
+        let given = PolicySet::from_files(&files).unwrap();
+        let loaded = PolicySet::load(folder(&files).path()).unwrap();
+        assert_eq!(given.digest(), loaded.digest());
+        for set in [&given, &loaded] {
+            assert_eq!(set.files().collect::<Vec<_>>(), [("a.cedar", EVERYTHING), ("b.cedar", "// b")]);
+            assert_eq!(set.decide(&question("auditor", "log.entries")), Ok(Decision::Allow));
+        }
+        let again = PolicySet::from_files(&given.files().collect::<Vec<_>>()).unwrap();
+        assert_eq!(again.digest(), given.digest());
+        assert_eq!(PolicySet::from_files(&[]).unwrap_err(), PolicyError::NoFiles);
+        let bad = PolicySet::from_files(&[("a.cedar", EVERYTHING), ("b.cedar", "permit (principal);")]);
+        assert!(matches!(bad, Err(PolicyError::Syntax { file, .. }) if file == "b.cedar"));
+    }
+
+    #[test]
+    fn only_card_masters_are_imported() {
+        let open = site(EVERYTHING);
+        for kind in ["card-master", "value-signing", "storage", "", "Card-master"] {
+            let context = ContextFacts::Key { kind, officers: 3 };
+            let expected = if kind == "card-master" { Decision::Allow } else { Decision::Deny };
+            let asked = Question { context, ..agreed("officer", "key.import") };
+            assert_eq!(open.decide(&asked), Ok(expected), "{kind}");
         }
     }
 
@@ -430,6 +767,7 @@ mod tests {
             ("station.open", "status"),
             ("freeze.set", "key.create"),
             ("quorum.set", "freeze.lift"),
+            ("profile.put", "quorum.set"),
         ] {
             let (right, wrong) = (question("terminal", action), question("terminal", other));
             for question in

@@ -117,8 +117,8 @@ pub enum ContextFacts<'a> {
         /// Officers on the roster.
         officers: u32,
     },
-    /// For `key.create`, `key.activate`, `key.suspend`, `key.retire`, `key.compromise` and
-    /// `key.destroy`.
+    /// For `key.create`, `key.activate`, `key.suspend`, `key.retire`, `key.compromise`, `key.destroy` and
+    /// `key.import`.
     Key {
         /// The key's kind: `card-master`.
         kind: &'a str,
@@ -135,7 +135,16 @@ pub enum ContextFacts<'a> {
         /// Officers on the roster.
         officers: u32,
     },
-    /// For `quorum.set` and `clock.confirm`.
+    /// For `profile.put`.
+    Profile {
+        /// The family of chips: `desfire-ev3`.
+        family: &'a str,
+        /// The card is to hold value.
+        stored_value: bool,
+        /// Officers on the roster.
+        officers: u32,
+    },
+    /// For `quorum.set`, `clock.confirm` and `policy.propose`.
     Site {
         /// Officers on the roster.
         officers: u32,

@@ -9,7 +9,7 @@ pub(crate) const KINDS: [&str; 7] =
     ["station", "terminal", "officer", "operator", "office", "auditor", "platform"];
 
 /// Every action of the schema.
-pub(crate) const ACTIONS: [&str; 35] = [
+pub(crate) const ACTIONS: [&str; 44] = [
     "status",
     "key.list",
     "key.get",
@@ -45,6 +45,15 @@ pub(crate) const ACTIONS: [&str; 35] = [
     "quorum.set",
     "clock.confirm",
     "evidence.get",
+    "key.import",
+    "component.key",
+    "component.give",
+    "profile.put",
+    "profile.get",
+    "profile.list",
+    "policy.propose",
+    "policy.get",
+    "ceremony.record",
 ];
 
 /// A programme of the organisation that [`question`] asks for.
@@ -98,13 +107,13 @@ fn of_the_service<'a>(kind: &'a str, action: &str) -> ContextFacts<'a> {
             own: false,
             officers,
         },
-        "key.create" | "key.activate" | "key.suspend" | "key.retire" | "key.compromise" | "key.destroy" => {
-            ContextFacts::Key { kind: "card-master", officers }
-        }
+        "key.create" | "key.activate" | "key.suspend" | "key.retire" | "key.compromise" | "key.destroy"
+        | "key.import" => ContextFacts::Key { kind: "card-master", officers },
         "freeze.set" | "freeze.lift" => {
             ContextFacts::Freeze { scope: "terminal", organisation: "acme", officers }
         }
-        "quorum.set" | "clock.confirm" => ContextFacts::Site { officers },
+        "profile.put" => ContextFacts::Profile { family: "desfire-ev3", stored_value: true, officers },
+        "quorum.set" | "clock.confirm" | "policy.propose" => ContextFacts::Site { officers },
         _ => ContextFacts::None,
     }
 }

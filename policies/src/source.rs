@@ -71,6 +71,13 @@ impl Source {
     }
 }
 
+/// Whether a policy file may go by this name: a plain one that ends in `.cedar`, with something before
+/// it. A folder has no other, but what comes in memory could point out of one, or hide characters.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    let stem = name.strip_suffix(".cedar").unwrap_or_default();
+    !stem.is_empty() && !name.contains(|letter: char| letter == '/' || letter.is_control())
+}
+
 /// A set of `policies`, whose ids must differ.
 pub(crate) fn together<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Result<PolicySet, PolicyError> {
     let mut set = PolicySet::new();

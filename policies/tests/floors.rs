@@ -12,8 +12,30 @@ const KINDS: [&str; 7] = ["station", "terminal", "officer", "operator", "office"
 const PRINCIPAL_ACTS: [&str; 4] =
     ["principal.enrol", "principal.rotate", "principal.disable", "principal.enable"];
 
-const KEY_ACTS: [&str; 6] =
-    ["key.create", "key.activate", "key.suspend", "key.retire", "key.compromise", "key.destroy"];
+const KEY_ACTS: [&str; 7] = [
+    "key.create",
+    "key.activate",
+    "key.suspend",
+    "key.retire",
+    "key.compromise",
+    "key.destroy",
+    "key.import",
+];
+
+const SITE_ACTS: [&str; 3] = ["quorum.set", "clock.confirm", "policy.propose"];
+
+/// Each family of cards, and whether it may hold value.
+const FAMILIES: [(&str, bool); 9] = [
+    ("mifare-classic", false),
+    ("ultralight-c", false),
+    ("ultralight-aes", true),
+    ("ntag-21x", false),
+    ("ntag-424-dna", true),
+    ("plus-ev2", true),
+    ("desfire-light", true),
+    ("desfire-ev2", true),
+    ("desfire-ev3", true),
+];
 
 const KEY_KINDS: [&str; 6] =
     ["card-master", "value-signing", "service-statement", "checkpoint", "storage", "transport"];
@@ -28,8 +50,8 @@ fn floor(action: &str, context: ContextFacts<'_>) -> u8 {
             "principal.enrol" | "principal.rotate",
             ContextFacts::Principal { subject_kind: "officer", officers, .. },
         )
-        | ("key.destroy", ContextFacts::Key { officers, .. })
-        | ("quorum.set", ContextFacts::Site { officers }) => larger(officers),
+        | ("key.destroy" | "key.import", ContextFacts::Key { officers, .. })
+        | ("quorum.set" | "policy.propose", ContextFacts::Site { officers }) => larger(officers),
         ("principal.disable" | "key.suspend" | "key.compromise" | "freeze.set", _) => 0,
         _ => 2,
     }
@@ -55,7 +77,12 @@ fn acts() -> Vec<(&'static str, ContextFacts<'static>)> {
                 acts.extend(["freeze.set", "freeze.lift"].map(|action| (action, context)));
             }
         }
-        acts.extend(["quorum.set", "clock.confirm"].map(|action| (action, ContextFacts::Site { officers })));
+        for (family, _) in FAMILIES {
+            for stored_value in [false, true] {
+                acts.push(("profile.put", ContextFacts::Profile { family, stored_value, officers }));
+            }
+        }
+        acts.extend(SITE_ACTS.map(|action| (action, ContextFacts::Site { officers })));
     }
     acts
 }
@@ -117,6 +144,10 @@ fn an_officer_with_as_many_people_as_the_floor_is_let_through() {
             ("key.create" | "key.destroy", ContextFacts::Key { kind, .. }) => {
                 matches!(kind, "card-master" | "value-signing")
             }
+            ("key.import", ContextFacts::Key { kind, .. }) => kind == "card-master",
+            ("profile.put", ContextFacts::Profile { family, stored_value, .. }) => {
+                !stored_value || FAMILIES.contains(&(family, true))
+            }
             _ => true,
         };
         let quorum = QuorumFacts { persons: floor(act.0, act.1), departments: &[] };
@@ -132,9 +163,10 @@ fn what_an_officer_is_told_to_bring_is_the_floor() {
     for act in acts().into_iter().filter(|act| floor(act.0, act.1) > 0) {
         let question = question("officer", act);
         let voters = [Voter { department: "security" }; 3];
-        // Rotating another's keys and making other kinds of keys is hopeless.
+        // Rotating another's keys, other kinds of keys and value on cards that can be copied are hopeless.
         let Some(need) = site.need(&question, &voters).unwrap() else {
-            assert!(matches!(act.0, "principal.rotate" | "key.create" | "key.destroy"), "{question:?}");
+            let hopeless = ["principal.rotate", "key.create", "key.destroy", "key.import", "profile.put"];
+            assert!(hopeless.contains(&act.0), "{question:?}");
             continue;
         };
         assert_eq!(need.persons, floor(act.0, act.1), "{question:?}");
