@@ -91,8 +91,14 @@ fn show(file: &Path, config: &Config, digest: Digest, output: &Output) {
     for (name, value, default) in limits {
         output.line(&format!("limit         {name} = {value} (by default {default})"));
     }
-    output
-        .line(&format!("next          put it into {} as: policy = \"{digest}\"", config.founding.display()));
+    // Past the founding the folder is only compared, and what is in force is the log's word.
+    let next = if config.trust.exists() {
+        "which policies are in force stands in the log; to compare the folder's with it, run: keysvc doctor"
+            .to_owned()
+    } else {
+        format!("put it into {} as: policy = \"{digest}\"", config.founding.display())
+    };
+    output.line(&format!("next          {next}"));
 }
 
 /// What will be used, in the order in which it is met.

@@ -7,18 +7,27 @@ use crate::{
     error::{Exit, Fault},
     keeper::{
         founding::{ca_digest, open_token, storage},
-        ledger::{Anchor, Reader},
+        imports,
+        keyring::{VectorsSeen, vectors_in_use},
+        ledger::{Anchor, Reader, Seal},
         serve::now_ms,
+        site::Site,
         start::{
-            compare_anchor, compare_destroyed, compare_policies, compare_token, compare_trust, founding_of,
-            not_founded, open_anchor, site_of,
+            InForce, OTHER_MASTERS, compare_anchor, compare_destroyed, compare_token, compare_trust,
+            founding_of, not_founded, open_anchor, policies_in_force, site_of,
         },
     },
     output::Output,
     program::front_settings,
 };
+use arc_swap::ArcSwapOption;
 use keysvc_policies::PolicySet;
-use keysvc_protocol::key::{KeyRecord, KeyState};
+use keysvc_protocol::{
+    bytes::Digest,
+    control::Control,
+    key::{KeyRecord, KeyState},
+    trust::Trust,
+};
 use keysvc_token::Token;
 use std::{path::Path, process::ExitCode, sync::Arc};
 
@@ -60,13 +69,16 @@ impl Report<'_> {
             }
         }
     }
+
+    /// Prints what hinders nothing and is to be known.
+    fn notice(&self, name: &str, text: &str) {
+        self.output.line(&format!("note  {name:<14} {text}"));
+    }
 }
 
 fn check_all(config: &Config, report: &mut Report<'_>) {
     report.line("clock", clock(), |text: &String| text.clone());
     report.line("certificates", certificates(config), |text: &String| text.clone());
-    let policies = PolicySet::load(&config.keeper.policies).map_err(Fault::from);
-    report.line("policies", policies, |set| keysvc_protocol::bytes::Digest::new(set.digest()).to_string());
     let pin = config.token.pin_source().and_then(|source| source.look());
     report.line("pin file", pin.map_err(Fault::from), |place: &String| place.clone());
     let token = report.line("token", open_token(config), |token| {
@@ -75,10 +87,14 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
     });
     if let Some(token) = &token {
         report.line("mechanisms", mechanisms(token), |text: &String| text.clone());
+        import(token, report);
         admission(token, report);
     }
-    if let Some(token) = &token {
-        check_store(config, token, report);
+    let compared = token.as_ref().and_then(|token| check_store(config, token, report));
+    if compared.is_none() {
+        // There is no log to say which are in force.
+        let policies = PolicySet::load(&config.keeper.policies).map_err(Fault::from);
+        report.line("policies", policies, |set| Digest::new(set.digest()).to_string());
     }
     let limits = &config.front.limits;
     report.line("limits", Ok(()), |()| {
@@ -92,8 +108,11 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
     });
 }
 
+/// What was compared with the log, so that nobody compares it again.
+struct Compared;
+
 /// Looks at the history, whether the keeper runs or not.
-fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
+fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) -> Option<Compared> {
     // First, because a running keeper moves it on: the log that is read after it must reach it.
     let anchor = open_anchor(config);
     let empty = std::fs::read_dir(&config.keeper.store).is_ok_and(|mut files| files.next().is_none());
@@ -107,43 +126,85 @@ fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) {
         let leaves = if size == 1 { "leaf" } else { "leaves" };
         format!("{size} {leaves} in {}", config.keeper.store.display())
     });
-    if let Some(reader) = reader {
-        check_history(config, &reader, anchor, token, report);
-        let seals = storage(config, token).seals();
-        report.line("seals", seals, |seals| format!("data keys that open: {}", seals.len()));
-    }
+    let reader = reader?;
+    let seals = storage(config, token).seals();
+    let seals = report.line("seals", seals, |seals| format!("data keys that open: {}", seals.len()));
+    let log = Log { reader, seals: seals.unwrap_or_default() };
+    check_history(config, &log, anchor, token, report)
+}
+
+/// The log, and what opens its sealed payloads.
+struct Log {
+    reader: Reader,
+    seals: Vec<Seal>,
 }
 
 fn check_history(
     config: &Config,
-    reader: &Reader,
+    log: &Log,
     anchor: Result<Anchor, Fault>,
     token: &Token,
     report: &mut Report<'_>,
-) {
+) -> Option<Compared> {
+    let reader = &log.reader;
     let trust = report.line("trust", compare_trust(config, reader), |trust| trust.genesis.to_string());
     let records = report.line("manifest", reader.keys().map_err(Fault::from), |records| {
         let test = records.iter().filter(|record| record.test_key).count();
         format!("{} keys, {test} of them TEST KEYS", records.len())
     });
-    let (Some(trust), Some(records)) = (trust, records) else { return };
-    let founding = founding_of(config, reader);
-    let site = founding.and_then(|leaf| {
-        compare_policies(config, &leaf)?;
-        site_of(config, &leaf, &trust, Arc::default())
-    });
-    let site = report.line("founding", site, |site| {
+    let (trust, records) = (trust?, records?);
+    let stands = report.line("founding", stands(config, log, &trust), |(site, _)| {
         let development = if site.development() { ", DEVELOPMENT" } else { "" };
-        format!("{}, policies as in the log{development}", site.trust().domain)
+        format!("{}{development}", site.trust().domain)
     });
-    if let Some(site) = site {
-        let anchor = anchor.and_then(|anchor| compare_anchor(config, &anchor, reader, &site));
+    if let Some((site, control)) = &stands {
+        let anchor = anchor.and_then(|anchor| compare_anchor(config, &anchor, reader, site));
         report.line("anchor", anchor, |()| format!("{} agrees with the log", config.keeper.anchor.display()));
+        policies(config, control, report);
     }
     report.line("attributes", compare_token(token, &records, reader), |()| {
         "token and manifest agree".to_owned()
     });
     destroyed(token, &records, report);
+    let (_, control) = stands?;
+    let seen = vectors_in_use(token, &control);
+    let seen = seen.and_then(|seen| seen.must_agree(OTHER_MASTERS));
+    report.line("profiles", seen, |seen| profiles(&control, seen));
+    Some(Compared)
+}
+
+/// What the log says stands, made again from it.
+fn stands(config: &Config, log: &Log, trust: &Trust) -> Result<(Site, Arc<Control>), Fault> {
+    let founding = founding_of(config, &log.reader)?;
+    let control = Arc::new(log.reader.replayed(&log.seals)?);
+    let shared = Arc::new(ArcSwapOption::from(Some(Arc::clone(&control))));
+    Ok((site_of(config, &founding, trust, shared)?, control))
+}
+
+/// Which policies are in force is the log's word; a folder that has others hinders nothing once people have changed them.
+fn policies(config: &Config, control: &Control, report: &mut Report<'_>) {
+    let (digest, leaf) = (control.policy(), control.policies().leaf());
+    let in_force = report.line("policies", policies_in_force(config, control), |_| match leaf {
+        0 => format!("{digest}, as the founding says"),
+        leaf => format!("{digest}, put in force by leaf {leaf}"),
+    });
+    if let Some(InForce { notice: Some(notice), .. }) = in_force {
+        report.notice("policies", &notice);
+    }
+}
+
+fn profiles(control: &Control, seen: &VectorsSeen) -> String {
+    let count = control.profiles().iter().count();
+    let profiles = if count == 1 { "profile" } else { "profiles" };
+    let vectors = if seen.computed == 1 { "golden vector" } else { "golden vectors" };
+    let left_out = match seen.left_out {
+        0 => String::new(),
+        left_out => format!(", {left_out} not computed because their keys are out of use"),
+    };
+    format!(
+        "{count} {profiles} in use, {} {vectors} computed by the token as stated{left_out}",
+        seen.computed
+    )
 }
 
 /// What people had destroyed must be gone. The log's last word on a destruction takes the whole of it, which only a
@@ -190,6 +251,20 @@ fn mechanisms(token: &Token) -> Result<String, Fault> {
         return Ok("all that are needed".to_owned());
     }
     Err(Fault::Refusing(format!("the token does not offer {}; another token is needed", missing.join(", "))))
+}
+
+/// Told only where it is so: a token that cannot import keys is a good one for all else.
+fn import(token: &Token, report: &mut Report<'_>) {
+    match imports::lacking(token) {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => report.notice(
+            "key import",
+            &format!("not possible on this token, which does not offer {}", missing.join(", ")),
+        ),
+        Err(fault) => {
+            report.line("key import", Err::<(), _>(fault), |()| String::new());
+        }
+    }
 }
 
 fn admission(token: &Token, report: &mut Report<'_>) {

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod endpoint;
 pub mod founding;
 pub mod gate;
+pub mod imports;
 pub mod keyring;
 pub mod ledger;
 pub mod limits;

@@ -75,5 +75,8 @@ pub const HEARTBEAT_MIN_MS: u64 = 1_000;
 pub const HEARTBEAT_MAX_MS: u64 = 15 * 60 * 1000;
 /// Expired proposals that are closed in one second and one commit: all 1,024 that may be open are closed in 16 s.
 pub const EXPIRED_AT_ONCE_MAX: usize = 64;
+/// Imports of keys that run at one time: each holds a session of the token and up to three components of 97 bytes for 24
+/// hours at most; a ceremony has one.
+pub const IMPORTS_RUNNING_MAX: usize = 16;
 /// Longest path of a Unix socket, in bytes: `sun_path` holds 108 with its end, and a few are left for temporary names.
 pub const SOCKET_PATH_LEN_MAX: usize = 100;

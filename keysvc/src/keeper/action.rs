@@ -1,17 +1,23 @@
 //! What a request is called, what the policies are asked about it, and which rules it must keep before anyone is
 //! asked. How it is carried out lies above, in [`super::operation`].
 
+mod governed;
+mod imports;
 mod people;
 
+pub use governed::policy_set;
+
 use super::site::{Enrolled, Site};
-use keysvc_policies::{ContextFacts, ResourceFacts};
+use keysvc_policies::{ContextFacts, PrincipalFacts, ResourceFacts};
 use keysvc_protocol::{
     bytes::Idem,
     control::{Change, Control},
+    founding::{Function, ValueRules},
     refusal::{Forbids, Invalid, Refusal, Thing},
     request::{
-        DeriveCardKeys, ENTRIES_MAX, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint,
-        ReadEntries, ReadKey, ReadProof, ReadStatus, UpdateValue, UpdateValues,
+        DeriveCardKeys, ENTRIES_MAX, ListKeys, ListProfiles, OpenStation, Operation, ReadBundle,
+        ReadCheckpoint, ReadEntries, ReadKey, ReadPolicy, ReadProfile, ReadProof, ReadStatus, UpdateValue,
+        UpdateValues,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -45,7 +51,7 @@ pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
     ///
     /// # Errors
     /// The [`Refusal`] for the first rule broken.
-    fn check(&self, _site: &Site, _caller: &Enrolled) -> Result<(), Refusal> {
+    fn check(&self, _around: &Around<'_>) -> Result<(), Refusal> {
         Ok(())
     }
 }
@@ -69,6 +75,18 @@ impl Around<'_> {
     }
 }
 
+/// What the policies are told of somebody enrolled.
+#[must_use]
+pub fn principal_facts(enrolled: &Enrolled) -> PrincipalFacts<'_> {
+    PrincipalFacts {
+        id: enrolled.id.as_str(),
+        kind: enrolled.kind.name(),
+        organisation: &enrolled.organisation,
+        department: &enrolled.department,
+        capabilities: &enrolled.capabilities,
+    }
+}
+
 macro_rules! plain_read {
     ($type:ty, $operation:ident, $resource:ident) => {
         impl Action for $type {
@@ -89,6 +107,9 @@ plain_read!(ReadKey, KeyGet, Service);
 plain_read!(ReadCheckpoint, LogCheckpoint, Log);
 plain_read!(ReadProof, LogProof, Log);
 plain_read!(ReadBundle, BundleGet, Service);
+plain_read!(ReadProfile, ProfileGet, Service);
+plain_read!(ListProfiles, ProfileList, Service);
+plain_read!(ReadPolicy, PolicyGet, Service);
 
 impl Action for ReadEntries {
     const OPERATION: Operation = Operation::LogEntries;
@@ -97,7 +118,7 @@ impl Action for ReadEntries {
         Ok((ResourceFacts::Log, ContextFacts::None))
     }
 
-    fn check(&self, _: &Site, _: &Enrolled) -> Result<(), Refusal> {
+    fn check(&self, _: &Around<'_>) -> Result<(), Refusal> {
         let count = self.to.checked_sub(self.from).and_then(|count| usize::try_from(count).ok());
         match count {
             Some(1..=ENTRIES_MAX) => Ok(()),
@@ -138,10 +159,9 @@ impl Action for DeriveCardKeys {
         Ok((ResourceFacts::Profile { name: self.profile.as_str() }, context))
     }
 
-    fn check(&self, site: &Site, _: &Enrolled) -> Result<(), Refusal> {
-        let profile = site
-            .profile(&self.profile, self.profile_version)
-            .ok_or(Refusal::NotFound { what: Thing::Profile })?;
+    fn check(&self, around: &Around<'_>) -> Result<(), Refusal> {
+        let profile = around.control.profiles().get(&self.profile, self.profile_version);
+        let profile = &profile.ok_or(Refusal::NotFound { what: Thing::Profile })?.profile;
         let items = Refusal::Invalid { reason: Invalid::Items };
         if self.cards.is_empty() || self.slots.is_empty() || !self.slots.is_sorted_by(|a, b| a < b) {
             return Err(items);
@@ -181,7 +201,7 @@ impl Action for UpdateValue {
             // Past 2^63 no ceiling reaches; the ledger names the limit.
             amount: self.amount.min(u64::from(u32::MAX) << 31),
             no_card_session: true,
-            passive_tag: site.passive_tag(programme),
+            passive_tag: around.control.profiles().passive_tag(programme),
             development: site.development(),
         };
         let resource = ResourceFacts::Programme {
@@ -192,23 +212,36 @@ impl Action for UpdateValue {
         Ok((resource, context))
     }
 
-    fn check(&self, site: &Site, _: &Enrolled) -> Result<(), Refusal> {
-        let programme =
-            site.programme(&self.programme).ok_or(Refusal::NotFound { what: Thing::Programme })?;
-        if self.currency != programme.currency {
-            return Err(Refusal::ProfileForbids {
-                reason: Forbids::Currency { expected: programme.currency },
-            });
-        }
-        let rules = site.profile_of(programme).and_then(|profile| profile.value.as_ref());
-        if rules.is_none_or(|rules| !rules.has_purse(self.purse)) {
-            return Err(Refusal::ProfileForbids { reason: Forbids::Purse });
-        }
+    fn check(&self, around: &Around<'_>) -> Result<(), Refusal> {
+        value_rules(around.control, self)?;
         if self.amount == 0 {
             return Err(Refusal::Invalid { reason: Invalid::ZeroAmount });
         }
         Ok(())
     }
+}
+
+/// The rules of an update's purse, by the newest version of its programme's profile. Asked for what is wrong at once, and
+/// again in the ledger's transaction, for a profile may get a version in between.
+///
+/// # Errors
+/// The [`Refusal`] when there is no such programme, or its cards hold no such value.
+pub fn value_rules<'a>(control: &'a Control, update: &UpdateValue) -> Result<&'a ValueRules, Refusal> {
+    let mut programmes = control.founding().programmes.iter();
+    let programme = programmes.find(|programme| programme.name == update.programme);
+    let programme = programme.ok_or(Refusal::NotFound { what: Thing::Programme })?;
+    let profile = control.profiles().of_programme(programme);
+    let rules = profile
+        .filter(|profile| profile.enables(Function::StoredValue))
+        .and_then(|profile| profile.value.as_ref())
+        .ok_or(Refusal::ProfileForbids { reason: Forbids::Function })?;
+    if update.currency != programme.currency {
+        return Err(Refusal::ProfileForbids { reason: Forbids::Currency { expected: programme.currency } });
+    }
+    if !rules.has_purse(update.purse) {
+        return Err(Refusal::ProfileForbids { reason: Forbids::Purse });
+    }
+    Ok(rules)
 }
 
 /// The right to pass a batch on. Each update in it is judged for itself, as its terminal's own request.
@@ -219,7 +252,7 @@ impl Action for UpdateValues {
         Ok((ResourceFacts::Service, ContextFacts::None))
     }
 
-    fn check(&self, _: &Site, _: &Enrolled) -> Result<(), Refusal> {
+    fn check(&self, _: &Around<'_>) -> Result<(), Refusal> {
         let mut seen = BTreeSet::new();
         if self.updates.is_empty() || !self.updates.iter().all(|update| seen.insert(update.as_bytes())) {
             return Err(Refusal::Invalid { reason: Invalid::Items });

@@ -117,12 +117,12 @@ impl Maker<'_> {
         let founding = self.site.founding();
         let value_keys = newest_value_keys(self.ledger.reader().keys()?);
         let value_keys = value_keys.iter().map(value_key).collect::<Result<Vec<_>, _>>()?;
+        let control = self.site.control()?;
         let programmes = founding.programmes.iter().filter_map(|programme| {
-            let rules = self.site.profile_of(programme)?.value.as_ref()?;
+            let rules = control.profiles().of_programme(programme)?.value.as_ref()?;
             Some(of_programme(programme, rules))
         });
         let programmes = programmes.collect::<Result<Vec<_>, _>>()?;
-        let control = self.site.control()?;
         let denied: Vec<_> = control.freezes().iter().map(|(scope, _)| scope.clone()).collect();
         let too_many = |_| Fault::Invariant("more keys or programmes than a trust bundle holds");
         fitting(TrustBundle {

@@ -27,10 +27,11 @@ use keysvc_protocol::{
     refusal::{Conflict, Invalid, Refusal},
     request::{
         ActivateKey, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys, DestroyKey, DisablePrincipal,
-        EnablePrincipal, EnrolPrincipal, Envelope, LiftFreeze, ListFreezes, ListKeys, ListPrincipals,
-        ListProposals, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadEvidence,
-        ReadImpact, ReadKey, ReadProof, ReadProposal, ReadStatus, RetireKey, RotatePrincipal, SetFreeze,
-        SetQuorum, SuspendKey, UpdateValue,
+        EnablePrincipal, EnrolPrincipal, Envelope, ImportKey, LiftFreeze, ListFreezes, ListKeys,
+        ListPrincipals, ListProfiles, ListProposals, OpenStation, Operation, ProposePolicy, PutProfile,
+        ReadBundle, ReadCheckpoint, ReadComponentKey, ReadEntries, ReadEvidence, ReadImpact, ReadKey,
+        ReadPolicy, ReadProfile, ReadProof, ReadProposal, ReadStatus, RecordCeremony, RetireKey,
+        RotatePrincipal, SetFreeze, SetQuorum, SuspendKey, UpdateValue,
     },
 };
 use std::{
@@ -163,6 +164,10 @@ async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Resul
             if matches!(error, DecodeError::TooLong { .. }) { Invalid::TooLong } else { Invalid::Encoding };
         Ended::Refused(Refusal::Invalid { reason })
     })?;
+    // One operation brings something beside its request, and never comes without it.
+    if envelope.beside.is_some() != (call.operation == Operation::ComponentGive) {
+        return Err(Ended::Refused(Refusal::Invalid { reason: Invalid::Encoding }));
+    }
     let caller = Arc::clone(caller);
     match call.operation {
         Operation::Status => keeper.read::<ReadStatus>(&envelope, caller).await,
@@ -200,6 +205,15 @@ async fn dispatch(keeper: &Keeper, call: &Call, caller: &Arc<Enrolled>) -> Resul
         Operation::QuorumSet => keeper.change::<SetQuorum>(&envelope, caller).await,
         Operation::ClockConfirm => keeper.change::<ConfirmClock>(&envelope, caller).await,
         Operation::EvidenceGet => keeper.change::<ReadEvidence>(&envelope, caller).await,
+        Operation::KeyImport => keeper.change::<ImportKey>(&envelope, caller).await,
+        Operation::ComponentKey => keeper.read::<ReadComponentKey>(&envelope, caller).await,
+        Operation::ComponentGive => keeper.give(&envelope, caller).await,
+        Operation::ProfilePut => keeper.change::<PutProfile>(&envelope, caller).await,
+        Operation::ProfileGet => keeper.read::<ReadProfile>(&envelope, caller).await,
+        Operation::ProfileList => keeper.read::<ListProfiles>(&envelope, caller).await,
+        Operation::PolicyPropose => keeper.change::<ProposePolicy>(&envelope, caller).await,
+        Operation::PolicyGet => keeper.read::<ReadPolicy>(&envelope, caller).await,
+        Operation::CeremonyRecord => keeper.change::<RecordCeremony>(&envelope, caller).await,
     }
 }
 

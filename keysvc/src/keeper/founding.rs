@@ -7,6 +7,7 @@
 mod orders;
 mod orphans;
 mod unfinished;
+mod vectors;
 
 pub use orphans::Orphans;
 
@@ -107,6 +108,7 @@ pub async fn found(file: &Path, leftovers: &Leftovers<'_>) -> Result<Founded, Fa
     }
     must_be_empty(&token)?;
     let keys = make_keys(&config, &token, &founding)?;
+    vectors::must_agree(&token, &founding, &keys)?;
     // Before leaf 0 acknowledges them: the token itself syncs nothing.
     storage(&config, &token).sync()?;
     let leaf = FoundingLeaf {

@@ -7,12 +7,12 @@
 mod need;
 
 use super::{
-    action::{Action, Around},
+    action::{Action, Around, policy_set, principal_facts},
     site::{Enrolled, Site},
 };
 use crate::{error::Fault, link::Peer};
 use arc_swap::ArcSwap;
-use keysvc_policies::{Decision, PolicySet, PrincipalFacts, Question, QuorumFacts};
+use keysvc_policies::{Decision, PolicySet, Question, QuorumFacts};
 use keysvc_protocol::{
     bytes::{Blob, Digest, Idem},
     cbor::{self, REQUEST_LEN_MAX},
@@ -136,19 +136,42 @@ pub enum NotAdmitted {
 #[derive(Debug)]
 pub struct Gate {
     site: Arc<Site>,
+    // What was in force at the start: a request that looked at the state before a change may still ask by it.
+    first: Arc<PolicySet>,
     policies: ArcSwap<PolicySet>,
 }
 
 impl Gate {
-    /// A gate for `site` under `policies`.
+    /// A gate for `site`, with the policies that were loaded; which are in force is the log's word.
     #[must_use]
     pub fn new(site: Arc<Site>, policies: PolicySet) -> Self {
-        Self { site, policies: ArcSwap::from_pointee(policies) }
+        let first = Arc::new(policies);
+        Self { site, policies: ArcSwap::new(Arc::clone(&first)), first }
     }
 
-    /// Judges by these policies from the next request on. The caller has compared their digest with the log's.
-    pub fn replace_policies(&self, policies: PolicySet) {
-        self.policies.store(Arc::new(policies));
+    /// The policies in force as the log's state has them: those that were loaded, or, once people have put others in
+    /// force, a set built from the files in the log and kept from then on.
+    ///
+    /// # Errors
+    /// [`Fault::Refusing`] when neither is what the log says is in force.
+    pub fn policies(&self, control: &Control) -> Result<Arc<PolicySet>, Fault> {
+        let in_force = |set: &PolicySet| Digest::new(set.digest()) == *control.policy();
+        let loaded = self.policies.load_full();
+        if in_force(&loaded) {
+            return Ok(loaded);
+        }
+        if in_force(&self.first) {
+            return Ok(Arc::clone(&self.first));
+        }
+        let set = control.policies().files().and_then(policy_set).filter(in_force);
+        let set = Arc::new(set.ok_or_else(|| {
+            Fault::Refusing(format!(
+                "no policies with the digest {} are at hand, which the log says are in force",
+                control.policy()
+            ))
+        })?);
+        self.policies.store(Arc::clone(&set));
+        Ok(set)
     }
 
     /// Who signed a `value.update` that `caller` passes on: an enrolled principal of the caller's own organisation. A
@@ -192,7 +215,7 @@ impl Gate {
         let action: A = decode(payload)?;
         let around = Around { site: &self.site, control: &control, caller: &caller };
         let takes_people = self.takes_people(&action, &around)?;
-        action.check(&self.site, &caller)?;
+        action.check(&around)?;
         let statement = statement::<A>(request)?;
         let payload_digest = sha256(&[payload]);
         if takes_people != People::None {
@@ -236,7 +259,7 @@ impl Gate {
         if self.ask(&action, &around, facts)? == Decision::Deny {
             return Err(Refusal::Forbidden.into());
         }
-        action.check(&self.site, &caller)?;
+        action.check(&around)?;
         let said = Said { statement: statement::<A>(request)?, payload_digest: sha256(&[payload]) };
         Ok(Permit { action, caller, said, evidence: Some(evidence) })
     }
@@ -296,7 +319,7 @@ impl Gate {
         if self.ask(action, around, QuorumFacts::NONE)? == Decision::Allow {
             return Ok(if least.is_some() { People::ByType } else { People::None });
         }
-        let policies = self.policies.load();
+        let policies = self.policies(around.control)?;
         let (resource, context) = action.question(around)?;
         let question = question::<A>(around, (resource, context), QuorumFacts::NONE);
         match need::of_policies(&policies, &question, around.control)? {
@@ -313,7 +336,7 @@ impl Gate {
     ) -> Result<Decision, NotAdmitted> {
         let facts = action.question(around)?;
         let question = question::<A>(around, facts, quorum);
-        Ok(self.policies.load().decide(&question).map_err(Fault::from)?)
+        Ok(self.policies(around.control)?.decide(&question).map_err(Fault::from)?)
     }
 }
 
@@ -333,14 +356,7 @@ fn question<'a, A: Action>(
     (resource, context): (keysvc_policies::ResourceFacts<'a>, keysvc_policies::ContextFacts<'a>),
     quorum: QuorumFacts<'a>,
 ) -> Question<'a> {
-    let caller = around.caller;
-    let principal = PrincipalFacts {
-        id: caller.id.as_str(),
-        kind: caller.kind.name(),
-        organisation: &caller.organisation,
-        department: &caller.department,
-        capabilities: &caller.capabilities,
-    };
+    let principal = principal_facts(around.caller);
     Question { principal, action: A::OPERATION.name(), resource, context, quorum }
 }
 

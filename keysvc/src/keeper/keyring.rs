@@ -3,8 +3,10 @@
 //! Every method that acts for a caller takes a [`Recorded`] and takes what is signed or derived from it, never
 //! beside it; where the act took a quorum, out of the leaf that holds its evidence. [`Keyring::sign_bundle`], which
 //! nobody asks for, takes a [`RecordedBundle`]. The named exceptions are [`Keyring::sign_checkpoint`], which takes a
-//! [`Committed`] (only the ledger makes one), and [`Keyring::self_test`], which signs the last checkpoint again and
-//! derives nothing for anyone.
+//! [`Committed`] (only the ledger makes one), [`Keyring::self_test`], which signs the last checkpoint again and derives
+//! nothing for anyone, [`Keyring::check_value`] with what else computes golden vectors (`vectors`), which gives 5 bytes of a
+//! CMAC under a card's key and never a key, and [`Keyring::sign_offer`], whose signature says nothing but which one-time
+//! key is the token's: nothing comes of it before a component that is sealed to that key is recorded.
 //!
 //! Value keys and card masters come and go while it runs ([`Keyring::reload`]); whether one may be used is read from the
 //! log's state at each use. Keys are made and destroyed elsewhere, in [`super::storage`].
@@ -29,8 +31,10 @@
 mod exchanges;
 mod in_use;
 mod signer;
+mod vectors;
 
 pub use exchanges::NotOpen;
+pub use vectors::{VectorsSeen, see, vectors_in_use};
 
 use super::{
     gate::Permit,
@@ -49,6 +53,7 @@ use keysvc_protocol::{
     card::CardUid,
     cbor::{self, REPLY_LEN_MAX},
     checkpoint::{Checkpoint, SignedCheckpoint},
+    component::{ComponentKeyOffer, OFFER_MESSAGE_LEN_MAX},
     cose::{Kind, Unsigned},
     delivery::{DeliveredKey, Delivery, ExchangeOpening},
     founding::Slot,
@@ -237,11 +242,9 @@ impl Keyring {
         let action = recorded.permit().action();
         let time_ms = recorded.recording().time_ms;
         let transport = self.exchanges()?.find(&action.exchange, &recorded.permit().caller().id, time_ms)?;
-        let profile = self
-            .site
-            .profile(&action.profile, action.profile_version)
-            .ok_or(Fault::Invariant("a recorded derivation names no profile"))?;
         let control = self.site.control()?;
+        let profile = control.profiles().get(&action.profile, action.profile_version);
+        let profile = &profile.ok_or(Fault::Invariant("a recorded derivation names no profile"))?.profile;
         let mut keys = Vec::with_capacity(most.saturating_mul(action.slots.len()));
         for card in action.cards.iter().skip(first).take(most) {
             for number in action.slots.iter() {
@@ -288,6 +291,16 @@ impl Keyring {
     pub fn sign_bundle(&self, recorded: &RecordedBundle) -> Result<Vec<u8>, Fault> {
         let leaf: BundleMadeLeaf = leaf(&recorded.recording().payload)?;
         self.statement.sign(&self.unsigned(Kind::TrustBundle, self.statement.kid, leaf.bundle.into_bytes()))
+    }
+
+    /// Signs the offer of an import's one-time key to one custodian, so that nobody else's key is put in its place.
+    ///
+    /// # Errors
+    /// [`Fault`] of the token.
+    pub fn sign_offer(&self, offer: &ComponentKeyOffer) -> Result<Blob<OFFER_MESSAGE_LEN_MAX>, Fault> {
+        let unsigned = self.unsigned(Kind::ImportOffer, self.statement.kid, cbor::encode(offer));
+        let signed = self.statement.sign(&unsigned)?;
+        Blob::try_from(signed).map_err(|_| Fault::Invariant("an offer is too long"))
     }
 
     /// Lets the token calls in progress end and no other begin: the process is about to end. Gives whether they did.

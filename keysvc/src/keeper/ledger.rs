@@ -24,7 +24,7 @@ pub mod sqlite;
 pub mod tree;
 
 pub use anchor::{Anchor, AnchorFault};
-pub use change::{Change, Outcome, PurseRules, Recording, Retry, Touches};
+pub use change::{Change, Outcome, Recording, Retry, Terms, Touches};
 pub use clock::Clock;
 pub use fault::LedgerFault;
 pub use reader::{ProposalOnRecord, Reader};
@@ -90,6 +90,8 @@ pub trait Record: Action {
 pub struct Facts<'a> {
     /// The site.
     pub site: &'a Site,
+    /// Everything that takes people, as the last commit left it; what may change until the commit is decided there.
+    pub control: &'a Control,
     /// The limits.
     pub limits: &'a KeeperLimits,
     /// 16 fresh random bytes.
@@ -231,7 +233,8 @@ impl Ledger {
         permit: Permit<A>,
         random: [u8; 16],
     ) -> Result<(Recorded<A>, Option<Committed>), NotRecorded> {
-        let facts = Facts { site: &self.site, limits: &self.limits, random };
+        let control = self.reader.control().ok_or(LedgerFault::NoControl)?;
+        let facts = Facts { site: &self.site, control: &control, limits: &self.limits, random };
         let change = by_quorum(A::change(&permit, &facts)?, &permit);
         let Settled { outcome, commit, lead } = self.sequencer.submit(change).await?;
         match recorded(permit, outcome, commit) {
@@ -252,7 +255,8 @@ impl Ledger {
         refusals: Vec<RefusedLeaf>,
         random: [u8; 16],
     ) -> Result<RecordedAll<A>, LedgerFault> {
-        let facts = Facts { site: &self.site, limits: &self.limits, random };
+        let control = self.reader.control().ok_or(LedgerFault::NoControl)?;
+        let facts = Facts { site: &self.site, control: &control, limits: &self.limits, random };
         let (mut queued, mut not_queued) = (Vec::new(), Vec::with_capacity(permits.len()));
         for permit in &permits {
             match A::change(permit, &facts) {

@@ -12,6 +12,7 @@ use keysvc_protocol::{
     schema::Schema,
 };
 use keysvc_token::{CreatedKey, ObjectId, Origin, Token};
+use zeroize::Zeroizing;
 
 /// A key about to be made: what its intent says.
 #[derive(Debug, Clone)]
@@ -62,6 +63,20 @@ pub fn make(token: &Token, order: &Order, now_ms: u64) -> Result<KeyRecord, Faul
         Some(value) => token.import_known(id, label, value)?,
         None => token.generate(token_kind(order.kind), id, label)?,
     };
+    record(order, made, now_ms)
+}
+
+/// Makes the ordered key of a value that came in as components and says what was made. Its intent is on record before.
+///
+/// # Errors
+/// [`Fault`] of the token.
+pub fn import(
+    token: &Token,
+    order: &Order,
+    value: &Zeroizing<[u8; 16]>,
+    now_ms: u64,
+) -> Result<KeyRecord, Fault> {
+    let made = token.import(ObjectId(*order.id.as_bytes()), order.name.as_str(), value)?;
     record(order, made, now_ms)
 }
 
@@ -169,9 +184,16 @@ fn title(record: &KeyRecord) -> String {
     }
 }
 
+/// How a key came onto the token. A TEST KEY has a published value, another imported key's came in components: the token
+/// cannot tell these two apart, so the record says it, by what was read back of the key at its birth.
+fn origin(record: &KeyRecord) -> Origin {
+    let at_birth = record.attributes.iter().map(|one| (one.name.as_str(), one.value.as_str()));
+    if record.test_key { Origin::Imported } else { Origin::recorded(at_birth) }
+}
+
 fn differences_of(token: &Token, record: &KeyRecord) -> Result<Vec<String>, Fault> {
     let (kind, id) = (token_kind(record.kind), ObjectId(*record.id.as_bytes()));
-    let origin = if record.test_key { Origin::Imported } else { Origin::Generated };
+    let origin = origin(record);
     let mut found = Vec::new();
     match token.drift(kind, id, origin) {
         Ok(drift) => found.extend(drift.into_iter().map(|drift| {

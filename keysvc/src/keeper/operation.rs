@@ -5,14 +5,18 @@
 
 mod alter;
 mod card_derive;
+mod component_give;
 mod evidence_get;
 mod key_create;
+mod key_import;
 mod log_entries;
+mod profile_put;
 mod station_open;
 mod value_update;
 
 use super::{
     gate::Permit,
+    imports::Imports,
     keyring::Keyring,
     ledger::{NotRecorded, Reader, Record, Recorded, Retry, Sequencer, Touches},
     notary::Notary,
@@ -41,6 +45,10 @@ pub struct Means<'a> {
     pub sequencer: &'a Sequencer,
     /// Where keys are made and destroyed.
     pub storage: Storage<'a>,
+    /// The keys that come in as components.
+    pub imports: &'a Imports,
+    /// What came beside the request, for the one operation that has something there.
+    pub beside: Option<&'a [u8]>,
     /// The site.
     pub site: &'a Site,
     /// Has heads signed.
@@ -62,6 +70,14 @@ pub trait Operation: Record {
     const SHOWS_LEAF: bool;
     /// Whether it moves keys, freezes or principals, so that what is derived from them is made anew.
     const ALTERS: bool = false;
+
+    /// What must hold of the request itself before people are asked about it.
+    ///
+    /// # Errors
+    /// [`NotDone`] when it does not hold.
+    fn holds(&self, _means: &Means<'_>) -> Result<(), NotDone> {
+        Ok(())
+    }
 
     /// What must hold before it is worth recording; decided again when it is performed.
     ///

@@ -1,11 +1,16 @@
 //! Queries: reads that change nothing and leave no leaf. They pass the gate like every request.
 
+mod components;
+mod governed;
 mod people;
 
-use super::{action::Action, bundle::InForce, gate::Permit, ledger::Reader, site::Site};
+use super::{
+    action::Action, bundle::InForce, gate::Permit, imports::Imports, keyring::Keyring, ledger::Reader,
+    site::Site,
+};
 use crate::error::{Fault, NotDone};
+use keysvc_policies::PolicySet;
 use keysvc_protocol::{
-    bytes::Digest,
     cbor::REPLY_LEN_MAX,
     checkpoint::SignedCheckpoint,
     control::Control,
@@ -18,6 +23,7 @@ use keysvc_protocol::{
     request::{ListKeys, ReadBundle, ReadCheckpoint, ReadKey, ReadProof, ReadStatus},
     schema::Schema,
 };
+use keysvc_token::Token;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -38,10 +44,18 @@ pub struct View<'a> {
     pub state: ServiceState,
     /// When the keeper started, milliseconds since 1970-01-01 UTC.
     pub started_at_ms: u64,
-    /// Digest of the policies in force.
-    pub policy: Digest,
+    /// The policies in force.
+    pub policies: Arc<PolicySet>,
     /// The trust bundle in force.
     pub bundle: Option<Arc<InForce>>,
+    /// The keys that come in as components.
+    pub imports: &'a Imports,
+    /// The token, which makes the pair of an import.
+    pub token: &'a Token,
+    /// Signs the offer of such a pair.
+    pub keyring: &'a Keyring,
+    /// The time, milliseconds since 1970-01-01 UTC.
+    pub now_ms: u64,
 }
 
 impl View<'_> {
@@ -76,7 +90,7 @@ impl Query for ReadStatus {
             trust_domain: view.site.trust().domain.clone(),
             genesis: *view.site.genesis(),
             started_at_ms: view.started_at_ms,
-            policy: view.policy,
+            policy: *view.control.policy(),
             checkpoint: view.newest.clone(),
             consistency: view.consistency()?,
         })

@@ -1,11 +1,13 @@
 //! The way of a request inside the keeper: seen, gate, ledger, keyring, receipt. Written once, for all operations.
 
+mod components;
 mod people;
 
 use super::{
     action::Action,
     bundle::{self, InForce},
     gate::{Gate, NotAdmitted, Permit},
+    imports::Imports,
     keyring::Keyring,
     ledger::{Change, Committed, Ledger, NotRecorded, Recorded},
     limits::KeeperLimits,
@@ -21,7 +23,7 @@ use crate::{
 };
 use arc_swap::ArcSwapOption;
 use keysvc_protocol::{
-    bytes::Digest,
+    bytes::{Blob, Digest},
     cbor,
     checkpoint::SignedCheckpoint,
     leaf::{RefusedLeaf, RollbackLeaf},
@@ -59,8 +61,6 @@ pub struct Keeper {
     pub notary: Notary,
     /// The limits.
     pub limits: KeeperLimits,
-    /// Digest of the policies in force.
-    pub policy: Digest,
     /// The trust bundle in force; there since the start.
     pub bundle: ArcSwapOption<InForce>,
     /// When the keeper started, milliseconds since 1970-01-01 UTC.
@@ -81,6 +81,10 @@ pub struct Keeper {
     pub place: Place,
     /// Held while a proposal is executed, so that none is performed twice at the same time.
     pub executing: tokio::sync::Mutex<()>,
+    /// The keys that come in as components.
+    pub imports: Imports,
+    /// Held while a component is taken, so that all of them are judged before the last one is recorded.
+    pub giving: tokio::sync::Mutex<()>,
     /// Held while the trust bundle is renewed.
     pub renewing: tokio::sync::Mutex<()>,
 }
@@ -149,7 +153,10 @@ impl Keeper {
     ) -> Result<Vec<u8>, Ended> {
         let seen = self.seen(envelope.seen.as_ref(), &caller).await?;
         match self.gate.admit::<A>(envelope.request.as_bytes(), caller) {
-            Ok(permit) => self.carry_out(permit, seen).await,
+            Ok(permit) => {
+                let beside = envelope.beside.as_ref().map(Blob::as_bytes);
+                self.carry_out(permit, seen, beside).await
+            }
             Err(NotAdmitted::Unapproved(unapproved)) => self.propose::<A>(*unapproved, seen).await,
             Err(NotAdmitted::Refused(refusal)) => Err(Ended::Refused(refusal)),
             Err(NotAdmitted::Fault(fault)) => Err(fault.into()),
@@ -157,8 +164,13 @@ impl Keeper {
     }
 
     /// Records and performs what was permitted; gives the encoded reply.
-    async fn carry_out<A: Operation>(&self, permit: Permit<A>, seen: TreeHead) -> Result<Vec<u8>, Ended> {
-        let means = self.means();
+    async fn carry_out<A: Operation>(
+        &self,
+        permit: Permit<A>,
+        seen: TreeHead,
+        beside: Option<&[u8]>,
+    ) -> Result<Vec<u8>, Ended> {
+        let means = Means { beside, ..self.means() };
         A::ready(&permit, &means, now_ms())?;
         let (recorded, lead) = match self.ledger.record(permit, self.draw()?).await {
             Ok(recorded) => recorded,
@@ -205,8 +217,12 @@ impl Keeper {
             seen,
             state: if halted { ServiceState::RolledBack } else { ServiceState::Serving },
             started_at_ms: self.started_at_ms,
-            policy: self.policy,
+            policies: self.gate.policies(&control)?,
             bundle: self.bundle.load_full(),
+            imports: &self.imports,
+            token: &self.place.token,
+            keyring: &self.keyring,
+            now_ms: now_ms(),
         };
         Ok(cbor::encode(&A::answer(&permit, &view)?))
     }
@@ -274,6 +290,8 @@ impl Keeper {
             reader: self.ledger.reader(),
             sequencer: self.ledger.sequencer(),
             storage: self.place.storage(),
+            imports: &self.imports,
+            beside: None,
             site: &self.site,
             notary: &self.notary,
             now_ms: now_ms(),

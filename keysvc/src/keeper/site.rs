@@ -1,7 +1,7 @@
 //! The site: what the founding says, and who is enrolled as the log has it, indexed for the request's way.
 //!
-//! Programmes and profiles stand in the founding. Principals come from the ledger's [`Control`], which it publishes after
-//! each commit, so that a disabled caller is one on its next request.
+//! Programmes stand in the founding. Principals, card profiles and policies come from the ledger's [`Control`], which it
+//! publishes after each commit, so that a disabled caller is one on its next request.
 
 use crate::error::Fault;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -9,7 +9,7 @@ use keysvc_protocol::{
     bytes::{Digest, KeyIdentifier},
     checkpoint::Origin,
     control::{Control, Member, Roster},
-    founding::{CardSession, Founding, PrincipalKind, Profile, Programme},
+    founding::{Founding, PrincipalKind, Programme},
     name::Name,
     public_key::PublicKey,
     trust::{Trust, TrustDomain},
@@ -162,26 +162,6 @@ impl Site {
     #[must_use]
     pub fn programme(&self, name: &Name) -> Option<&Programme> {
         self.founding.programmes.iter().find(|programme| programme.name == *name)
-    }
-
-    /// The card profile of this name and version.
-    #[must_use]
-    pub fn profile(&self, name: &Name, version: u32) -> Option<&Profile> {
-        self.founding.profiles.iter().find(|profile| profile.name == *name && profile.version == version)
-    }
-
-    /// The newest version of a programme's card profile.
-    #[must_use]
-    pub fn profile_of(&self, programme: &Programme) -> Option<&Profile> {
-        let versions = self.founding.profiles.iter().filter(|profile| profile.name == programme.profile);
-        versions.max_by_key(|profile| profile.version)
-    }
-
-    /// Whether a programme's cards are passive tags.
-    #[must_use]
-    pub fn passive_tag(&self, programme: &Programme) -> bool {
-        let rules = self.profile_of(programme).and_then(|profile| profile.value.as_ref());
-        rules.is_some_and(|rules| rules.card_session == CardSession::PassiveTag)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The keeper's start: compare everything with the log, then serve.
 //!
-//! Order matters: token against manifest, anchor against log, policies and founding against leaf 0; then the state that
-//! people move is restored from its leaves; only then a leaf is written, and only then the socket is there.
+//! Order matters: token against manifest, anchor against log, founding against leaf 0; then the state that people move is
+//! restored from its leaves, and policies and golden vectors are held against it; only then a leaf is written, and only
+//! then the socket is there.
 
+mod policies;
 mod reload;
 mod unfinished;
 mod upkeep;
@@ -12,7 +14,8 @@ use super::{
     endpoint,
     founding::{open_token, read_founding, storage},
     gate::Gate,
-    keyring::Keyring,
+    imports::Imports,
+    keyring::{Keyring, vectors_in_use},
     ledger::{Anchor, Change, Ledger, Options, Reader, Sequencer, Settled},
     manifest,
     notary::Notary,
@@ -30,7 +33,6 @@ use crate::{
     telemetry::LogControl,
 };
 use arc_swap::ArcSwapOption;
-use keysvc_policies::PolicySet;
 use keysvc_protocol::{
     bytes::{Digest, ObjectIdentifier},
     control::Control,
@@ -42,6 +44,7 @@ use keysvc_protocol::{
     trust::Trust,
 };
 use keysvc_token::Token;
+pub use policies::{InForce, policies_in_force};
 use reload::Reloading;
 use ring::rand::SystemRandom;
 use std::{
@@ -52,6 +55,9 @@ use std::{
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
+
+/// What to do where golden vectors differ from what the token computes.
+pub const OTHER_MASTERS: &str = "put the token with the recorded master keys back";
 
 /// Runs the keeper until SIGTERM; then what is queued is committed and counted refusals are written.
 ///
@@ -122,7 +128,6 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     let (sequencer, reader) = open_store(config)?;
     let founding = founding_of(config, &reader)?;
     let trust = compare_trust(config, &reader)?;
-    let (policies, policy) = compare_policies(config, &founding)?;
     let site = Arc::new(site_of(config, &founding, &trust, sequencer.shared_control())?);
     let anchor = Arc::new(open_anchor(config)?);
     compare_anchor(config, &anchor, &reader, &site)?;
@@ -132,12 +137,16 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     own_token::remember(config, &token)?;
     install_seals(config, &token, &sequencer)?;
     sequencer.restore_control()?;
+    let policies = policies_in_force(config, &*site.control()?)?;
+    policies::tell(&policies);
     compare_destroyed(&token, &records, &destroying(&*site.control()?))?;
+    vectors_in_use(&token, &*site.control()?)?.must_agree(OTHER_MASTERS)?;
     let mut duties = open_seals(config, &token, &sequencer, &records).await?;
     let halted = reader.halted()?.is_some();
     if !halted {
         duties.extend(unfinished::finish(&storage(config, &token), &sequencer, &site).await?);
     }
+    let policy = *site.control()?.policy();
     duties.push(start_leaf(file, &sequencer, policy).await?);
     duties.push(waiting::beat(&sequencer).await?);
     waiting::tell_dispute(&*site.control()?);
@@ -147,13 +156,12 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     let limits = config.keeper.limits;
     let metrics = KeeperMetrics::new(sequencer.commits(), LastEnd::read(&config.keeper.socket).as_ref());
     let keeper = Keeper {
-        gate: Gate::new(Arc::clone(&site), policies),
+        gate: Gate::new(Arc::clone(&site), policies.set),
         ledger: Ledger::new(sequencer, reader, Arc::clone(&site), limits),
         site,
         keyring,
         notary,
         limits,
-        policy,
         bundle: ArcSwapOption::empty(),
         started_at_ms: now_ms(),
         halted: AtomicBool::new(halted),
@@ -164,6 +172,8 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
         random: SystemRandom::new(),
         place: Place { token, token_folder: config.token.folder.clone(), store: config.keeper.store.clone() },
         executing: tokio::sync::Mutex::new(()),
+        imports: Imports::default(),
+        giving: tokio::sync::Mutex::new(()),
         renewing: tokio::sync::Mutex::new(()),
     };
     keeper.renew_bundle().await?;
@@ -245,23 +255,6 @@ pub fn compare_trust(config: &Config, reader: &Reader) -> Result<Trust, Fault> {
         return Err(ConfigError::file(&config.trust, mend).into());
     }
     Ok(trust)
-}
-
-/// The policies, compared with the digest in the log.
-///
-/// # Errors
-/// [`Fault`] when they are others.
-pub fn compare_policies(config: &Config, founding: &FoundingLeaf) -> Result<(PolicySet, Digest), Fault> {
-    let policies = PolicySet::load(&config.keeper.policies)?;
-    let digest = Digest::new(policies.digest());
-    if digest != founding.policy {
-        let mend = format!(
-            "the policies have the digest {digest}, the log says {}; put the recorded policies back",
-            founding.policy
-        );
-        return Err(ConfigError::file(&config.keeper.policies, mend).into());
-    }
-    Ok((policies, digest))
 }
 
 /// The site that leaf 0 describes, over the state that the ledger publishes.

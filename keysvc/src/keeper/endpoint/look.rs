@@ -24,7 +24,8 @@ fn state(keeper: &Keeper) -> KeeperState {
         schema: Schema,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: now.saturating_sub(keeper.started_at_ms),
-        policy: keeper.policy,
+        // The state is there since the start.
+        policy: keeper.site.control().map_or(keeper.site.founding().policy, |control| *control.policy()),
         development: keeper.site.development(),
         halted: keeper.halted.load(Ordering::Acquire),
         closing: keeper.closing.load(Ordering::Acquire),

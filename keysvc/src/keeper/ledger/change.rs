@@ -35,15 +35,9 @@ pub struct Retry {
     pub payload_digest: Digest,
 }
 
-/// The limits of one purse, from the programme's card profile. Amounts in minor units.
+/// What a value update gets whatever its purse: the purse's own rules are read in the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PurseRules {
-    /// Highest balance.
-    pub ceiling: u64,
-    /// Highest single load.
-    pub load_max: u64,
-    /// Highest single debit.
-    pub debit_max: u64,
+pub struct Terms {
     /// How long a terminal may write an update to the card, in milliseconds from the leaf's time.
     pub valid_ms: u64,
     /// The update's flags ([`keysvc_protocol::value::FLAG_NO_CARD_SESSION`]).
@@ -102,8 +96,8 @@ pub enum Change {
         retry: Retry,
         /// The request.
         request: UpdateValue,
-        /// The purse's limits.
-        rules: PurseRules,
+        /// What it gets beside.
+        terms: Terms,
         /// The terminal, from its enrolment.
         terminal: Name,
         /// The signed request.

@@ -28,7 +28,7 @@ pub(super) enum Effect {
     Listed {
         /// The leaf.
         leaf: u64,
-        /// Whether it changes who is enrolled or a threshold.
+        /// Whether it changes by what people's agreement is judged: who is enrolled, a threshold, the policies.
         roster: bool,
     },
     /// A proposal was made.
@@ -203,7 +203,7 @@ fn moving_keys(
     Ok(moved.map(|(name, version, state)| Effect::Key { name, version, state, leaf: at.index }).collect())
 }
 
-/// Whether an operation changes who is enrolled or how many it takes.
+/// Whether an operation changes who is enrolled, how many it takes, or the policies.
 const fn is_of_roster(operation: Operation) -> bool {
     matches!(
         operation,
@@ -212,6 +212,7 @@ const fn is_of_roster(operation: Operation) -> bool {
             | Operation::PrincipalDisable
             | Operation::PrincipalEnable
             | Operation::QuorumSet
+            | Operation::PolicyPropose
     )
 }
 

@@ -1,6 +1,6 @@
 //! Which cards get keys under which master keys by a leaf: what a deactivated key goes on deriving for.
 //!
-//! Read from the signed request and the founding's profiles, as the keeper read it before it recorded the leaf.
+//! Read from the signed request and the profiles in use, as the keeper read it before it recorded the leaf.
 
 use keysvc_protocol::{
     card::CardUid,
@@ -21,14 +21,11 @@ pub(super) struct Issued {
 }
 
 impl Issued {
-    /// Reads a leaf; nothing when its request is not the station's own, or of no profile of the founding.
+    /// Reads a leaf; nothing when its request is not the station's own, or of no profile in use.
     pub(super) fn by(control: &Control, leaf: &CardKeysDerivedLeaf) -> Option<Self> {
         let payload = payload_of(control, (&leaf.station, Operation::CardDerive), &leaf.statement)?;
         let request: DeriveCardKeys = cbor::decode(payload, REQUEST_LEN_MAX).ok()?;
-        let profiles = &control.founding().profiles;
-        let profile = profiles
-            .iter()
-            .find(|profile| profile.name == request.profile && profile.version == request.profile_version)?;
+        let profile = &control.profiles().get(&request.profile, request.profile_version)?.profile;
         let slots = request.slots.iter().map(|number| profile.slot(*number)).collect::<Option<Vec<_>>>()?;
         let masters = slots.into_iter().map(|slot| (slot.key.clone(), u32::from(slot.key_version)));
         let masters: BTreeSet<_> = masters.collect();

@@ -3,15 +3,49 @@
 //! Pure, so that it can be read and tested without a store. What it allows is recorded by the backend, in the same
 //! transaction that read the purse.
 
-use super::change::PurseRules;
+use super::change::Terms;
+use crate::keeper::action::value_rules;
 use keysvc_protocol::{
     bytes::{Digest, PreviousUpdate},
+    control::Control,
     name::Name,
-    refusal::{Invalid, Refusal},
+    refusal::{Forbids, Invalid, Refusal},
     request::{UpdateValue, ValueOperation},
     schema::Schema,
     value::ValueUpdate,
 };
+
+/// The rules of one purse, from the newest version of its programme's card profile. Amounts in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PurseRules {
+    /// Whether it is loaded more than once.
+    pub(super) reloadable: bool,
+    /// Highest balance.
+    pub(super) ceiling: u64,
+    /// Highest single load.
+    pub(super) load_max: u64,
+    /// Highest single debit.
+    pub(super) debit_max: u64,
+    /// What every update gets.
+    pub(super) terms: Terms,
+}
+
+impl PurseRules {
+    /// The rules as they stand at this place of the log.
+    ///
+    /// # Errors
+    /// As [`value_rules`].
+    pub(super) fn of(control: &Control, request: &UpdateValue, terms: &Terms) -> Result<Self, Refusal> {
+        let rules = value_rules(control, request)?;
+        Ok(Self {
+            reloadable: rules.reloadable && !rules.one_time,
+            ceiling: rules.ceiling,
+            load_max: rules.load_max,
+            debit_max: rules.debit_max,
+            terms: *terms,
+        })
+    }
+}
 
 /// Where a purse stands after its last recorded update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +74,7 @@ pub(super) struct Facts<'a> {
 /// The next update of a purse; a purse without updates stands at sequence number 0 and balance 0.
 ///
 /// The checks have one order, so that a terminal learns first what it must mend first: amount, sequence number,
-/// balance, then the limits.
+/// balance, whether it may be loaded again, then the limits.
 ///
 /// # Errors
 /// The [`Refusal`] of the first check that fails, with what would have been enough.
@@ -62,6 +96,10 @@ pub(super) fn next_update(
     if request.balance_before != balance {
         return Err(Refusal::BalanceMismatch { balance });
     }
+    // Nothing can be taken out of a purse that is empty, so its first update was its first load.
+    if request.operation == ValueOperation::Load && last > 0 && !rules.reloadable {
+        return Err(Refusal::ProfileForbids { reason: Forbids::NotReloadable });
+    }
     let balance_after = balance_after(balance, request, rules)?;
     Ok(ValueUpdate {
         schema: Schema,
@@ -79,8 +117,8 @@ pub(super) fn next_update(
         terminal: facts.terminal.clone(),
         issued_at_ms: facts.time_ms,
         // Saturates only for a validity of millions of years.
-        expires_at_ms: facts.time_ms.saturating_add(rules.valid_ms),
-        flags: rules.flags,
+        expires_at_ms: facts.time_ms.saturating_add(rules.terms.valid_ms),
+        flags: rules.terms.flags,
         evidence: facts.evidence,
     })
 }
@@ -101,7 +139,7 @@ fn balance_after(balance: u64, request: &UpdateValue, rules: &PurseRules) -> Res
 #[cfg(test)]
 mod tests {
     use super::{
-        super::sqlite::ground::{Ask, CARD, NOW_MS, RULES, request},
+        super::sqlite::ground::{Ask, CARD, NOW_MS, RULES, TERMS, request},
         *,
     };
     use ValueOperation::{Debit, Load};
@@ -124,7 +162,7 @@ mod tests {
         assert_eq!((first.seq, first.balance_before, first.balance_after), (1, 0, 2_000));
         assert_eq!(first.previous, PreviousUpdate::new([0; 16]));
         assert_eq!(first.issued_at_ms, NOW_MS);
-        assert_eq!(first.expires_at_ms, NOW_MS + RULES.valid_ms);
+        assert_eq!(first.expires_at_ms, NOW_MS + RULES.terms.valid_ms);
         assert_eq!(ValueUpdate::from_payload(&cbor::encode(&first)), Ok(first));
     }
 
@@ -152,13 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn a_purse_that_is_not_reloadable_is_loaded_once_and_debited_until_it_is_empty() {
+        let rules = PurseRules { reloadable: false, ..RULES };
+        assert!(next(None, &Ask(Load, 2_000, 1, 0), &rules).is_ok());
+        let refused = Err(Refusal::ProfileForbids { reason: Forbids::NotReloadable });
+        assert_eq!(next(Some(&purse(1, 2_000)), &Ask(Load, 1, 2, 2_000), &rules), refused);
+        assert_eq!(next(Some(&purse(2, 0)), &Ask(Load, 9_999_999, 3, 0), &rules), refused);
+        assert_eq!(
+            next(Some(&purse(1, 2_000)), &Ask(Debit, 2_000, 2, 2_000), &rules).unwrap().balance_after,
+            0
+        );
+    }
+
+    #[test]
     fn the_largest_numbers_are_refused_without_overflow() {
         let rules = PurseRules { ceiling: u64::MAX, load_max: u64::MAX, debit_max: u64::MAX, ..RULES };
         let full = next(Some(&purse(1, u64::MAX)), &Ask(Load, 1, 2, u64::MAX), &rules);
         assert_eq!(full, Err(Refusal::LimitExceeded { limit: u64::MAX }));
         let last = next(Some(&purse(u64::MAX, 0)), &Ask(Load, 1, u64::MAX, 0), &rules);
         assert_eq!(last, Err(Refusal::LimitExceeded { limit: u64::MAX }));
-        let endless = PurseRules { valid_ms: u64::MAX, ..rules };
+        let endless = PurseRules { terms: Terms { valid_ms: u64::MAX, ..TERMS }, ..rules };
         assert_eq!(
             next(None, &Ask(Load, 1, 1, 0), &endless).map(|update| update.expires_at_ms),
             Ok(u64::MAX)

@@ -14,8 +14,8 @@ use super::{
     fault::LedgerFault,
     purse::Purse,
     restore,
-    seal::{Seals, SharedTags, Tags},
-    sqlite::{Opened, Rows, open_reader, open_to_read},
+    seal::{Seal, Seals, SharedTags, Tags},
+    sqlite::{Opened, Rows, head_of, open_reader, open_to_read},
     tree::Tree,
 };
 use crate::config::fixed::STORE_READERS_KEPT;
@@ -23,6 +23,7 @@ use keysvc_protocol::{
     bytes::Digest,
     card::CardUid,
     cbor,
+    control::Control,
     key::KeyRecord,
     leaf::{FoundingLeaf, KeyIntentLeaf},
     merkle::{self, Nodes, Proof, ProofError, TreeHead},
@@ -167,6 +168,18 @@ impl Reader {
     pub fn consistency(&self, old_size: u64, size: u64) -> Result<Proof, LedgerFault> {
         self.within(size)?;
         merkle::consistency_proof(self.0.as_ref(), old_size, size)
+    }
+
+    /// Everything that takes people, made again from the log as it is at this moment, whether a keeper uses the store or
+    /// not. `seals` open what is sealed.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] when the log contradicts itself.
+    pub fn replayed(&self, seals: &[Seal]) -> Result<Control, LedgerFault> {
+        for seal in seals {
+            self.0.seals.install(seal);
+        }
+        self.0.read(|rows| rows.at_one_moment(|rows| restore::restored(rows, &self.0.seals, head_of(rows)?)))
     }
 
     /// The root of the tree of the first `size` leaves.

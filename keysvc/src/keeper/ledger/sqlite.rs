@@ -176,6 +176,11 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Opened, LedgerFault> {
     Ok(Opened { head: frontier.head(), halted: rows.halted()?, tags, control, database })
 }
 
+/// Size and root of the log.
+pub(super) fn head_of(rows: Rows<'_>) -> Result<TreeHead, LedgerFault> {
+    Ok(restore(rows)?.0.head())
+}
+
 /// The right edge and the last leaf's time, 0 for an empty log.
 fn restore(rows: Rows<'_>) -> Result<(Frontier, u64), LedgerFault> {
     let Some(last) = rows.last_leaf()? else {

@@ -1,4 +1,5 @@
-//! What moves principals, keys' states, freezes and thresholds: recorded, and thereby done.
+//! What moves principals, keys' states, freezes, thresholds and policies, and what anchors a ceremony: recorded, and
+//! thereby done.
 //!
 //! What each of them does is the protocol's ([`keysvc_protocol::control`]), which the ledger asks inside its transaction.
 
@@ -18,7 +19,8 @@ use keysvc_protocol::{
     reply::ChangedReply,
     request::{
         ActivateKey, CompromiseKey, ConfirmClock, DestroyKey, DisablePrincipal, EnablePrincipal,
-        EnrolPrincipal, LiftFreeze, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
+        EnrolPrincipal, LiftFreeze, ProposePolicy, RecordCeremony, RetireKey, RotatePrincipal, SetFreeze,
+        SetQuorum, SuspendKey,
     },
     schema::Schema,
 };
@@ -65,4 +67,5 @@ done_by_recording! {
     EnrolPrincipal RotatePrincipal DisablePrincipal EnablePrincipal
     ActivateKey SuspendKey RetireKey CompromiseKey DestroyKey
     SetFreeze LiftFreeze SetQuorum ConfirmClock
+    ProposePolicy RecordCeremony
 }

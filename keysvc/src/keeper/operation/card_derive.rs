@@ -6,12 +6,12 @@ use crate::{
     keeper::{
         gate::Permit,
         ledger::{Change, Facts, NotRecorded, Record, Recorded, Touches},
-        site::Site,
     },
 };
 use keysvc_protocol::{
     bytes::{Blob, Digest},
     cbor::REPLY_LEN_MAX,
+    founding::Profile,
     leaf::{CardKeysDerivedLeaf, DerivedItem},
     name::Name,
     receipt::Receipt,
@@ -26,10 +26,13 @@ impl Record for DeriveCardKeys {
     fn change(permit: &Permit<Self>, facts: &Facts<'_>) -> Result<Change, NotRecorded> {
         let request = permit.action();
         let (statement, retry) = signed(permit, request.idem)?;
-        let (root, count) = items_root(request, facts.site).map_err(NotRecorded::Refused)?;
+        let profile = facts.control.profiles().get(&request.profile, request.profile_version);
+        let profile = profile.ok_or(NotRecorded::Refused(Refusal::NotFound { what: Thing::Profile }))?;
+        let profile = &profile.profile;
+        let (root, count) = items_root(request, profile).map_err(NotRecorded::Refused)?;
         let station = permit.caller().id.clone();
         let leaf = CardKeysDerivedLeaf { schema: Schema, station, count, root, statement };
-        let masters = masters(request, facts.site).map_err(NotRecorded::Refused)?;
+        let masters = masters(request, profile);
         let touches = Touches {
             profile: Some(request.profile.clone()),
             keys: masters.iter().map(|(name, _)| name.clone()).collect(),
@@ -40,10 +43,7 @@ impl Record for DeriveCardKeys {
 }
 
 /// The RFC 6962 root over the keys to be derived, and their number.
-fn items_root(request: &DeriveCardKeys, site: &Site) -> Result<(Digest, u32), Refusal> {
-    let profile = site
-        .profile(&request.profile, request.profile_version)
-        .ok_or(Refusal::NotFound { what: Thing::Profile })?;
+fn items_root(request: &DeriveCardKeys, profile: &Profile) -> Result<(Digest, u32), Refusal> {
     let slots = request.slots.iter().map(|number| profile.slot(*number));
     let slots = slots.collect::<Option<Vec<_>>>().ok_or(Refusal::NotFound { what: Thing::Slot })?;
     let root = DerivedItem::root(profile, &slots, &request.cards)
@@ -53,13 +53,10 @@ fn items_root(request: &DeriveCardKeys, site: &Site) -> Result<(Digest, u32), Re
 }
 
 /// The master keys and versions of the slots asked for, each once.
-fn masters(request: &DeriveCardKeys, site: &Site) -> Result<Vec<(Name, u32)>, Refusal> {
-    let profile = site
-        .profile(&request.profile, request.profile_version)
-        .ok_or(Refusal::NotFound { what: Thing::Profile })?;
+fn masters(request: &DeriveCardKeys, profile: &Profile) -> Vec<(Name, u32)> {
     let slots = request.slots.iter().filter_map(|number| profile.slot(*number));
     let masters: BTreeSet<_> = slots.map(|slot| (slot.key.clone(), u32::from(slot.key_version))).collect();
-    Ok(masters.into_iter().collect())
+    masters.into_iter().collect()
 }
 
 impl Operation for DeriveCardKeys {

@@ -81,7 +81,8 @@ impl Operation for ReadEvidence {
     }
 }
 
-/// The leaves before an act that say who could vote, how many it took, and with which key the requester signed. Those of
+/// The leaves before an act that say who could vote, how many it took, under which policies, and with which key the
+/// requester signed. Those of
 /// other machines prove nothing about it, and a site has many.
 fn roster_before(means: &Means<'_>, act: &Recording) -> Result<Vec<u64>, Fault> {
     let evidence = act.evidence_of_quorum().ok_or(Fault::Invariant("an act by quorum has no evidence"))?;
@@ -97,7 +98,7 @@ fn roster_before(means: &Means<'_>, act: &Recording) -> Result<Vec<u64>, Fault> 
     Ok(wanted)
 }
 
-/// Whether a change of the roster is about an officer, a threshold, or this requester; what waited for its delay always
+/// Whether a change of the roster is about an officer, a threshold, the policies, or this requester; what waited for its delay always
 /// is. One that does not read is taken along, so that its proof fails loudly.
 fn counts(leaf: &LeafEvidence, control: &Control, requester: &Name) -> bool {
     changed(leaf).is_none_or(|change| {
@@ -107,7 +108,8 @@ fn counts(leaf: &LeafEvidence, control: &Control, requester: &Name) -> bool {
             control::Change::Disable { id } | control::Change::Enable { id } => id == requester,
             _ => false,
         };
-        of_requester || change.is_of_officer(control) || matches!(change, control::Change::Threshold { .. })
+        let of_all = matches!(change, control::Change::Threshold { .. } | control::Change::Policies { .. });
+        of_requester || of_all || change.is_of_officer(control)
     })
 }
 

@@ -5,13 +5,13 @@ use crate::{
     error::{Fault, NotDone},
     keeper::{
         gate::Permit,
-        ledger::{Change, Facts, NotRecorded, PurseRules, Record, Recorded, Touches},
+        ledger::{Change, Facts, NotRecorded, Record, Recorded, Terms, Touches},
     },
 };
 use keysvc_protocol::{
     bytes::Blob,
     receipt::Receipt,
-    refusal::{Forbids, Refusal, Thing},
+    refusal::{Refusal, Thing},
     reply::ValueUpdateReply,
     request::UpdateValue,
     schema::Schema,
@@ -25,18 +25,10 @@ impl Record for UpdateValue {
         let programme = facts.site.programme(&request.programme);
         let programme =
             programme.ok_or(NotRecorded::Refused(Refusal::NotFound { what: Thing::Programme }))?;
-        let rules = facts.site.profile_of(programme).and_then(|profile| profile.value.as_ref());
-        let rules = rules.ok_or(NotRecorded::Refused(Refusal::ProfileForbids { reason: Forbids::Purse }))?;
         Ok(Change::UpdateValue {
             retry,
             request: request.clone(),
-            rules: PurseRules {
-                ceiling: rules.ceiling,
-                load_max: rules.load_max,
-                debit_max: rules.debit_max,
-                valid_ms: facts.limits.value_valid_ms,
-                flags: FLAG_NO_CARD_SESSION,
-            },
+            terms: Terms { valid_ms: facts.limits.value_valid_ms, flags: FLAG_NO_CARD_SESSION },
             terminal: permit.caller().id.clone(),
             statement,
             touches: Touches {

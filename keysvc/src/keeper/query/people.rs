@@ -169,7 +169,8 @@ impl Query for ReadImpact {
         let key = keys.into_iter().find(|key| key.name == asked.name && key.version == asked.version);
         let key = key.ok_or(Refusal::NotFound { what: Thing::Key })?;
         let founding = view.site.founding();
-        let slotted = founding.profiles.iter().filter(|profile| {
+        let in_use = view.control.profiles().iter().map(|in_use| &in_use.profile);
+        let slotted = in_use.filter(|profile| {
             let under = |slot: &keysvc_protocol::founding::Slot| {
                 slot.key == asked.name && u32::from(slot.key_version) == asked.version
             };

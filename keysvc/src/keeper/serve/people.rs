@@ -20,6 +20,7 @@ use keysvc_protocol::{
     cbor,
     checkpoint::SignedCheckpoint,
     control::Open,
+    cose::Signed,
     hash::sha256,
     leaf::{LeafKind, ProposalClosedLeaf, ProposalMadeLeaf},
     merkle::TreeHead,
@@ -53,6 +54,7 @@ impl Keeper {
         unapproved: Unapproved,
         seen: TreeHead,
     ) -> Result<Vec<u8>, Ended> {
+        proposed_action::<A>(&unapproved)?.holds(&self.means())?;
         let (recording, settled) = self.proposed(unapproved).await?;
         if recording.kind != LeafKind::ProposalMade {
             let evidence = recording.evidence_of_quorum();
@@ -343,6 +345,13 @@ impl Keeper {
     }
 }
 
+/// The request that is to be proposed, whose signature the gate has verified.
+fn proposed_action<A: Operation>(unapproved: &Unapproved) -> Result<A, Fault> {
+    let damaged = Fault::Invariant("a request that the gate let through does not read");
+    let Ok(signed) = Signed::parse(unapproved.statement.0.as_bytes()) else { return Err(damaged) };
+    cbor::decode(signed.recorded_payload(), cbor::REQUEST_LEN_MAX).map_err(|_| damaged)
+}
+
 fn read<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Fault> {
     cbor::decode(payload, payload.len()).map_err(|_| Fault::Invariant("a leaf is not of its kind"))
 }
@@ -355,7 +364,7 @@ impl Keeper {
             Agreed::OnRecord(evidence) => self.gate.admit_recorded::<A>(evidence),
         };
         match admitted {
-            Ok(permit) => self.carry_out(permit, seen).await,
+            Ok(permit) => self.carry_out(permit, seen, None).await,
             Err(NotAdmitted::Refused(refusal)) => Err(Ended::Refused(refusal)),
             Err(NotAdmitted::Unapproved(_)) => {
                 Err(Fault::Invariant("an approved request asked for people again").into())

@@ -1,13 +1,14 @@
-//! What the keeper takes over on SIGHUP without a restart: the policy files and the log's level.
+//! What the keeper looks at and takes over on SIGHUP without a restart: the policy files, the golden vectors and the log's
+//! level.
 //!
-//! Policies are taken over only when their digest is the log's: the text may be laid out anew or put back, what it says
-//! may not change. Anything else stays as it was, and the log says what needs a restart.
+//! Which policies are in force is the log's word and no file's: the folder is only compared. Golden vectors are computed
+//! again, and one that differs ends the keeper. Anything else stays as it was, and the log says what needs a restart.
 
-use super::compare_policies;
+use super::{OTHER_MASTERS, policies, policies_in_force};
 use crate::{
     config::{Config, Half},
     error::Fault,
-    keeper::{serve::Keeper, start::founding_of},
+    keeper::{endpoint, serve::Keeper},
     service_manager,
     telemetry::LogControl,
 };
@@ -49,10 +50,17 @@ impl Reloading {
     /// What was taken over, and what changed but needs a restart.
     fn reload(&mut self, keeper: &Keeper) -> Result<(Vec<String>, Vec<&'static str>), Fault> {
         let config = Config::read_for(&self.file, Half::Keeper)?;
-        let founding = founding_of(&config, keeper.ledger.reader())?;
-        let (policies, _) = compare_policies(&config, &founding)?;
-        keeper.gate.replace_policies(policies);
-        let mut changed = vec!["policies read again, the same as in the log".to_owned()];
+        let in_force = policies_in_force(&config, &*keeper.site.control()?)?;
+        policies::tell(&in_force);
+        let seen = keeper.keyring.vectors_seen().and_then(|seen| seen.must_agree(OTHER_MASTERS));
+        match seen {
+            // What it would derive from now on nobody could read.
+            Err(fault) if fault.is_fatal() => endpoint::end(&fault, &keeper.keyring, &keeper.socket),
+            seen => drop(seen?),
+        }
+        let policies =
+            if in_force.notice.is_some() { "not those in force" } else { "the same as in the log" };
+        let mut changed = vec![format!("policies read again, {policies}")];
         changed.extend(self.log.apply(config.log));
         let waits = needs_restart(&self.config, &config);
         self.config.keeper.policies.clone_from(&config.keeper.policies);

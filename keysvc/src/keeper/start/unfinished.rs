@@ -2,7 +2,8 @@
 //! that people had destroyed and whose destruction is not on record.
 //!
 //! Finished at the start and looked for again each minute, for a full queue may have come between. A key's intent without
-//! an outcome is not finished: its order gets a new one.
+//! an outcome is not finished: its order gets a new one. A key that comes in as components is the custodians' to finish:
+//! it is never made without them.
 
 use crate::{
     error::Fault,
@@ -34,6 +35,7 @@ pub(super) async fn finish(
     for order in orders(site)? {
         duties.extend(storage.create_key(sequencer, &order, now_ms()).await?.1);
     }
+    destroy_given_up(storage, site);
     for (name, version, key) in destroying(site)? {
         duties.push(storage.destroy_key(sequencer, (&name, version), &key).await?);
     }
@@ -45,6 +47,8 @@ pub(super) async fn finish_serving(keeper: &Keeper) -> Result<(), Fault> {
     if keeper.halted.load(Ordering::Acquire) {
         return Ok(());
     }
+    keeper.imports.forget_ended(&*keeper.site.control()?, now_ms())?;
+    destroy_given_up(&keeper.place.storage(), &keeper.site);
     let ordered = orders(&keeper.site)?;
     if !ordered.is_empty() {
         // Whoever executes the order now makes the key.
@@ -83,9 +87,25 @@ pub(super) async fn finish_destroying(keeper: &Keeper) -> Result<(), Fault> {
     keeper.follow().await
 }
 
+/// Destroys what imports that have ended unmade left in the token. What cannot be destroyed now is tried again: nothing
+/// uses it meanwhile.
+fn destroy_given_up(storage: &Storage<'_>, site: &Site) {
+    let Ok(control) = site.control() else { return };
+    let ended = control.keys().orders().filter(|(_, order)| {
+        let import = order.import.as_ref();
+        !order.made && import.is_some_and(|import| now_ms() > import.expires_ms)
+    });
+    for (_, order) in ended {
+        if let Err(fault) = storage.destroy_unfinished((&order.name, order.version)) {
+            tracing::warn!(key = %order.name, version = order.version, fault = fault.chain(), "what an import left is not destroyed yet");
+        }
+    }
+}
+
 fn orders(site: &Site) -> Result<Vec<Order>, Fault> {
     let control = site.control()?;
-    Ok(control.keys().orders().filter(|(_, order)| !order.made).map(|(_, order)| order.clone()).collect())
+    let orders = control.keys().orders().map(|(_, order)| order);
+    Ok(orders.filter(|order| !order.made && order.import.is_none()).cloned().collect())
 }
 
 fn destroying(site: &Site) -> Result<Vec<(Name, u32, KeyStanding)>, Fault> {

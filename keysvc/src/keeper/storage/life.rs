@@ -5,8 +5,9 @@
 
 use super::Storage;
 use crate::{
-    error::Fault,
+    error::{Fault, NotDone},
     keeper::{
+        imports::Running,
         ledger::{Change, Outcome, Reader, Sequencer, Settled},
         manifest,
     },
@@ -43,7 +44,8 @@ impl Storage<'_> {
         now_ms: u64,
     ) -> Result<(KeyRecord, Vec<Settled>), Fault> {
         let order = self.order(name, 1, KeyKind::Storage)?;
-        match self.made(sequencer, order, now_ms).await? {
+        let make = |order: &_| manifest::make(self.token, order, now_ms);
+        match self.made(sequencer, order, make).await? {
             Made::Now(record, settled) => Ok((*record, settled)),
             Made::Not(..) => Err(Fault::Invariant("the ledger refused the month's storage key")),
         }
@@ -64,8 +66,12 @@ impl Storage<'_> {
         if control.is_some_and(|control| control.keys().get(&order.name, order.version).is_some()) {
             return Ok((self.on_record(order)?, Vec::new()));
         }
+        if order.import.is_some() {
+            return Err(Fault::Invariant("a key that comes in as components is to be made in the token"));
+        }
         let ordered = self.order(order.name.clone(), order.version, order.kind)?;
-        match self.made(sequencer, ordered, now_ms).await? {
+        let make = |order: &_| manifest::make(self.token, order, now_ms);
+        match self.made(sequencer, ordered, make).await? {
             Made::Now(record, settled) => {
                 tracing::info!(key = %record.name, version = record.version, "a key was made");
                 Ok((*record, settled))
@@ -78,6 +84,55 @@ impl Storage<'_> {
         }
     }
 
+    /// Makes the key whose components are all there: intent, key in its first state, outcome. Gives its record and the
+    /// commits, whose heads are to be signed. The value is there only while the token takes it.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token; an intent without outcome stays in the log and its object is never used.
+    pub async fn import_key(
+        &self,
+        sequencer: &Sequencer,
+        order: &Order,
+        components: &Running,
+        now_ms: u64,
+    ) -> Result<(KeyRecord, Vec<Settled>), Fault> {
+        // What an interrupted making left is this very key under another identifier.
+        self.destroy_unfinished((&order.name, order.version))?;
+        let ordered = self.order(order.name.clone(), order.version, order.kind)?;
+        let make = |order: &_| {
+            let value = components.value(self.token).map_err(|not| match not {
+                NotDone::Fault(fault) => fault,
+                NotDone::Refused(_) => Fault::Invariant("components that were judged do not make their key"),
+            })?;
+            manifest::import(self.token, order, &value, now_ms)
+        };
+        match self.made(sequencer, ordered, make).await? {
+            Made::Now(record, settled) => {
+                tracing::info!(key = %record.name, version = record.version, "a key was made of its components");
+                Ok((*record, settled))
+            }
+            Made::Not(..) => Err(Fault::Invariant("the ledger refused a key whose components are all there")),
+        }
+    }
+
+    /// Destroys what interrupted makings of this version left in the token: objects of intents without an outcome, which
+    /// nothing uses. Of a key that came in as components such an object is the key itself.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token; it is then to be asked again.
+    pub fn destroy_unfinished(&self, (name, version): (&Name, u32)) -> Result<(), Fault> {
+        let open = Reader::open(self.store)?.open_intents()?;
+        let own = |intent: &KeyIntentLeaf| intent.name == *name && intent.version == version;
+        for (leaf, intent) in open.into_iter().filter(|(_, intent)| own(intent)) {
+            let id = ObjectId(*intent.id.as_bytes());
+            if let Destroyed::Now(_) = self.token.destroy(manifest::token_kind(intent.kind), id)? {
+                tracing::warn!(key = %name, version, %id, leaf, "what an interrupted making left is destroyed");
+                self.sync()?;
+            }
+        }
+        Ok(())
+    }
+
     /// An order with a fresh identifier.
     fn order(&self, name: Name, version: u32, kind: KeyKind) -> Result<manifest::Order, Fault> {
         let mut id = [0; 16];
@@ -87,7 +142,12 @@ impl Storage<'_> {
     }
 
     /// Intent, key, outcome.
-    async fn made(&self, sequencer: &Sequencer, order: manifest::Order, now_ms: u64) -> Result<Made, Fault> {
+    async fn made(
+        &self,
+        sequencer: &Sequencer,
+        order: manifest::Order,
+        by: impl FnOnce(&manifest::Order) -> Result<KeyRecord, Fault> + Send,
+    ) -> Result<Made, Fault> {
         let (id, kind) = (order.id, order.kind);
         let name = order.name.clone();
         let intent = KeyIntentLeaf { schema: Schema, id, kind, name, version: order.version };
@@ -97,7 +157,7 @@ impl Storage<'_> {
             Outcome::Refused(refusal) => return Ok(Made::Not(refusal.clone(), vec![intended])),
             Outcome::Counted => return Err(Fault::Invariant("an intent has no leaf")),
         };
-        let record = manifest::make(self.token, &order, now_ms)?;
+        let record = by(&order)?;
         self.sync()?;
         let outcome = KeyOutcomeLeaf { schema: Schema, intent: index, key: record.clone() };
         let made = sequencer.submit(Change::KeyOutcome(outcome)).await?;
@@ -131,6 +191,7 @@ impl Storage<'_> {
         let intent = key.destroying.ok_or(Fault::Invariant("a key is destroyed without an intent"))?;
         let id = ObjectId(*key.id.as_bytes());
         let destroyed = self.token.destroy(manifest::token_kind(key.kind), id)?;
+        self.destroy_unfinished((name, version))?;
         // Before the outcome is on record: the token itself syncs nothing.
         self.sync()?;
         if self.token.inventory()?.iter().any(|object| object.id == Some(id)) {

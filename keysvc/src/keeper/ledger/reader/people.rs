@@ -79,7 +79,7 @@ impl Reader {
         Ok(ProposalOnRecord { made: recording(row.made)?, state: row.state, approvals, act })
     }
 
-    /// The leaves that changed who is enrolled, or a threshold, and are in force; in their order. Of what waited for its
+    /// The leaves that changed who is enrolled, a threshold or the policies, and are in force; in their order. Of what waited for its
     /// delay both are there, the act's and the one by which it took effect.
     ///
     /// # Errors

@@ -75,6 +75,11 @@ fn idem_of(operation: Operation, payload: &[u8]) -> Option<Idem> {
         Operation::FreezeLift => idem!(request::LiftFreeze),
         Operation::QuorumSet => idem!(request::SetQuorum),
         Operation::ClockConfirm => idem!(request::ConfirmClock),
+        Operation::KeyImport => idem!(request::ImportKey),
+        Operation::ComponentGive => idem!(request::GiveComponent),
+        Operation::ProfilePut => idem!(request::PutProfile),
+        Operation::PolicyPropose => idem!(request::ProposePolicy),
+        Operation::CeremonyRecord => idem!(request::RecordCeremony),
         _ => return None,
     })
 }

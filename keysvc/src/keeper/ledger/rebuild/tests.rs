@@ -8,7 +8,7 @@ use super::{
         seal::Seals,
         sqlite::{
             DataKeys, database,
-            ground::{self, NOW_MS, RULES, Store, folder, seals},
+            ground::{self, NOW_MS, Store, TERMS, folder, seals},
         },
     },
     *,
@@ -51,7 +51,7 @@ fn update(card: u8, seq: u64, before: u64) -> Change {
     Change::UpdateValue {
         retry: Retry { principal, idem: request.txn, payload_digest },
         request,
-        rules: RULES,
+        terms: TERMS,
         terminal: "terminal-1".parse().unwrap(),
         statement: ground::statement(),
         touches: ground::touches(),

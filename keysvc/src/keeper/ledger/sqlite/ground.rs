@@ -5,8 +5,9 @@ pub(crate) mod people;
 use super::{
     super::{
         backend::{Applied, Backend},
-        change::{Change, Outcome, PurseRules, Recording, Retry, Touches},
+        change::{Change, Outcome, Recording, Retry, Terms, Touches},
         fault::LedgerFault,
+        purse::PurseRules,
         reader::{Reader, Shared},
         seal::{Seal, Seals},
     },
@@ -37,13 +38,10 @@ pub(crate) const NOW_MS: u64 = 1_795_000_000_000;
 pub(crate) const MINUTE_MS: u64 = 60_000;
 pub(crate) const CARD: &str = "04782e21801d80";
 
-pub(crate) const RULES: PurseRules = PurseRules {
-    ceiling: 10_000,
-    load_max: 5_000,
-    debit_max: 2_000,
-    valid_ms: 86_400_000,
-    flags: FLAG_NO_CARD_SESSION,
-};
+pub(crate) const TERMS: Terms = Terms { valid_ms: 86_400_000, flags: FLAG_NO_CARD_SESSION };
+/// The rules of the ground's founding.
+pub(in super::super) const RULES: PurseRules =
+    PurseRules { reloadable: true, ceiling: 10_000, load_max: 5_000, debit_max: 2_000, terms: TERMS };
 
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -272,7 +270,7 @@ pub(crate) fn update(idem: u64, ask: &Ask) -> Change {
     Change::UpdateValue {
         retry: retry(idem, &idem.to_be_bytes()),
         request: request(ask, CARD.parse().unwrap()),
-        rules: RULES,
+        terms: TERMS,
         terminal: "terminal-1".parse().unwrap(),
         statement: statement(),
         touches: touches(),

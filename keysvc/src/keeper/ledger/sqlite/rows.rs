@@ -58,6 +58,17 @@ impl<'c> Rows<'c> {
         self.run("COMMIT", []).map(|_| ())
     }
 
+    /// Reads all of it as it is at one moment, whatever a writer commits meanwhile.
+    pub(in super::super) fn at_one_moment<T>(
+        self,
+        read: impl FnOnce(Self) -> Result<T, LedgerFault>,
+    ) -> Result<T, LedgerFault> {
+        self.run("BEGIN", [])?;
+        let found = read(self);
+        self.run("ROLLBACK", [])?;
+        found
+    }
+
     /// Index of the last leaf.
     pub(in super::super) fn last_leaf(self) -> Result<Option<u64>, LedgerFault> {
         self.one("SELECT idx FROM leaf ORDER BY idx DESC LIMIT 1", [], |row| unsigned(row, 0))

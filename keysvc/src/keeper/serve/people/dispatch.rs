@@ -9,8 +9,9 @@ use keysvc_protocol::{
     merkle::TreeHead,
     request::{
         ActivateKey, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys, DestroyKey, DisablePrincipal,
-        EnablePrincipal, EnrolPrincipal, LiftFreeze, OpenStation, Operation, RetireKey, RotatePrincipal,
-        SetFreeze, SetQuorum, SuspendKey, UpdateValue,
+        EnablePrincipal, EnrolPrincipal, ImportKey, LiftFreeze, OpenStation, Operation, ProposePolicy,
+        PutProfile, RecordCeremony, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
+        UpdateValue,
     },
 };
 
@@ -51,4 +52,8 @@ by_operation! {
     FreezeLift => LiftFreeze,
     QuorumSet => SetQuorum,
     ClockConfirm => ConfirmClock,
+    ProfilePut => PutProfile,
+    PolicyPropose => ProposePolicy,
+    CeremonyRecord => RecordCeremony,
+    KeyImport => ImportKey,
 }

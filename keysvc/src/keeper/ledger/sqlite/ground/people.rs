@@ -127,10 +127,11 @@ pub(crate) fn founding_file() -> String {
         "[[keys]]\nname = \"b\"\nkind = \"card-master\"\n[[keys]]\nname = \"value\"\nkind = \"value-signing\"\n\
          [[programmes]]\nname = \"coffee\"\norganisation = \"store-1\"\ncurrency = 978\nprofile = \"tag\"\n\
          value-key = \"value\"\n\
-         [[profiles]]\nname = \"tag\"\nversion = 1\nscheme = \"an10922-aes128\"\n\
+         [[profiles]]\nname = \"tag\"\nversion = 1\nfamily = \"ntag-424-dna\"\n\
+         functions = [\"stored-value\"]\nscheme = \"an10922-aes128\"\n\
          input = [\"uid\", \"system-identifier\"]\nsystem-identifier = \"6b6579737663616263\"\n\
          slots = [{ slot = 1, key = \"b\", key-version = 1, key-number = 1, application = \"000001\" }]\n\
-         [profiles.value]\npurses = [1]\nceiling = 10000\nload-max = 5000\ndebit-max = 2000\n\
+         [profiles.value]\npurses = [1]\ncurrency = 978\nreloadable = true\nceiling = 10000\nload-max = 5000\ndebit-max = 2000\n\
          card-session = \"passive-tag\"\n",
     );
     file

@@ -4,9 +4,9 @@
 
 use super::{Asked, Decided, Write, once::read};
 use crate::keeper::ledger::{
-    change::{Change, Outcome, PurseRules, Recording},
+    change::{Change, Outcome, Recording, Terms},
     fault::LedgerFault,
-    purse::{Facts, Purse, next_update},
+    purse::{Facts, Purse, PurseRules, next_update},
 };
 use keysvc_protocol::{
     bytes::{Blob, Digest, PreviousUpdate},
@@ -152,8 +152,8 @@ impl Write<'_> {
                 let after = After::Issued { cards, masters };
                 Act { kind: LeafKind::CardKeysDerived, payload: cbor::encode(leaf), after }
             }
-            Change::UpdateValue { request, rules, terminal, statement, .. } => {
-                return self.value_update(request, rules, (terminal, evidence), statement);
+            Change::UpdateValue { request, terms, terminal, statement, .. } => {
+                return self.value_update(request, terms, (terminal, evidence), statement);
             }
             _ => return Err(LedgerFault::NoAct),
         }))
@@ -162,14 +162,15 @@ impl Write<'_> {
     fn value_update<'c>(
         &mut self,
         request: &UpdateValue,
-        rules: &PurseRules,
+        terms: &Terms,
         (terminal, evidence): (&Name, Option<Digest>),
         statement: &Statement,
     ) -> Result<Result<Act<'c>, Refusal>, LedgerFault> {
         let tag = self.tags()?.of_purse(&request.programme, &request.card, request.purse);
         let purse = self.rows.purse(&tag)?;
         let facts = Facts { terminal, time_ms: self.time_ms, evidence };
-        let update = match next_update(purse.as_ref(), request, rules, facts) {
+        let rules = PurseRules::of(self.control()?, request, terms);
+        let update = match rules.and_then(|rules| next_update(purse.as_ref(), request, &rules, facts)) {
             Ok(update) => update,
             Err(refusal) => return Ok(Err(refusal)),
         };
