@@ -16,16 +16,17 @@ use keysvc_protocol::{
     cbor,
     checkpoint::SignedCheckpoint,
     cose::{Kind, Signed},
+    founding::GoldenVector,
     key::KeyRecord,
     leaf::{ChangedLeaf, LeafKind, ProposalClosedLeaf},
     name::{Name, Reason},
     proposal::ProposalState,
     receipt::Receipt,
-    reply::{ChangedReply, KeyCreatedReply, VoteReply},
+    reply::{ChangedReply, KeyCreatedReply, ProfilePutReply, VoteReply},
     request::{
         ActivateKey, CancelProposal, CompromiseKey, ConfirmClock, CreateKey, DestroyKey, DisablePrincipal,
-        EnablePrincipal, EnrolPrincipal, LiftFreeze, Operation, RetireKey, RotatePrincipal, SetFreeze,
-        SetQuorum, SuspendKey,
+        EnablePrincipal, EnrolPrincipal, ImportKey, LiftFreeze, Operation, ProposePolicy, PutProfile,
+        RecordCeremony, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
     },
     schema::Schema,
 };
@@ -68,6 +69,9 @@ acts! {
     LiftFreeze => FreezeLift,
     SetQuorum => QuorumSet,
     ConfirmClock => ClockConfirm,
+    ImportKey => KeyImport,
+    ProposePolicy => PolicyPropose,
+    RecordCeremony => CeremonyRecord,
 }
 
 /// A change that is in the log.
@@ -79,6 +83,8 @@ pub struct Changed {
     pub checkpoint: SignedCheckpoint,
     /// The key, where one was made.
     pub key: Option<KeyRecord>,
+    /// The check values that the token computes for a card profile, where one was put.
+    pub vectors: Vec<GoldenVector>,
 }
 
 /// Other keys for a principal; those left out stay.
@@ -140,6 +146,29 @@ impl Hand {
         Ok(Changed { key: Some(reply.key), ..changed })
     }
 
+    /// Puts a card profile into use.
+    #[cfg(feature = "officer")]
+    pub(crate) async fn put(&self, request: &PutProfile) -> Result<Outcome<Changed>, ClientError> {
+        let (operation, idem) = (Operation::ProfilePut, request.idem);
+        let statement = Statement { operation, idem, request };
+        let outcome: Outcome<ProfilePutReply> = statement.send(&self.reader, &self.signer).await?;
+        outcome.and_then(|reply| self.profile_put(reply, request))
+    }
+
+    pub(crate) fn profile_put(
+        &self,
+        reply: ProfilePutReply,
+        request: &PutProfile,
+    ) -> Result<Changed, ClientError> {
+        let vectors = reply.vectors.into_vec();
+        // What people agreed to stands in the request; the token must have computed the same.
+        if !request.profile.vectors.iter().all(|stated| vectors.contains(stated)) {
+            return Err(ClientError::untrusted("its check values are not the profile's golden vectors"));
+        }
+        let changed = self.changed(reply.receipt, Operation::ProfilePut, &cbor::encode(request))?;
+        Ok(Changed { vectors, ..changed })
+    }
+
     /// Checks that the receipt's leaf records exactly this request.
     pub(crate) fn changed(
         &self,
@@ -157,7 +186,12 @@ impl Hand {
         if leaf.operation != operation || leaf.principal != self.name || statement != payload {
             return Err(ClientError::untrusted("the leaf records another request than ours"));
         }
-        Ok(Changed { leaf_index: receipt.leaf_index, checkpoint: receipt.checkpoint, key: None })
+        Ok(Changed {
+            leaf_index: receipt.leaf_index,
+            checkpoint: receipt.checkpoint,
+            key: None,
+            vectors: Vec::new(),
+        })
     }
 
     /// Withdraws a proposal, or what waits for its delay.

@@ -72,6 +72,7 @@ pub enum Vouched {
 pub struct Approvable {
     bytes: Vec<u8>,
     proposal: Proposal,
+    payload: Vec<u8>,
     sentence: String,
     vouched: Vouched,
 }
@@ -106,7 +107,8 @@ impl Approvable {
         let payload = signed.open(kind, founded.genesis().as_bytes(), &key).map_err(refused)?;
         let sentence = sentence(request.operation, payload)
             .map_err(|refusal| NotApprovable::Unspeakable { operation: request.operation, refusal })?;
-        Ok(Self { bytes: bytes.to_vec(), sentence, vouched, proposal })
+        let payload = payload.to_vec();
+        Ok(Self { bytes: bytes.to_vec(), payload, sentence, vouched, proposal })
     }
 
     /// Its exact bytes: what is signed.
@@ -119,6 +121,12 @@ impl Approvable {
     #[must_use]
     pub const fn proposal(&self) -> &Proposal {
         &self.proposal
+    }
+
+    /// The request in it, as its requester signed it: what the sentence is made of.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
     }
 
     /// Its identifier.

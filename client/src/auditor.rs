@@ -102,11 +102,8 @@ impl Auditor {
     /// [`ClientError`] of the call, or [`ClientError::Untrusted`] when a leaf is not what it says.
     pub async fn entries(&self, from: u64, to: u64) -> Result<Vec<LeafEvidence>, ClientError> {
         let request = ReadEntries { schema: Schema, from, to };
-        let outgoing = Outgoing {
-            operation: Operation::LogEntries,
-            request: cbor::encode(&request),
-            about: format!("{} {from} {to}", Operation::LogEntries),
-        };
+        let about = format!("{} {from} {to}", Operation::LogEntries);
+        let outgoing = Outgoing::new(Operation::LogEntries, cbor::encode(&request), about);
         let reply: EntriesReply = self.reader.ask(outgoing).await?;
         let leaves = reply.entries.into_vec();
         let count = u64::try_from(leaves.len()).unwrap_or(u64::MAX);

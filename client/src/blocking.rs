@@ -23,6 +23,8 @@
 
 #[cfg(feature = "auditor")]
 mod auditor;
+#[cfg(feature = "officer")]
+mod custodian;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
@@ -38,6 +40,8 @@ mod terminal;
 
 #[cfg(feature = "auditor")]
 pub use auditor::Auditor;
+#[cfg(feature = "officer")]
+pub use custodian::Custodian;
 #[cfg(feature = "hub")]
 pub use hub::Hub;
 #[cfg(feature = "hub")]

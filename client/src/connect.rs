@@ -6,11 +6,14 @@
 //! idempotency key. It reads no message but refusals.
 
 mod attempt;
+mod own_certificate;
 mod pool;
 #[cfg(test)]
 pub(crate) mod stand_in;
 mod tls;
 mod trail;
+
+pub use own_certificate::OwnCertificate;
 
 use crate::{backoff::Backoff, config::ClientConfig, deadline::Deadline, error::ClientError};
 use attempt::{Answer, Failure};
@@ -18,7 +21,14 @@ use bytes::Bytes;
 use keysvc_protocol::request::Operation;
 use pool::Pool;
 use rustls::pki_types::ServerName;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
@@ -34,6 +44,8 @@ pub(crate) struct Connections {
     /// One for each connection that may be in use.
     places: Semaphore,
     pool: Pool,
+    /// What the service's clock said with its last answer, milliseconds since 1970-01-01 UTC; 0 before the first.
+    clock_ms: AtomicU64,
 }
 
 /// What the service answered to a call.
@@ -66,7 +78,13 @@ impl Connections {
             tls: Arc::new(tls::client_config(config)?),
             places: Semaphore::new(config.connections),
             pool: Pool::new(config.endpoints.len()),
+            clock_ms: AtomicU64::new(0),
         })
+    }
+
+    /// What the service's clock said with its last answer, to the second.
+    pub(crate) fn clock_ms(&self) -> Option<u64> {
+        Some(self.clock_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
     }
 
     /// Puts `body` to `operation` and gives the answer's bytes. Retries what is retryable until the deadline, and fails

@@ -55,7 +55,6 @@ use crate::{
 };
 use keysvc_protocol::{
     bytes::{Blob, ProposalId},
-    cbor,
     checkpoint::SignedCheckpoint,
     leaf::LeafEntry,
     merkle::Proof,
@@ -223,11 +222,7 @@ fn outgoing(updates: &[SignedRequest]) -> Result<Outgoing, ClientError> {
     let messages = messages.map_err(|error| fault(format!("{} bytes in one update", error.found)))?;
     let updates =
         messages.try_into().map_err(|error: keysvc_protocol::list::WrongCount| fault(error.to_string()))?;
-    Ok(Outgoing {
-        operation: Operation::ValueBatch,
-        request: cbor::encode(&UpdateValues { schema: Schema, updates }),
-        about: Operation::ValueBatch.to_string(),
-    })
+    Ok(Outgoing::read(Operation::ValueBatch, &UpdateValues { schema: Schema, updates }))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | [`Hub`] | `hub` | sends the updates of many terminals in one batch |
 //! | [`Office`] | `hub` | stops its own cards and terminals |
 //! | [`Officer`] | `officer` | signs the founding, agrees to what takes people, stops what must be stopped |
+//! | [`Custodian`] | `officer` | gives a component of a key that is imported, sealed |
 //! | [`Auditor`] | `auditor` | reads the log and exports it for verification offline |
 //! | [`Reader`] | always | the reads that all of them may make |
 //!
@@ -85,8 +86,12 @@ pub mod auditor;
 mod backoff;
 pub mod blocking;
 mod clock;
+#[cfg(feature = "officer")]
+pub mod component;
 pub mod config;
 mod connect;
+#[cfg(feature = "officer")]
+pub mod custodian;
 mod deadline;
 pub mod error;
 mod evidence;
@@ -128,7 +133,12 @@ mod value_keys;
 
 #[cfg(feature = "auditor")]
 pub use auditor::Auditor;
+#[cfg(feature = "officer")]
+pub use component::Component;
 pub use config::ClientConfig;
+pub use connect::OwnCertificate;
+#[cfg(feature = "officer")]
+pub use custodian::Custodian;
 pub use error::ClientError;
 #[cfg(feature = "hub")]
 pub use hub::Hub;

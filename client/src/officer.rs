@@ -52,13 +52,14 @@
 //!
 //! # Limits
 //!
-//! A founding file has at most 64 KiB, a proposed request 16 KiB. The card blocks: in async code find and unlock it on a
+//! A founding file has at most 64 KiB, a proposed request 32 KiB. The card blocks: in async code find and unlock it on a
 //! thread that may wait. Each act draws an idempotency key of its own; [`Officer::act`] takes a request with one, for acts
 //! that are to be repeated safely by another process.
 
 mod acts;
 mod card;
 mod founding;
+mod governed;
 mod reads;
 mod votes;
 
@@ -69,7 +70,8 @@ pub use crate::{
 };
 pub use card::Card;
 pub use founding::sign_founding;
-pub use keysvc_token::PinTries;
+pub use governed::{HeldCeremony, KeyImport};
+pub use keysvc_token::{PinTries, TokenIdentity};
 pub use reads::Principals;
 pub use votes::OnRecord;
 

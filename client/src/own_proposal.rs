@@ -16,9 +16,10 @@ use keysvc_protocol::{
     leaf::{LeafKind, ProposalMadeLeaf},
     proposal::{Proposal, ProposalState},
     public_key::PublicKey,
-    reply::{ChangedReply, KeyCreatedReply, PendingReply},
-    request::{CreateKey, Operation},
+    reply::{ChangedReply, KeyCreatedReply, PendingReply, ProfilePutReply},
+    request::{CreateKey, Operation, PutProfile},
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 /// Whose request it is that must be in a proposal.
 pub(crate) struct Mine<'a> {
@@ -96,10 +97,14 @@ impl Hand {
         let own = self.own(id).await?;
         let operation = own.operation();
         if operation == Operation::KeyCreate {
-            let request: CreateKey = cbor::decode(&own.payload, REQUEST_LEN_MAX)
-                .map_err(|error| ClientError::untrusted(format!("the request in the proposal: {error}")))?;
+            let request: CreateKey = own.request()?;
             let (state, reply) = self.reader.result::<KeyCreatedReply>(id).await?;
             return own.outcome(state, reply).and_then(|reply| self.created(reply, &request));
+        }
+        if operation == Operation::ProfilePut {
+            let request: PutProfile = own.request()?;
+            let (state, reply) = self.reader.result::<ProfilePutReply>(id).await?;
+            return own.outcome(state, reply).and_then(|reply| self.profile_put(reply, &request));
         }
         if !changes_the_site(operation) {
             let what = format!("proposal {id} is a {operation}; its result is for who can use it");
@@ -127,6 +132,12 @@ impl OwnProposal {
     /// What was asked.
     pub(crate) const fn operation(&self) -> Operation {
         self.proposal.request.operation
+    }
+
+    /// The request that it holds.
+    fn request<T: Serialize + DeserializeOwned>(&self) -> Result<T, ClientError> {
+        cbor::decode(&self.payload, REQUEST_LEN_MAX)
+            .map_err(|error| ClientError::untrusted(format!("the request in the proposal: {error}")))
     }
 
     /// What became of it.

@@ -4,6 +4,7 @@
 //! Several calls may be under way at once. Each reply is judged against what was sent with it; heads that arrive in
 //! another order are proved with one more read ([`crate::seen`]).
 
+mod governed;
 #[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
 mod people;
 
@@ -19,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use keysvc_protocol::{
-    bytes::Blob,
+    bytes::{Blob, WrongLength},
     cbor::{self, REPLY_LEN_MAX},
     checkpoint::SignedCheckpoint,
     key::KeyRecord,
@@ -69,11 +70,17 @@ pub(crate) struct Outgoing {
     pub(crate) request: Vec<u8>,
     /// Operation and idempotency key, in words for the evidence.
     pub(crate) about: String,
+    /// What travels with it and is not part of it: a sealed component.
+    pub(crate) beside: Option<Vec<u8>>,
 }
 
 impl Outgoing {
     pub(crate) fn read(operation: Operation, request: &impl Serialize) -> Self {
-        Self { operation, request: cbor::encode(request), about: operation.to_string() }
+        Self::new(operation, cbor::encode(request), operation.to_string())
+    }
+
+    pub(crate) const fn new(operation: Operation, request: Vec<u8>, about: String) -> Self {
+        Self { operation, request, about, beside: None }
     }
 }
 
@@ -161,6 +168,13 @@ impl Reader {
         self.shared.seen.highest()
     }
 
+    /// What the service's clock said with its last answer, to the second: milliseconds since 1970-01-01 UTC. Its front's
+    /// word, for people who compare clocks; nothing is decided by it.
+    #[must_use]
+    pub fn service_clock_ms(&self) -> Option<u64> {
+        self.shared.connections.clock_ms()
+    }
+
     /// The service's state.
     ///
     /// # Errors
@@ -235,7 +249,7 @@ impl Reader {
     /// # Errors
     /// [`ClientError`] of the call.
     pub async fn raw(&self, operation: Operation, request: Vec<u8>) -> Result<RawReply, ClientError> {
-        let body = body(request, self.seen())?;
+        let body = body(request, None, self.seen())?;
         let answered = self.shared.connections.call(operation, body, self.limit.begin()?).await?;
         Ok(match answered {
             Answered::Reply(reply) => RawReply { pending: false, reply: reply.to_vec() },
@@ -245,11 +259,12 @@ impl Reader {
 
     /// Sends a request with the highest checkpoint seen, and gives the reply once its checkpoint is judged.
     pub(crate) async fn ask<R: Reply>(&self, outgoing: Outgoing) -> Result<R, ClientError> {
-        let Outgoing { operation, request, about } = outgoing;
         let reader = self.begun()?;
         // Other calls may raise it while this one is under way: the reply is judged against what went with it.
         let sent = self.seen();
-        let reply: R = reader.exchange(operation, request, sent.clone()).await?;
+        let (operation, about) = (outgoing.operation, outgoing.about.clone());
+        let reply: R =
+            read(operation, &reply_of(operation, reader.answered(outgoing, sent.clone()).await?)?)?;
         reader.settle(&reply, sent, &about).await?;
         reply.check_receipt()?;
         Ok(reply)
@@ -298,18 +313,17 @@ impl Reader {
         request: Vec<u8>,
         seen: Option<SignedCheckpoint>,
     ) -> Result<R, ClientError> {
-        let answered = self.answered(operation, request, seen).await?;
-        read(operation, &reply_of(operation, answered)?)
+        let outgoing = Outgoing::new(operation, request, String::new());
+        read(operation, &reply_of(operation, self.answered(outgoing, seen).await?)?)
     }
 
     async fn answered(
         &self,
-        operation: Operation,
-        request: Vec<u8>,
+        outgoing: Outgoing,
         seen: Option<SignedCheckpoint>,
     ) -> Result<Answered, ClientError> {
-        let body = body(request, seen)?;
-        self.shared.connections.call(operation, body, self.limit.begin()?).await
+        let body = body(outgoing.request, outgoing.beside, seen)?;
+        self.shared.connections.call(outgoing.operation, body, self.limit.begin()?).await
     }
 }
 
@@ -331,7 +345,7 @@ async fn found(
 ) -> Result<(Founded, CheckpointReply), ClientError> {
     let request = cbor::encode(&ReadCheckpoint { schema: Schema, genesis: true });
     let deadline = Limit::Each(config.deadline()).begin()?;
-    let answered = connections.call(Operation::LogCheckpoint, body(request, None)?, deadline).await?;
+    let answered = connections.call(Operation::LogCheckpoint, body(request, None, None)?, deadline).await?;
     let reply = reply_of(Operation::LogCheckpoint, answered)?;
     let reply: CheckpointReply = read(Operation::LogCheckpoint, &reply)?;
     let leaf = reply.genesis.as_ref().ok_or_else(|| ClientError::malformed("leaf 0 is missing"))?;
@@ -340,11 +354,18 @@ async fn found(
     Ok((founded, reply))
 }
 
-fn body(request: Vec<u8>, seen: Option<SignedCheckpoint>) -> Result<Bytes, ClientError> {
-    let request = Blob::try_from(request).map_err(|error| ClientError::Request {
-        what: format!("{} bytes are more than a request may have", error.found),
-    })?;
-    Ok(cbor::encode(&Envelope { schema: Schema, request, seen }).into())
+fn body(
+    request: Vec<u8>,
+    beside: Option<Vec<u8>>,
+    seen: Option<SignedCheckpoint>,
+) -> Result<Bytes, ClientError> {
+    let long = |what: &str, error: WrongLength| ClientError::Request {
+        what: format!("{} bytes are more than {what} may have", error.found),
+    };
+    let request = Blob::try_from(request).map_err(|error| long("a request", error))?;
+    let beside = beside.map(Blob::try_from).transpose();
+    let beside = beside.map_err(|error| long("what travels beside a request", error))?;
+    Ok(cbor::encode(&Envelope { schema: Schema, request, seen, beside }).into())
 }
 
 fn read<R: Reply>(operation: Operation, reply: &[u8]) -> Result<R, ClientError> {

@@ -6,9 +6,10 @@ use keysvc_protocol::{
     merkle::Proof,
     receipt::Receipt,
     reply::{
-        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, EntriesReply, EvidenceReply,
-        FreezeListReply, KeyCreatedReply, KeyImpactReply, KeyListReply, KeyReply, PendingReply,
-        PrincipalListReply, ProofReply, ProposalListReply, ProposalReply, ResultReply, StationOpenReply,
+        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, ComponentGivenReply, ComponentKeyReply,
+        EntriesReply, EvidenceReply, FreezeListReply, KeyCreatedReply, KeyImpactReply, KeyListReply,
+        KeyReply, PendingReply, PolicyReply, PrincipalListReply, ProfileListReply, ProfilePutReply,
+        ProfileReply, ProofReply, ProposalListReply, ProposalReply, ResultReply, StationOpenReply,
         StatusReply, ValueBatchReply, ValueUpdateReply, VoteReply,
     },
 };
@@ -82,7 +83,9 @@ with_receipt!(
     VoteReply,
     ChangedReply,
     KeyCreatedReply,
-    EvidenceReply
+    EvidenceReply,
+    ComponentGivenReply,
+    ProfilePutReply
 );
 // A result is judged by the reply inside it.
 without_checkpoint!(
@@ -94,7 +97,11 @@ without_checkpoint!(
     ResultReply,
     PrincipalListReply,
     FreezeListReply,
-    KeyImpactReply
+    KeyImpactReply,
+    ComponentKeyReply,
+    ProfileReply,
+    ProfileListReply,
+    PolicyReply
 );
 
 #[cfg(test)]

@@ -54,12 +54,31 @@ impl<T: Serialize> Statement<'_, T> {
         reader: &Reader,
         signer: &Arc<dyn StatementSigner>,
     ) -> Result<Outcome<R>, ClientError> {
-        let request = self.sign(reader.founded(), signer).await?;
-        let about = format!("{} {}", self.operation, self.idem);
-        let outgoing = Outgoing { operation: self.operation, request, about };
+        let outgoing = self.outgoing(reader.founded(), signer).await?;
         let payload = cbor::encode(self.request);
         let mine = Mine { operation: self.operation, payload: &payload, key: signer.public_key() };
         reader.ask_people(outgoing, &mine).await
+    }
+
+    /// Signs, sends with `beside`, and gives the reply to what one person does alone.
+    #[cfg(feature = "officer")]
+    pub(crate) async fn send_with<R: Reply>(
+        &self,
+        beside: Vec<u8>,
+        reader: &Reader,
+        signer: &Arc<dyn StatementSigner>,
+    ) -> Result<R, ClientError> {
+        let outgoing = self.outgoing(reader.founded(), signer).await?;
+        reader.ask(Outgoing { beside: Some(beside), ..outgoing }).await
+    }
+
+    async fn outgoing(
+        &self,
+        founded: &Founded,
+        signer: &Arc<dyn StatementSigner>,
+    ) -> Result<Outgoing, ClientError> {
+        let request = self.sign(founded, signer).await?;
+        Ok(Outgoing::new(self.operation, request, format!("{} {}", self.operation, self.idem)))
     }
 }
 

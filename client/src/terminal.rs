@@ -259,12 +259,7 @@ impl Terminal {
     pub async fn bundle(&self) -> Result<Offline, ClientError> {
         let have = self.kit.bundles.kept().map(|kept| *kept.digest());
         let request = ReadBundle { schema: Schema, have };
-        let outgoing = Outgoing {
-            operation: Operation::BundleGet,
-            request: cbor::encode(&request),
-            about: Operation::BundleGet.to_string(),
-        };
-        let reply: BundleReply = self.reader.ask(outgoing).await?;
+        let reply: BundleReply = self.reader.ask(Outgoing::read(Operation::BundleGet, &request)).await?;
         let kit = self.kit.clone();
         blocking(move || kit.bundles.take(&reply)).await
     }

@@ -100,11 +100,13 @@ keys = [{{ name = "master", kind = "card-master" }}, {{ name = "coffee-value", k
 [[profiles]]
 name = "fob"
 version = 1
+family = "desfire-ev2"
+functions = ["stored-value"]
 scheme = "an10922-aes128"
 input = ["uid", "application", "system-identifier"]
 system-identifier = "4e585020416275"
 slots = [{{ slot = 0, key = "master", key-version = 1, key-number = 0, application = "3042f5" }}]
-value = {{ purses = [1], ceiling = 10000, load-max = 5000, debit-max = 5000, card-session = "passive-tag" }}
+value = {{ purses = [1], currency = 978, reloadable = true, ceiling = 10000, load-max = 5000, debit-max = 5000, card-session = "passive-tag" }}
 [[programmes]]
 name = "coffee"
 organisation = "demo"

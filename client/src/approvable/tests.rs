@@ -6,10 +6,16 @@ use crate::testing::{
     people::{ANN, BOB, approval, officers, proposal, statement},
 };
 use keysvc_protocol::{
-    bytes::Idem,
+    bytes::{Blob, Digest, Idem, ShortCheck},
     cbor,
+    founding::Profile,
+    key::KeyKind,
+    list::List,
     name::Reason,
-    request::{ActivateKey, ReadStatus},
+    request::{
+        ActivateKey, ComponentOrder, ImportKey, PolicyDifference, PolicyFile, PolicyProof, ProposePolicy,
+        PutProfile, ReadStatus,
+    },
     schema::Schema,
 };
 
@@ -128,7 +134,7 @@ fn a_proposal_of_another_log_or_one_that_nobody_could_meet_is_nothing_to_sign() 
 fn count(need: &Need, approvals: &[(u8, Verdict)], officers: &[OfficerView]) -> Votes {
     let bytes = cbor::encode(&good());
     let approvals: Vec<_> = approvals.iter().map(|(key, verdict)| approval(*key, &bytes, *verdict)).collect();
-    let approvals = approvals.iter().map(keysvc_protocol::bytes::Blob::as_bytes);
+    let approvals = approvals.iter().map(Blob::as_bytes);
     Votes::count(&bytes, need, approvals, officers, founded().genesis())
 }
 
@@ -172,4 +178,54 @@ fn a_rejection_a_machines_vote_and_a_disabled_officers_do_not_count_and_the_othe
     assert_eq!(counted.approved.len(), 1);
     assert_eq!(counted.uncounted, [Uncounted::OtherVerdict, Uncounted::NotAnOfficer, Uncounted::Disabled]);
     assert!(counted.missing.is_some());
+}
+
+#[test]
+fn imports_profiles_and_policies_are_said_and_their_documents_are_kept() {
+    let (idem, reason): (_, Reason) = (Idem::new([5; 16]), "as planned".parse().unwrap());
+    let component = |custodian: &str, check: u8| ComponentOrder {
+        custodian: custodian.parse().unwrap(),
+        check: ShortCheck::new([check; 5]),
+    };
+    let import = ImportKey {
+        schema: Schema,
+        idem,
+        name: "master".parse().unwrap(),
+        kind: KeyKind::CardMaster,
+        check: ShortCheck::new([9; 5]),
+        components: vec![component("ann", 1), component("bob", 2)].try_into().unwrap(),
+        reason: reason.clone(),
+    };
+    let profile = Profile { version: 2, ..founded().founding().profiles[0].clone() };
+    let put = PutProfile { schema: Schema, idem, profile, reason: reason.clone() };
+    let digest = Digest::new([7; 32]);
+    let file = PolicyFile {
+        name: "site.cedar".parse().unwrap(),
+        text: Blob::try_from(b"permit (principal, action, resource);".to_vec()).unwrap(),
+    };
+    let propose = ProposePolicy {
+        schema: Schema,
+        idem,
+        policy: digest,
+        files: vec![file].try_into().unwrap(),
+        difference: PolicyDifference { cases: 40, changed: 0, report: digest, lines: List::default() },
+        proof: PolicyProof {
+            solver: "cvc5".parse().unwrap(),
+            theorems: 6,
+            environments: 88,
+            load_max: 10_000,
+            report: digest,
+        },
+        reason,
+        replay: None,
+    };
+    for (operation, payload, word) in [
+        (Operation::KeyImport, cbor::encode(&import), "0909090909"),
+        (Operation::ProfilePut, cbor::encode(&put), "version 2 of card profile fob"),
+        (Operation::PolicyPropose, cbor::encode(&propose), "site.cedar"),
+    ] {
+        let approvable = read(&of(operation, "ann", ANN, payload.clone())).unwrap();
+        assert!(approvable.sentence().contains(word), "{}", approvable.sentence());
+        assert_eq!(approvable.payload(), payload);
+    }
 }

@@ -5,18 +5,21 @@ use super::{Reader, runtime::Blocking};
 use crate::{
     ClientConfig,
     error::ClientError,
-    officer::{Act, ActEvidence, Approvable, Changed, NewKeys, OnRecord, Principals, Voted},
+    officer::{
+        Act, ActEvidence, Approvable, Changed, HeldCeremony, KeyImport, NewKeys, OnRecord, Principals, Voted,
+    },
     pending::Outcome,
     signer::StatementSigner,
 };
 use keysvc_protocol::{
     bytes::ProposalId,
+    founding::{GoldenVector, Profile},
     freeze::Scope,
     key::KeyKind,
     name::{Name, Reason},
     quorum::Need,
     reply::{FreezeView, KeyImpactReply, ListedProposal},
-    request::{Enrolment, Operation},
+    request::{Enrolment, Operation, ProposePolicy},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -174,6 +177,47 @@ impl Officer {
     /// Those of the async call.
     pub fn create_key(&self, name: Name, kind: KeyKind) -> Result<Outcome<Changed>, ClientError> {
         self.0.call(move |officer| async move { officer.create_key(name, kind).await })
+    }
+
+    /// As [`crate::Officer::import_key`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn import_key(&self, import: KeyImport, reason: Reason) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |officer| async move { officer.import_key(import, reason).await })
+    }
+
+    /// As [`crate::Officer::put_profile`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn put_profile(&self, profile: Profile, reason: Reason) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |officer| async move { officer.put_profile(profile, reason).await })
+    }
+
+    /// As [`crate::Officer::computed_vectors`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn computed_vectors(&self, id: ProposalId) -> Result<Vec<GoldenVector>, ClientError> {
+        self.0.call(move |officer| async move { officer.computed_vectors(id).await })
+    }
+
+    /// As [`crate::Officer::propose_policy`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn propose_policy(&self, request: &ProposePolicy) -> Result<Outcome<Changed>, ClientError> {
+        let request = request.clone();
+        self.0.call(move |officer| async move { officer.propose_policy(&request).await })
+    }
+
+    /// As [`crate::Officer::record_ceremony`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn record_ceremony(&self, held: HeldCeremony) -> Result<Outcome<Changed>, ClientError> {
+        self.0.call(move |officer| async move { officer.record_ceremony(held).await })
     }
 
     /// As [`crate::Officer::activate_key`].

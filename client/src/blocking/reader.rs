@@ -6,7 +6,7 @@ use keysvc_protocol::{
     checkpoint::SignedCheckpoint,
     key::KeyRecord,
     name::Name,
-    reply::{ProofReply, StatusReply},
+    reply::{PolicyReply, ProfileReply, ProfileView, ProofReply, StatusReply},
 };
 use std::time::Duration;
 
@@ -65,6 +65,31 @@ impl Reader {
     pub fn key(&self, name: &Name, version: Option<u32>) -> Result<KeyRecord, ClientError> {
         let name = name.clone();
         self.0.call(move |reader| async move { reader.key(&name, version).await })
+    }
+
+    /// As [`crate::Reader::profile`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn profile(&self, name: &Name, version: Option<u32>) -> Result<ProfileReply, ClientError> {
+        let name = name.clone();
+        self.0.call(move |reader| async move { reader.profile(&name, version).await })
+    }
+
+    /// As [`crate::Reader::profiles`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn profiles(&self) -> Result<Vec<ProfileView>, ClientError> {
+        self.0.call(|reader| async move { reader.profiles().await })
+    }
+
+    /// As [`crate::Reader::policy`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn policy(&self) -> Result<PolicyReply, ClientError> {
+        self.0.call(|reader| async move { reader.policy().await })
     }
 
     /// As [`crate::Reader::checkpoint`].

@@ -1,16 +1,20 @@
 //! One attempt of a call: connect where needed, send, read the answer.
 
 use super::{Answered, Call, Connections, pool::Sender, tls};
-use crate::error::ClientError;
+use crate::{clock::of_http, error::ClientError};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, StatusCode, client::conn::http1, header};
+use hyper::{
+    Method, Request, StatusCode,
+    client::conn::http1,
+    header::{self, HeaderValue},
+};
 use hyper_util::rt::TokioIo;
 use keysvc_protocol::{
     cbor::{self, REPLY_LEN_MAX},
     refusal::RefusalReply,
 };
-use std::{error::Error, fmt::Write as _, time::Duration};
+use std::{error::Error, fmt::Write as _, sync::atomic::Ordering, time::Duration};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, task::yield_now, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -69,6 +73,7 @@ impl Call<'_> {
             }
         };
         let status = response.status();
+        self.connections.note_clock(response.headers().get(header::DATE));
         let body = Limited::new(response.into_body(), REPLY_LEN_MAX).collect().await;
         let body = body.map_err(|error| worn(failure(error.as_ref(), place), fresh))?.to_bytes();
         self.connections.pool.suspect(at, false);
@@ -88,6 +93,13 @@ impl Call<'_> {
 }
 
 impl Connections {
+    /// Keeps what the service's clock says; for people who compare it, nothing is decided by it.
+    fn note_clock(&self, date: Option<&HeaderValue>) {
+        if let Some(ms) = date.and_then(|date| date.to_str().ok()).and_then(of_http) {
+            self.clock_ms.store(ms, Ordering::Relaxed);
+        }
+    }
+
     /// An idle connection that still lives, or a new one (and whether it is new).
     async fn sender(&self, at: usize, place: &str) -> Result<(Sender, bool), Failure> {
         while let Some((mut sender, idle)) = self.pool.take(at) {

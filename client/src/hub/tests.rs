@@ -10,7 +10,11 @@ use crate::{
     },
     update::tests::request,
 };
-use keysvc_protocol::{bytes::Idem, cbor::REPLY_LEN_MAX, request::UpdateValue};
+use keysvc_protocol::{
+    bytes::Idem,
+    cbor::{self, REPLY_LEN_MAX},
+    request::UpdateValue,
+};
 
 /// Requests of one till with these purses; purse 9 is refused.
 async fn requests(ground: &StandIn, purses: &[u8]) -> Vec<SignedRequest> {

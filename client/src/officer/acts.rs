@@ -73,8 +73,15 @@ impl Officer {
     /// # Errors
     /// [`ClientError`] of the card and the call.
     pub async fn create_key(&self, name: Name, kind: KeyKind) -> Result<Outcome<Changed>, ClientError> {
-        let request = CreateKey { schema: Schema, idem: fresh_idem()?, name, kind };
-        self.hand()?.create(&request).await
+        self.order_key(&CreateKey { schema: Schema, idem: fresh_idem()?, name, kind }).await
+    }
+
+    /// The same with its own idempotency key: sent again it is the same key, whatever became of the first.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the card and the call.
+    pub async fn order_key(&self, request: &CreateKey) -> Result<Outcome<Changed>, ClientError> {
+        self.hand()?.create(request).await
     }
 
     /// Puts a version of a key into use. Takes two people.

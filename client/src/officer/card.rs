@@ -8,7 +8,7 @@ use crate::{
     signer::StatementSigner,
     token_signer::TokenSigner,
 };
-use keysvc_token::{FoundToken, KeyKind, Pin, PinTries, Token, TokenConfig};
+use keysvc_token::{FoundToken, KeyKind, Pin, PinTries, Token, TokenConfig, TokenIdentity};
 use std::sync::Arc;
 
 /// A card that was found. Nobody is logged in to it yet. Finding and unlocking block on the card.
@@ -26,6 +26,12 @@ impl Card {
     pub fn find(settings: &TokenSettings) -> Result<Self, ClientError> {
         let config = TokenConfig { module: settings.module.clone(), label: settings.label.clone() };
         Ok(Self { found: Token::find(&config)?, settings: settings.clone() })
+    }
+
+    /// What the card says of itself: label, serial number, maker.
+    #[must_use]
+    pub fn identity(&self) -> &TokenIdentity {
+        self.found.identity()
     }
 
     /// What the card says of the tries that its PIN has left.

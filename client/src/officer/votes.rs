@@ -146,7 +146,7 @@ impl Officer {
     ) -> Result<Voted, ClientError> {
         let hand = self.hand()?;
         let about = format!("{operation} {}", approvable.id());
-        let reply: VoteReply = self.reader.ask(Outgoing { operation, request, about }).await?;
+        let reply: VoteReply = self.reader.ask(Outgoing::new(operation, request, about)).await?;
         let leaf: ProposalVotedLeaf = Shown::of(&reply.receipt)?.payload(LeafKind::ProposalVoted)?;
         let name = hand.name.clone();
         let ours = [Voter { department: name.clone(), name, key: hand.signer.public_key(), enabled: true }];

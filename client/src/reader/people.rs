@@ -18,10 +18,10 @@ impl Reader {
         outgoing: Outgoing,
         mine: &Mine<'_>,
     ) -> Result<Outcome<R>, ClientError> {
-        let Outgoing { operation, request, about } = outgoing;
         let reader = self.begun()?;
         let sent = self.seen();
-        match reader.answered(operation, request, sent.clone()).await? {
+        let (operation, about) = (outgoing.operation, outgoing.about.clone());
+        match reader.answered(outgoing, sent.clone()).await? {
             Answered::Reply(reply) => {
                 let reply: R = read(operation, &reply)?;
                 reader.settle(&reply, sent, &about).await?;

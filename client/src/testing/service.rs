@@ -159,7 +159,7 @@ impl Service {
         let mut outcomes = Vec::new();
         for update in updates.into_vec() {
             let request = Blob::try_from(update.into_bytes()).unwrap();
-            let item = Envelope { schema: Schema, request, seen: None };
+            let item = Envelope { schema: Schema, request, seen: None, beside: None };
             let genesis = self.log.trust().genesis;
             let asked: UpdateValue =
                 payload(Operation::ValueUpdate, &item, &genesis, &Key::new(TERMINAL).public());
