@@ -10,7 +10,7 @@ use crate::{
 use keysvc_client::{
     ClientError, Officer, Outcome, Pending,
     officer::Changed,
-    protocol::{proposal::ProposalState, request::Operation},
+    protocol::{founding::GoldenVector, proposal::ProposalState, request::Operation},
 };
 use serde::Serialize;
 use std::io::Write;
@@ -22,6 +22,9 @@ struct ActReport {
     leaf_index: u64,
     tree_size: u64,
     key: Option<KeyView>,
+    /// The check values that the token computes for a card profile that was put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vectors: Vec<GoldenVector>,
 }
 
 /// Prints what became of an act; one that waits for people ends with exit code 5.
@@ -40,6 +43,7 @@ pub(crate) async fn report<W: Write>(
             leaf_index: changed.leaf_index,
             tree_size: changed.checkpoint.checkpoint().head.size,
             key: changed.key.as_ref().map(KeyView::from),
+            vectors: changed.vectors,
         }),
         Outcome::Pending(pending) => {
             let record = officer.proposal(pending.id).await;
@@ -81,6 +85,7 @@ impl Report for ActReport {
                 .push(("key", format!("{} version {} ({}), {}", key.name, key.version, key.kind, key.state)));
             lines.push(("check value", format!("{} {}", key.check.method, key.check.value)));
         }
+        lines.extend(self.vectors.iter().map(|vector| ("computed", proposal_view::computed(vector))));
         let (leaf, size) = (self.leaf_index, self.tree_size);
         lines.push(("in the log", format!("leaf {leaf}, under a checkpoint of {size} leaves")));
         rows(lines)
@@ -122,7 +127,8 @@ mod tests {
     #[test]
     fn a_made_key_is_shown_with_its_check_value() {
         let key = Some(KeyView::from(&sample::key()));
-        let report = ActReport { operation: "key.create", leaf_index: 9, tree_size: 11, key };
+        let report =
+            ActReport { operation: "key.create", leaf_index: 9, tree_size: 11, key, vectors: Vec::new() };
         let text = report.text();
         assert!(text.contains("demo-known version 1 (card-master), active"), "{text}");
         assert!(text.contains("cmac 0102030405"), "{text}");

@@ -85,7 +85,7 @@ pub(crate) fn after_refusal(refusal: &Refusal) -> String {
             format!("read the card again, then send the balance on record, {balance} minor units")
         }
         Refusal::LimitExceeded { limit } => {
-            format!("ask for at most {limit}; the card profile in the founding file sets it")
+            format!("ask for at most {limit}; the card profile sets it (`fobctl profile get NAME`)")
         }
         Refusal::HistoryRolledBack => {
             "do not use the service; keep the state folder (`fobctl context show` names it) as evidence, \
@@ -135,8 +135,8 @@ const fn after_not_found(what: Thing) -> &'static str {
         Thing::Operation => "compare the versions: `fobctl --version` and `fobctl status`",
         Thing::Key => "see the keys with `fobctl key list`",
         Thing::Programme => "give --programme as the founding file names it",
-        Thing::Profile => "give --profile and --version as the founding file names them",
-        Thing::Slot => "give --slot as the profile in the founding file numbers them",
+        Thing::Profile => "see the card profiles and their versions with `fobctl profile list`",
+        Thing::Slot => "see how the profile numbers its slots with `fobctl profile get NAME`",
         Thing::Proposal => "see the open ones with `fobctl proposal list`, all with --all",
         Thing::Principal => "see who is enrolled with `fobctl principal list`",
         Thing::Freeze => "see what is stopped with `fobctl freeze list`, and name exactly that scope",
@@ -167,6 +167,32 @@ const fn after_invalid(reason: Invalid) -> &'static str {
              officers and departments"
         }
         Invalid::Time => "compare this machine's clock and the service's with a good one",
+        Invalid::Custodian => {
+            "name officers or operators with a statement key as custodians (`fobctl principal list` shows them)"
+        }
+        Invalid::Component => {
+            "compare the form with its check value (`fobctl component check`), and its number with the plan; then \
+             enter it again"
+        }
+        Invalid::ComponentEqual => {
+            "two components are the same: nobody may hold what another holds; make new ones with `fobctl component \
+             generate`, and ask for the import again"
+        }
+        Invalid::Combined => {
+            "the check value of the whole key was ordered wrong, or the forms belong to different keys: compare them \
+             with the plan, and ask for the import again"
+        }
+        Invalid::Profile => {
+            "check the file with `fobctl profile check FILE`, and its keys with `fobctl key list`"
+        }
+        Invalid::GoldenVector => {
+            "compare the golden vectors with the card maker's: another key, input or system identifier gives others"
+        }
+        Invalid::Policy => "check the folder with `fobctl policy check DIR`, and propose it again",
+        Invalid::LocksOut => {
+            "let officers change them again: permit `policy.propose`, `proposal.get` and `proposal.approve` to them \
+             whoever one of them is and however many there are, and run `fobctl policy check DIR`"
+        }
         Invalid::Http | Invalid::Encoding | Invalid::NotSigned => {
             "compare the versions: `fobctl --version` and `fobctl status`"
         }
@@ -194,6 +220,9 @@ const fn after_conflict(reason: Conflict) -> &'static str {
             "compare the service's clock with a good one, then two officers state it: `fobctl clock confirm`"
         }
         Conflict::Full => "remove what is not needed any more, or end open proposals, first",
+        Conflict::Version { .. } => {
+            "take the newest version with `fobctl profile get NAME`, raise its version by 1, and put that"
+        }
     }
 }
 
@@ -210,6 +239,9 @@ const fn after_uncounted(reason: Uncounted) -> &'static str {
         }
         Uncounted::TooFew | Uncounted::BelowFloor => {
             "see what is still needed with `fobctl proposal show ID`"
+        }
+        Uncounted::CustodiansAlone => {
+            "have an officer approve it who holds no component: somebody else is to have looked"
         }
         Uncounted::Form
         | Uncounted::Signature
@@ -230,7 +262,16 @@ fn after_forbids(reason: &Forbids) -> String {
         Forbids::Currency { expected } => {
             format!("leave --currency out, or give --currency {expected:03}, the programme's")
         }
-        Forbids::Purse => "give --purse as the card profile in the founding file lists them".to_owned(),
+        Forbids::Purse => "give --purse as the card profile lists them (`fobctl profile get NAME`)".to_owned(),
+        Forbids::Function => {
+            "use a card whose profile enables stored-value, or have officers put another version of the profile"
+                .to_owned()
+        }
+        Forbids::NotReloadable => {
+            "give another card: this purse was loaded once; or have officers put a version of the profile that is \
+             reloadable"
+                .to_owned()
+        }
     }
 }
 
@@ -253,6 +294,7 @@ mod tests {
             Conflict::Precondition,
             Conflict::ClockDisputed,
             Conflict::Full,
+            Conflict::Version { newest: 2 },
         ]
         .into_iter()
     }
@@ -271,6 +313,7 @@ mod tests {
             Uncounted::TooFew,
             Uncounted::OtherLog,
             Uncounted::BelowFloor,
+            Uncounted::CustodiansAlone,
         ]
         .into_iter()
     }
@@ -302,12 +345,22 @@ mod tests {
             Invalid::Keys,
             Invalid::Need,
             Invalid::Time,
+            Invalid::Custodian,
+            Invalid::Component,
+            Invalid::ComponentEqual,
+            Invalid::Combined,
+            Invalid::Profile,
+            Invalid::GoldenVector,
+            Invalid::Policy,
+            Invalid::LocksOut,
         ];
         let forbids = [
             Forbids::ShortUid,
             Forbids::InputLength { found: 40 },
             Forbids::Currency { expected: 978 },
             Forbids::Purse,
+            Forbids::Function,
+            Forbids::NotReloadable,
         ];
         let mut all = vec![
             Refusal::Unauthenticated,

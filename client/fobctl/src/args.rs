@@ -1,14 +1,20 @@
 //! The command line: nouns, their verbs, and what holds for all of them. Each verb's own arguments stand in its file.
 
+mod ceremony;
+mod governed;
 mod people;
+mod policy;
 
+pub(crate) use ceremony::CeremonyVerb;
+pub(crate) use governed::{ComponentVerb, ProfileVerb};
 pub(crate) use people::{ClockVerb, EvidenceVerb, FreezeVerb, PrincipalVerb, ProposalVerb, QuorumVerb};
+pub(crate) use policy::PolicyVerb;
 
 use crate::{
     command::{
-        api, audit_export, audit_proof, completions, context as context_command, founding_sign, key_change,
-        key_get, key_impact, manual, station_derive, terminal_bundle, terminal_verify, value_batch,
-        value_update,
+        api, audit_export, audit_proof, completions, context as context_command, doctor, founding_sign,
+        key_change, key_get, key_impact, key_import, manual, station_derive, terminal_bundle,
+        terminal_verify, value_batch, value_update,
     },
     context::{Chosen, Surroundings},
     exit,
@@ -88,6 +94,12 @@ pub(crate) enum Noun {
     /// Keys: their check values, states and attributes.
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Components of a key that is imported: make, check, enter.
+    #[command(subcommand)]
+    Component(ComponentVerb),
+    /// Card profiles: which keys a card has, and what it may be used for.
+    #[command(subcommand)]
+    Profile(ProfileVerb),
     /// Personalization: card keys for one station.
     #[command(subcommand)]
     Station(StationVerb),
@@ -109,18 +121,26 @@ pub(crate) enum Noun {
     /// How many people each operation takes.
     #[command(subcommand)]
     Quorum(QuorumVerb),
+    /// The policies: check, try, compare, prove and replay a set, propose it, review a proposal.
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// The service's clock.
     #[command(subcommand)]
     Clock(ClockVerb),
     /// Who agreed to an act, proved.
     #[command(subcommand)]
     Evidence(EvidenceVerb),
+    /// Ceremonies: plans that people review and sign, and walk through step by step.
+    #[command(subcommand)]
+    Ceremony(CeremonyVerb),
     /// The log.
     #[command(subcommand)]
     Audit(AuditVerb),
     /// The personas whose configurations are found on this machine.
     #[command(subcommand)]
     Context(ContextVerb),
+    /// Look at this persona's machine, card and enrolment, and say what is to be mended.
+    Doctor(doctor::DoctorArgs),
     /// Send one operation in CBOR diagnostic notation and show the reply, for debugging.
     Api(api::ApiArgs),
     /// Print completions for a shell.
@@ -147,6 +167,8 @@ pub(crate) enum KeyVerb {
     Impact(key_impact::ImpactArgs),
     /// Have the next version of a key made, not yet in use; takes two officers.
     Create(key_change::CreateArgs),
+    /// Have the next version of a card master made from components that custodians hold; takes most officers.
+    Import(key_import::ImportArgs),
     /// Put a version of a key into use; takes two officers.
     Activate(key_change::ChangeArgs),
     /// Take a version of a key out of use for the time being; one officer is enough.

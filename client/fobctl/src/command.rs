@@ -3,9 +3,12 @@
 pub(crate) mod api;
 pub(crate) mod audit_export;
 pub(crate) mod audit_proof;
+pub(crate) mod ceremony;
 pub(crate) mod clock_confirm;
 pub(crate) mod completions;
+pub(crate) mod component;
 pub(crate) mod context;
+pub(crate) mod doctor;
 pub(crate) mod evidence_get;
 pub(crate) mod founding_sign;
 pub(crate) mod freeze;
@@ -13,11 +16,22 @@ mod freeze_list;
 pub(crate) mod key_change;
 pub(crate) mod key_get;
 pub(crate) mod key_impact;
+pub(crate) mod key_import;
 mod key_list;
 pub(crate) mod manual;
+mod policy;
+pub(crate) mod policy_check;
+pub(crate) mod policy_diff;
+pub(crate) mod policy_propose;
+pub(crate) mod policy_prove;
+pub(crate) mod policy_replay;
+pub(crate) mod policy_review;
+pub(crate) mod policy_show;
+pub(crate) mod policy_test;
 pub(crate) mod principal_change;
 pub(crate) mod principal_enrol;
 mod principal_list;
+pub(crate) mod profile;
 pub(crate) mod proposal_cancel;
 pub(crate) mod proposal_list;
 pub(crate) mod proposal_result;
@@ -33,8 +47,9 @@ pub(crate) mod value_update;
 
 use crate::{
     args::{
-        Args, AuditVerb, ClockVerb, ContextVerb, EvidenceVerb, FoundingVerb, FreezeVerb, KeyVerb, Noun,
-        PrincipalVerb, ProposalVerb, QuorumVerb, StationVerb, TerminalVerb, ValueVerb,
+        Args, AuditVerb, ClockVerb, ComponentVerb, ContextVerb, EvidenceVerb, FoundingVerb, FreezeVerb,
+        KeyVerb, Noun, PrincipalVerb, ProfileVerb, ProposalVerb, QuorumVerb, StationVerb, TerminalVerb,
+        ValueVerb,
     },
     context::Surroundings,
     fault::Fault,
@@ -60,6 +75,15 @@ pub(crate) fn run_to_end<W: Write>(args: Args, output: &mut Output<W>) -> Result
     match &args.noun {
         Noun::Completions(args) => return completions::run(args, output),
         Noun::Manual(args) => return manual::run(args, output),
+        Noun::Component(ComponentVerb::Generate(args)) => return component::generate(args, output),
+        Noun::Component(ComponentVerb::Check(args)) => return component::check(args, output),
+        Noun::Profile(ProfileVerb::Check(args)) => return profile::check(args, output),
+        Noun::Ceremony(verb) => return ceremony::run(verb, &args, &surroundings, output),
+        Noun::Policy(verb) => {
+            if let Some(done) = policy::offline(verb, &args, &surroundings, output) {
+                return done;
+            }
+        }
         Noun::Context(ContextVerb::List) => {
             return context::list(&surroundings, args.choose(&surroundings).ok().as_ref(), output);
         }
@@ -75,6 +99,9 @@ pub(crate) fn run_to_end<W: Write>(args: Args, output: &mut Output<W>) -> Result
     own_token::switch(&chosen, &config)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Runtime)?;
+    if let Noun::Doctor(args) = &args.noun {
+        return runtime.block_on(doctor::run((&chosen, &config), args, output));
+    }
     runtime.block_on(run(args.noun, &config, output))
 }
 
@@ -87,6 +114,10 @@ async fn run<W: Write>(noun: Noun, config: &ClientConfig, output: &mut Output<W>
         Noun::Founding(FoundingVerb::Sign(args)) => founding_sign::run(config, &args, output),
         Noun::Status => status::run(config, output).await,
         Noun::Key(verb) => keys(verb, config, output).await,
+        Noun::Component(ComponentVerb::Enter(args)) => component::enter(config, &args, output).await,
+        Noun::Profile(ProfileVerb::Put(args)) => profile::put(config, args, output).await,
+        Noun::Profile(ProfileVerb::Get(args)) => profile::get(config, &args, output).await,
+        Noun::Profile(ProfileVerb::List) => profile::list(config, output).await,
         Noun::Station(StationVerb::Derive(args)) => station_derive::run(config, &args, output).await,
         Noun::Value(ValueVerb::Load(args)) => {
             value_update::run(config, ValueOperation::Load, args, output).await
@@ -104,13 +135,20 @@ async fn run<W: Write>(noun: Noun, config: &ClientConfig, output: &mut Output<W>
         Noun::Freeze(FreezeVerb::Lift(args)) => freeze::lift(config, args, output).await,
         Noun::Quorum(QuorumVerb::Show) => quorum::show(config, output).await,
         Noun::Quorum(QuorumVerb::Set(args)) => quorum::set(config, args, output).await,
+        Noun::Policy(verb) => policy::run(verb, config, output).await,
         Noun::Clock(ClockVerb::Confirm(args)) => clock_confirm::run(config, &args, output).await,
         Noun::Evidence(EvidenceVerb::Get(args)) => evidence_get::run(config, &args, output).await,
         Noun::Audit(AuditVerb::Export(args)) => audit_export::run(config, &args, output).await,
         Noun::Audit(AuditVerb::Proof(args)) => audit_proof::run(config, &args, output).await,
         Noun::Api(args) => api::run(config, &args, output).await,
         // Done before, without a connection.
-        Noun::Context(_) | Noun::Completions(_) | Noun::Manual(_) => Ok(()),
+        Noun::Context(_)
+        | Noun::Ceremony(_)
+        | Noun::Doctor(_)
+        | Noun::Completions(_)
+        | Noun::Manual(_)
+        | Noun::Component(_)
+        | Noun::Profile(_) => Ok(()),
     }
 }
 
@@ -119,6 +157,7 @@ async fn keys<W: Write>(verb: KeyVerb, config: &ClientConfig, output: &mut Outpu
         KeyVerb::List => return key_list::run(config, output).await,
         KeyVerb::Get(args) => return key_get::run(config, &args, output).await,
         KeyVerb::Impact(args) => return key_impact::run(config, &args, output).await,
+        KeyVerb::Import(args) => return key_import::run(config, args, output).await,
         KeyVerb::Create(args) => return key_change::create(config, args, output).await,
         KeyVerb::Compromise(args) => return key_change::compromise(config, args, output).await,
         KeyVerb::Activate(args) => (Operation::KeyActivate, args),

@@ -31,6 +31,15 @@ pub(crate) fn digest(digest: &str, given: Option<&str>) -> Result<(), Fault> {
     typed_digest(digest, &mut io::stdin().lock())
 }
 
+/// Asks on the terminal for the first group of anything people compare, or more of it.
+///
+/// # Errors
+/// Nothing more than that something else was typed, or nothing.
+pub(crate) fn first_group(whole: &str, question: &str) -> Result<(), ()> {
+    tell(&question);
+    typed_digest(whole, &mut io::stdin().lock()).map_err(|_| ())
+}
+
 fn typed_digest(digest: &str, input: &mut impl BufRead) -> Result<(), Fault> {
     let mut line = String::new();
     let read = input.take(DIGEST_LEN_MAX).read_line(&mut line);

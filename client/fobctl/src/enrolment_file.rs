@@ -43,8 +43,15 @@ fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::
 /// # Errors
 /// [`Fault::Usage`] naming what is wrong with it.
 pub(crate) fn read(path: &Path) -> Result<Enrolment, Fault> {
-    let bytes = file::read(path, FILE_LEN_MAX)?;
-    parse(&bytes).map_err(|why| {
+    of_bytes(path, &file::read(path, FILE_LEN_MAX)?)
+}
+
+/// The same of bytes in hand.
+///
+/// # Errors
+/// [`Fault::Usage`] naming what is wrong with them.
+pub(crate) fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Enrolment, Fault> {
+    parse(bytes).map_err(|why| {
         Fault::usage(format!("{} is not an enrolment file: {why}", path.display()), "correct the file")
     })
 }

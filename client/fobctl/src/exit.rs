@@ -17,24 +17,42 @@ pub(crate) const CODES: [(u8, &str); 8] = [
     (7, "conflict: sequence number, balance, idempotency key, or another state than asked for"),
 ];
 
+/// What 6 means where policies are looked at: they do not hold, or what came back does not.
+const UNSOUND: &str = "it does not hold: a check, a case, a statement, or what came back; use nothing of it";
+
 /// The codes a command ends with; the path is its words after the program's name.
 pub(crate) fn codes(path: &[&str]) -> Vec<(u8, &'static str)> {
     let ends: &[u8] = match path {
+        ["policy", "check" | "prove"] => &[0, 1, 2, 4, 6],
+        ["policy", "test"] => &[0, 1, 2, 6],
         ["completions", ..] => &[0, 1, 2],
-        ["context" | "manual", ..] => &[0, 1, 2, 4],
-        ["founding", ..] => &[0, 1, 2, 3, 4],
+        ["context" | "manual", ..]
+        | ["profile" | "component" | "ceremony", "check"]
+        | ["component", "generate"]
+        | ["ceremony", "script"] => &[0, 1, 2, 4],
+        ["founding", ..] | ["ceremony", "new" | "approve"] => &[0, 1, 2, 3, 4],
         ["proposal", "list" | "show"]
         | ["principal" | "freeze", "list"]
-        | ["key", "list" | "get" | "impact"]
+        | ["key" | "profile", "list" | "get"]
+        | ["key", "impact"]
         | ["quorum", "show"]
         | ["evidence", ..] => &[0, 1, 2, 3, 4, 6],
-        [] | ["api" | "value" | "proposal" | "principal" | "freeze" | "key" | "quorum" | "clock", ..] => {
-            &[0, 1, 2, 3, 4, 5, 6, 7]
-        }
+        []
+        | ["policy"]
+        | ["policy", "propose"]
+        | [
+            "api" | "value" | "proposal" | "principal" | "freeze" | "key" | "component" | "profile"
+            | "quorum" | "clock" | "ceremony",
+            ..,
+        ] => &[0, 1, 2, 3, 4, 5, 6, 7],
         ["station", ..] => &[0, 1, 2, 3, 4, 5, 6],
         _ => &[0, 1, 2, 3, 4, 6],
     };
-    CODES.into_iter().filter(|(code, _)| ends.contains(code)).collect()
+    let words = |(code, words)| match (code, path) {
+        (6, ["policy", ..]) => (code, UNSOUND),
+        _ => (code, words),
+    };
+    CODES.into_iter().filter(|(code, _)| ends.contains(code)).map(words).collect()
 }
 
 /// The command line, with the exit codes at the end of each command's help.

@@ -21,6 +21,15 @@ pub(crate) enum Fault {
     /// The person typed another digest than the proposal's.
     #[error("nothing was signed: that is not how the digest begins")]
     OtherDigest,
+    /// The person typed another check value than the component's.
+    #[error("nothing was given: that is not how the check value begins")]
+    OtherCheckValue,
+    /// A ceremony is interrupted on purpose.
+    #[error("the ceremony is interrupted after step {step}, as its answers say")]
+    Interrupted {
+        /// The last step that is recorded.
+        step: u16,
+    },
     /// A request became a proposal.
     #[error("not done: proposal {id} is {state}")]
     Waits {
@@ -71,6 +80,22 @@ pub(crate) enum Fault {
         /// What to do next.
         next: String,
     },
+    /// Policies that are not to be put into force as they are, or of which somebody else found something else.
+    #[error("{what}")]
+    Unsound {
+        /// What is wrong with them.
+        what: String,
+        /// What to do next.
+        next: String,
+    },
+    /// The solver is missing or cannot be used.
+    #[error("{what}")]
+    NoSolver {
+        /// What is wrong with it.
+        what: String,
+        /// What to do next.
+        next: String,
+    },
     /// Some of a batch's updates are done and some are not.
     #[error("{}", undone(*.refused, *.unproved, *.pending, *.of))]
     Partly {
@@ -84,6 +109,14 @@ pub(crate) enum Fault {
         of: usize,
         /// What to do next.
         next: String,
+    },
+    /// Some of the doctor's checks are bad.
+    #[error("{what}")]
+    Unwell {
+        /// The sum in words.
+        what: String,
+        /// The exit code of the worst.
+        code: u8,
     },
     /// The runtime does not start.
     #[error("cannot start: {0}")]
@@ -105,6 +138,11 @@ impl Fault {
     /// A wrong command line, configuration or input file.
     pub(crate) fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), next: next.into() }
+    }
+
+    /// Policies that are not to be put into force as they are.
+    pub(crate) fn unsound(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Unsound { what: what.into(), next: next.into() }
     }
 
     /// A failed call, with the advice that fits every command.
@@ -130,13 +168,15 @@ impl Fault {
             Self::Usage { .. } => 2,
             Self::Declined
             | Self::OtherDigest
+            | Self::OtherCheckValue
             | Self::Waits { waits: false, .. }
             | Self::Partly { unproved: 0, refused: 1.., .. } => 3,
-            Self::Waits { .. } | Self::Partly { unproved: 0, .. } => 5,
+            Self::Waits { .. } | Self::Interrupted { .. } | Self::Partly { unproved: 0, .. } => 5,
             Self::Client { source, .. } => source.exit_code(),
+            Self::Unwell { code, .. } => *code,
             Self::Unwritten { fault, .. } => fault.exit_code(),
-            Self::File { .. } => 4,
-            Self::Partly { .. } | Self::Unproved { .. } => 6,
+            Self::File { .. } | Self::NoSolver { .. } => 4,
+            Self::Partly { .. } | Self::Unproved { .. } | Self::Unsound { .. } => 6,
             Self::Runtime(_) | Self::Output(_) => 1,
         }
     }
@@ -148,6 +188,8 @@ impl Fault {
             | Self::Client { next, .. }
             | Self::Unwritten { next, .. }
             | Self::Unproved { next, .. }
+            | Self::Unsound { next, .. }
+            | Self::NoSolver { next, .. }
             | Self::Waits { next, .. }
             | Self::Partly { next, .. } => next,
             Self::Declined => {
@@ -155,6 +197,11 @@ impl Fault {
             }
             Self::OtherDigest => {
                 "compare the digest with the other officers; if it differs, sign nothing and tell them"
+            }
+            Self::Interrupted { .. } => "run the same command again: it goes on with the next step",
+            Self::Unwell { .. } => "do what each line says, then run `fobctl doctor` again",
+            Self::OtherCheckValue => {
+                "check the form with `fobctl component check`; if its check value is another, tell the officers"
             }
             Self::File { .. } => "correct the path or its rights, then run the same command again",
             Self::Runtime(_) => "free memory and file descriptors, then run the same command again",

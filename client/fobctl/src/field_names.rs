@@ -4,23 +4,27 @@
 //! can fall behind. It reads no message.
 
 use keysvc_client::protocol::{
+    founding::{GoldenVector, Profile, Slot, ValueRules},
     key::KeyRecord,
     quorum::Need,
     receipt::{LeafEvidence, Receipt},
     reply::{
-        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, EntriesReply, EvidenceReply,
-        FreezeListReply, FreezeView, KeyCreatedReply, KeyImpactReply, KeyListReply, KeyReply, ListedProposal,
-        OfficerView, PendingReply, PrincipalListReply, PrincipalView, ProofReply, ProposalListReply,
-        ProposalReply, ResultReply, StationOpenReply, StatusReply, Threshold, ValueBatchReply,
-        ValueUpdateReply, VoteReply,
+        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, ComponentGivenReply, ComponentKeyReply,
+        EntriesReply, EvidenceReply, FreezeListReply, FreezeView, KeyCreatedReply, KeyImpactReply,
+        KeyListReply, KeyReply, ListedProposal, OfficerView, PendingReply, PolicyReply, PrincipalListReply,
+        PrincipalView, ProfileListReply, ProfilePutReply, ProfileReply, ProfileView, ProofReply,
+        ProposalListReply, ProposalReply, ResultReply, StationOpenReply, StatusReply, Threshold,
+        ValueBatchReply, ValueUpdateReply, VoteReply,
     },
     request::{
-        ActivateKey, ApproveProposal, CancelProposal, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys,
-        DestroyKey, DisablePrincipal, EnablePrincipal, EnrolPrincipal, Enrolment, LiftFreeze, ListFreezes,
-        ListKeys, ListPrincipals, ListProposals, OpenStation, Operation, ReadBundle, ReadCheckpoint,
-        ReadEntries, ReadEvidence, ReadImpact, ReadKey, ReadProof, ReadProposal, ReadResult, ReadStatus,
-        RejectProposal, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey, UpdateValue,
-        UpdateValues,
+        ActivateKey, ApproveProposal, CancelProposal, ComponentOrder, CompromiseKey, ConfirmClock, CreateKey,
+        DeriveCardKeys, DestroyKey, DisablePrincipal, EnablePrincipal, EnrolPrincipal, Enrolment,
+        GiveComponent, ImportKey, LiftFreeze, ListFreezes, ListKeys, ListPrincipals, ListProfiles,
+        ListProposals, OpenStation, Operation, PolicyDifference, PolicyFile, PolicyProof, PolicyReplay,
+        ProposePolicy, PutProfile, ReadBundle, ReadCheckpoint, ReadComponentKey, ReadEntries, ReadEvidence,
+        ReadImpact, ReadKey, ReadPolicy, ReadProfile, ReadProof, ReadProposal, ReadResult, ReadStatus,
+        RecordCeremony, RejectProposal, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
+        UpdateValue, UpdateValues,
     },
 };
 use serde::{
@@ -68,6 +72,15 @@ pub(crate) fn of_request(operation: Operation) -> &'static [&'static str] {
         Operation::QuorumSet => of::<SetQuorum>(),
         Operation::ClockConfirm => of::<ConfirmClock>(),
         Operation::EvidenceGet => of::<ReadEvidence>(),
+        Operation::KeyImport => of::<ImportKey>(),
+        Operation::ComponentKey => of::<ReadComponentKey>(),
+        Operation::ComponentGive => of::<GiveComponent>(),
+        Operation::ProfilePut => of::<PutProfile>(),
+        Operation::ProfileGet => of::<ReadProfile>(),
+        Operation::ProfileList => of::<ListProfiles>(),
+        Operation::PolicyPropose => of::<ProposePolicy>(),
+        Operation::PolicyGet => of::<ReadPolicy>(),
+        Operation::CeremonyRecord => of::<RecordCeremony>(),
     }
 }
 
@@ -96,6 +109,12 @@ pub(crate) fn of_reply(operation: Operation) -> &'static [&'static str] {
         Operation::KeyImpact => of::<KeyImpactReply>(),
         Operation::FreezeList => of::<FreezeListReply>(),
         Operation::EvidenceGet => of::<EvidenceReply>(),
+        Operation::ComponentKey => of::<ComponentKeyReply>(),
+        Operation::ComponentGive => of::<ComponentGivenReply>(),
+        Operation::ProfilePut => of::<ProfilePutReply>(),
+        Operation::ProfileGet => of::<ProfileReply>(),
+        Operation::ProfileList => of::<ProfileListReply>(),
+        Operation::PolicyGet => of::<PolicyReply>(),
         Operation::PrincipalEnrol
         | Operation::PrincipalRotate
         | Operation::PrincipalDisable
@@ -108,7 +127,10 @@ pub(crate) fn of_reply(operation: Operation) -> &'static [&'static str] {
         | Operation::FreezeSet
         | Operation::FreezeLift
         | Operation::QuorumSet
-        | Operation::ClockConfirm => of::<ChangedReply>(),
+        | Operation::ClockConfirm
+        | Operation::KeyImport
+        | Operation::PolicyPropose
+        | Operation::CeremonyRecord => of::<ChangedReply>(),
     }
 }
 
@@ -130,6 +152,16 @@ pub(crate) fn within(name: &str) -> &'static [&'static str] {
         "thresholds" => of::<Threshold>(),
         "freezes" => of::<FreezeView>(),
         "need" => of::<Need>(),
+        "components" => of::<ComponentOrder>(),
+        "files" => of::<PolicyFile>(),
+        "profile" => of::<Profile>(),
+        "profiles" => of::<ProfileView>(),
+        "slots" => of::<Slot>(),
+        "vectors" => of::<GoldenVector>(),
+        "value" => of::<ValueRules>(),
+        "difference" => of::<PolicyDifference>(),
+        "proof" => of::<PolicyProof>(),
+        "replay" => of::<PolicyReplay>(),
         _ => &[],
     }
 }

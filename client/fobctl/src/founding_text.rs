@@ -9,8 +9,8 @@ use crate::{
 };
 use keysvc_client::protocol::{
     founding::{
-        CardSession, DESTROY_DELAY_S_MIN, Delays, FoundedKey, FoundedKind, Founding, InputPart, Officer,
-        P256Text, Principal, Profile, Programme, ROSTER_DELAY_S_MIN, Scheme, Slot, ValueRules,
+        CardSession, DESTROY_DELAY_S_MIN, Delays, FoundedKey, FoundedKind, Founding, GoldenVector, InputPart,
+        Officer, P256Text, Principal, Profile, Programme, ROSTER_DELAY_S_MIN, Scheme, Slot, ValueRules,
     },
     hash::sha256,
     name::Name,
@@ -42,11 +42,7 @@ pub(crate) fn sentences(founding: &Founding) -> String {
     section(&mut lines, "Officers, each of whom signs this file", officers.iter().map(officer));
     section(&mut lines, "Principals", principals.iter().map(principal));
     section(&mut lines, "Programmes", programmes.iter().map(programme));
-    section(
-        &mut lines,
-        "Card profiles",
-        profiles.iter().flat_map(|profile| profile_lines(profile, programmes)),
-    );
+    section(&mut lines, "Card profiles", profiles.iter().flat_map(profile_lines));
     section(&mut lines, "Keys to be made, beside the service's own", keys.iter().map(key));
     lines.join("\n")
 }
@@ -119,18 +115,22 @@ fn programme(programme: &Programme) -> String {
     )
 }
 
-fn profile_lines(profile: &Profile, programmes: &[Programme]) -> Vec<String> {
-    let Profile { name, version, scheme, input, system_identifier, slots, value } = profile;
+/// What a card profile says, a line for each slot, golden vector and rule.
+pub(crate) fn profile_lines(profile: &Profile) -> Vec<String> {
+    let Profile { name, version, family, scheme, input, system_identifier, slots, functions, vectors, value } =
+        profile;
     let scheme = match scheme {
         Scheme::An10922Aes128 => "NXP AN10922 with AES-128",
     };
     let mut lines = vec![format!(
-        "{name} version {version}: {scheme} over {}, with the system identifier {system_identifier}.",
+        "{name} version {version}, for {family} cards: {}. {scheme} over {}, with the system identifier \
+         {system_identifier}.",
+        list(functions.iter().map(|function| function.name())),
         list(input.iter().copied().map(input_part))
     )];
     lines.extend(slots.iter().map(|slot| format!("  {}", slot_text(slot))));
-    let programme = programmes.iter().find(|one| one.profile == *name);
-    let rules = value.as_ref().map(|rules| rules_text(rules, programme));
+    lines.extend(vectors.iter().map(|vector| format!("  {}", vector_text(vector))));
+    let rules = value.as_ref().map(rules_text);
     lines.push(format!("  {}", rules.as_deref().unwrap_or("Its cards hold no value.")));
     lines
 }
@@ -150,13 +150,19 @@ fn slot_text(slot: &Slot) -> String {
     format!("Slot {slot}: key {key} version {key_version}, as key {key_number} of application {application}.")
 }
 
-fn rules_text(rules: &ValueRules, programme: Option<&Programme>) -> String {
-    let ValueRules { purses, ceiling, load_max, debit_max, card_session } = rules;
-    let amount = |minor: &u64| {
-        programme.map_or_else(
-            || format!("{minor} minor units"),
-            |programme| money::shown(*minor, programme.currency),
-        )
+fn vector_text(vector: &GoldenVector) -> String {
+    let GoldenVector { slot, card, check_value } = vector;
+    format!("The key of slot {slot} of card {card} must have the check value {check_value}.")
+}
+
+fn rules_text(rules: &ValueRules) -> String {
+    let ValueRules { purses, currency, reloadable, one_time, ceiling, load_max, debit_max, card_session } =
+        rules;
+    let amount = |minor: &u64| money::shown(*minor, *currency);
+    let again = match (reloadable, one_time) {
+        (true, _) => "reloadable",
+        (false, true) => "loaded once, and the card is taken back when it is empty",
+        (false, false) => "loaded once",
     };
     let session = match card_session {
         CardSession::PassiveTag => "the card is a passive tag without sessions",
@@ -164,7 +170,7 @@ fn rules_text(rules: &ValueRules, programme: Option<&Programme>) -> String {
     };
     let purses: Vec<_> = purses.iter().map(ToString::to_string).collect();
     format!(
-        "Value in purse {}: at most {} on a card, {} in one load, {} in one debit; {session}.",
+        "Value in purse {}, {again}: at most {} on a card, {} in one load, {} in one debit; {session}.",
         list(purses.iter().map(String::as_str)),
         amount(ceiling),
         amount(load_max),
@@ -217,11 +223,11 @@ mod tests {
             "  coffee: value in EUR (978) that terminals of coffee-shops load and debit, on cards of profile fob, \
              signed with coffee-value."
                 .to_owned(),
-            "  fob version 1: NXP AN10922 with AES-128 over the card's UID, the application, the system identifier, \
+            "  fob version 1, for desfire-ev2 cards: stored-value. NXP AN10922 with AES-128 over the card's UID, the application, the system identifier, \
              with the system identifier 4e585020416275."
                 .to_owned(),
             "    Slot 0: key demo-known version 1, as key 2 of application 3042f5.".to_owned(),
-            "    Value in purse 1: at most 150.00 EUR on a card, 100.00 EUR in one load, 50.00 EUR in one debit; \
+            "    Value in purse 1, reloadable: at most 150.00 EUR on a card, 100.00 EUR in one load, 50.00 EUR in one debit; \
              the card is a passive tag without sessions."
                 .to_owned(),
             "  demo-known: card master key, TEST KEY: ".to_owned(),
@@ -279,7 +285,7 @@ mod tests {
         let founding = Founding { principals: Vec::new(), programmes: Vec::new(), ..sample::founding() };
         let text = sentences(&founding);
         assert!(text.contains("\nPrincipals: none.\n"), "{text}");
-        assert!(text.contains("at most 15000 minor units on a card"), "{text}");
+        assert!(text.contains("at most 150.00 EUR on a card"), "{text}");
     }
 
     #[test]

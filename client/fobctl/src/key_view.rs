@@ -39,6 +39,23 @@ pub(crate) struct CheckView {
     pub(crate) value: String,
 }
 
+/// An attribute as read back from the token.
+#[derive(Debug, Serialize)]
+pub(crate) struct AttributeView {
+    /// Its name, as PKCS#11 spells it.
+    pub(crate) name: String,
+    /// Its value in words.
+    pub(crate) value: String,
+}
+
+impl AttributeView {
+    /// All attributes of a key.
+    pub(crate) fn of(key: &KeyRecord) -> Vec<Self> {
+        let attributes = key.attributes.iter();
+        attributes.map(|one| Self { name: one.name.clone(), value: one.value.clone() }).collect()
+    }
+}
+
 impl From<&KeyRecord> for KeyView {
     fn from(key: &KeyRecord) -> Self {
         Self {

@@ -6,7 +6,11 @@
 mod acted;
 mod advice;
 mod args;
+mod ceremony;
+mod check_value;
 mod command;
+mod component_form;
+mod component_source;
 mod confirm;
 mod context;
 mod diagnostic;
@@ -23,7 +27,10 @@ mod output;
 mod own_key;
 mod own_token;
 mod pin;
+mod policy;
+mod profile_file;
 mod progress;
+mod proposal_document;
 mod proposal_view;
 #[cfg(test)]
 mod sample;

@@ -10,8 +10,9 @@ use crate::{
 use keysvc_client::{
     ClientConfig, ClientError, Officer, TokenError,
     officer::{Card, PinTries},
-    signer,
+    signer::{self, StatementSigner},
 };
+use std::sync::Arc;
 
 /// Connects for reading; no key is needed.
 ///
@@ -26,23 +27,35 @@ pub(crate) async fn connect(config: &ClientConfig) -> Result<Officer, Fault> {
 /// # Errors
 /// [`Fault`] where there is none, or the card does not open.
 pub(crate) fn unlock(officer: &Officer, config: &ClientConfig, pin: &PinSource) -> Result<Officer, Fault> {
-    let fault = |error| Fault::client("sign", error);
-    let signer = match (&config.statement, &config.token) {
-        (Some(_), _) => signer::of_config(config).map_err(fault)?,
+    let label = config.token.as_ref().map_or("the persona", |settings| settings.label.as_str());
+    let who = officer.name().map_or(label, |name| name.as_str());
+    let signer = signer(config, who, pin)?;
+    officer.with_signer(signer).map_err(|error| Fault::client("sign", error))
+}
+
+/// The persona's own key alone; no service is needed. `who` is asked for the PIN, where no file holds it.
+///
+/// # Errors
+/// [`Fault`] where there is none, or the card does not open.
+pub(crate) fn signer(
+    config: &ClientConfig,
+    who: &str,
+    pin: &PinSource,
+) -> Result<Arc<dyn StatementSigner>, Fault> {
+    match (&config.statement, &config.token) {
+        (Some(_), _) => signer::of_config(config).map_err(|error| Fault::client("sign", error)),
         (None, Some(settings)) => {
             let card = Card::find(settings).map_err(|error| Fault::client("find the card", error))?;
             warn(card.pin_tries(), &settings.label)?;
-            let who = officer.name().map_or(settings.label.as_str(), |name| name.as_str());
             let pin = pin.read(settings.pin_file.as_deref(), who)?;
-            card.unlock(Some(pin)).map_err(|error| Fault::client("unlock the card", error))?
+            card.unlock(Some(pin)).map_err(|error| Fault::client("unlock the card", error))
         }
         (None, None) => {
             let next =
                 "add [token] with module and label of the officer's card, or [statement] with a key's file";
-            return Err(Fault::usage("the configuration names no key to sign with", next));
+            Err(Fault::usage("the configuration names no key to sign with", next))
         }
-    };
-    officer.with_signer(signer).map_err(fault)
+    }
 }
 
 /// Says what the card says of its tries; a locked one is not asked.

@@ -6,12 +6,14 @@
 use crate::{
     moment,
     output::Report,
+    proposal_document::Document,
     shown::{key_digest, plain, rows, utc, whole_digest, wrapped},
 };
 use keysvc_client::{
     approvable::{Missing, Vouched},
     officer::OnRecord,
     protocol::{
+        founding::GoldenVector,
         name::Name,
         proposal::{Precondition, ProposalState},
         quorum::Need,
@@ -28,6 +30,12 @@ pub(crate) struct ProposalView {
     pub(crate) id: String,
     pub(crate) operation: &'static str,
     pub(crate) sentence: String,
+    /// What the act carries beside its sentence: a card profile, or policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) document: Option<Document>,
+    /// The check values that the token computed for a card profile that its reader had put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) computed: Vec<GoldenVector>,
     pub(crate) requester: String,
     /// Whether the requester is an officer, who counts with an approval of their own.
     pub(crate) requester_is_officer: bool,
@@ -139,6 +147,12 @@ fn precondition(precondition: &Precondition) -> String {
     }
 }
 
+/// What the token computes for a card's slot, in words.
+pub(crate) fn computed(vector: &GoldenVector) -> String {
+    let GoldenVector { slot, card, check_value } = vector;
+    format!("slot {slot} of card {card}: check value {check_value}")
+}
+
 /// A state in words.
 pub(crate) fn state(state: &ProposalState) -> String {
     match state {
@@ -176,6 +190,8 @@ impl From<&OnRecord> for ProposalView {
             id: proposal.id.to_string(),
             operation: proposal.request.operation.name(),
             sentence: record.approvable.sentence().to_owned(),
+            document: Document::of(&record.approvable),
+            computed: Vec::new(),
             requester: requester.to_string(),
             requester_is_officer: record.officers.iter().any(|officer| officer.name == *requester),
             requester_key_from: match record.approvable.vouched() {
@@ -250,6 +266,7 @@ impl Report for ProposalView {
             lines.push(("still needed", self.still()));
         }
         lines.extend(self.preconditions.iter().map(|one| ("only while", one.clone())));
+        lines.extend(self.computed.iter().map(|vector| ("computed", computed(vector))));
         lines.extend([
             ("policies", key_digest(&self.policy)),
             ("officers", key_digest(&self.roster)),
@@ -257,9 +274,11 @@ impl Report for ProposalView {
             ("expires", moment::planned(self.expires_ms)),
         ]);
         let digest: Vec<_> = whole_digest(&self.digest).into_iter().map(|line| format!("  {line}")).collect();
+        let document = self.document.as_ref().map(|document| format!("\n\n{}", document.text(&self.id)));
         format!(
-            "{}\n\n{}\n\nThe proposal's SHA-256; read it to each other:\n{}",
+            "{}{}\n\n{}\n\nThe proposal's SHA-256; read it to each other:\n{}",
             wrapped(&plain(&self.sentence), WIDTH),
+            document.unwrap_or_default(),
             rows(lines),
             digest.join("\n")
         )
@@ -275,6 +294,8 @@ pub(crate) mod tests {
             id: "07".repeat(16),
             operation: "key.activate",
             sentence: "Put version 2 of key value-1 into use. Reason: \"the new year\".".into(),
+            document: None,
+            computed: Vec::new(),
             requester: "officer-1".into(),
             requester_is_officer: true,
             requester_key_from: "founding",

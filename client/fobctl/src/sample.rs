@@ -58,11 +58,13 @@ value-key = "coffee-value"
 [[profiles]]
 name = "fob"
 version = 1
+family = "desfire-ev2"
+functions = ["stored-value"]
 scheme = "an10922-aes128"
 input = ["uid", "application", "system-identifier"]
 system-identifier = "4e585020416275"
 slots = [{ slot = 0, key = "demo-known", key-version = 1, key-number = 2, application = "3042f5" }]
-value = { purses = [1], ceiling = 15000, load-max = 10000, debit-max = 5000, card-session = "passive-tag" }
+value = { purses = [1], currency = 978, reloadable = true, ceiling = 15000, load-max = 10000, debit-max = 5000, card-session = "passive-tag" }
 
 [[keys]]
 name = "demo-known"

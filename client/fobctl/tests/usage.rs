@@ -250,3 +250,83 @@ fn a_proposal_is_named_by_its_whole_identifier_and_never_approved_without_its_di
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(text.contains("5  not done yet") && text.contains("--digest"), "{text}");
 }
+
+#[test]
+fn components_are_made_and_checked_without_a_configuration_and_shown_only_when_asked() {
+    assert!(usage(&["component", "generate"]).contains("--paper"));
+    assert!(usage(&["component", "generate", "--components", "4", "--show"]).contains("4 is not in 2..=3"));
+    let folder = Folder::new();
+    let output = run(&["component", "generate", "--components", "3", "--paper", &folder.path("forms")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let form = std::fs::read_to_string(folder.path("forms/component-2.html")).unwrap();
+    let (_, value) = form.split_once("class=\"value\">").unwrap();
+    let value = value.split_once("</div>").unwrap().0.replace('\n', " ");
+    assert_eq!(value.len(), 39, "{value}");
+    assert!(!text.contains(&value[..9]) && !stderr(&output).contains(&value[..9]), "{text}");
+
+    // What stands on the form has the check value that was printed.
+    let path = folder.path("component");
+    std::fs::write(&path, &value).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let checked = run(&["component", "check", "--file", &path]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    let check = checked.trim().strip_prefix("check value  ").unwrap();
+    assert!(text.lines().any(|line| line.starts_with("component 2 of 3") && line.ends_with(check)), "{text}");
+    assert!(usage(&["component", "generate", "--paper", &folder.path("forms")]).contains("exists already"));
+}
+
+#[test]
+fn a_component_is_never_on_the_command_line() {
+    for words in [
+        &["component", "check", "00112233445566778899aabbccddeeff"][..],
+        &["component", "check", "--value", "0"],
+    ] {
+        assert!(usage(words).contains("unexpected argument"), "{words:?}");
+    }
+}
+
+#[test]
+fn an_import_names_two_or_three_custodians_and_their_check_values() {
+    let folder = Folder::new();
+    let config = folder.path("client.toml");
+    let begin = ["key", "import", "acme", "--config", &config, "--reason", "why", "--check-value"];
+    let wrong = |words: &[&str]| usage(&[&begin, words].concat());
+    assert!(wrong(&["0102", "--component", "ann=0102030405"]).contains("10 hexadecimal digits"));
+    assert!(wrong(&["0102030405"]).contains("--component"));
+    assert!(wrong(&["0102030405", "--component", "ann"]).contains("CUSTODIAN=DIGITS"));
+    let text = wrong(&["0102030405", "--component", "ann=0102030405"]);
+    assert!(text.contains("two or three components"), "{text}");
+}
+
+#[test]
+fn a_profile_is_checked_with_place_and_mend_before_anything_is_asked() {
+    let folder = Folder::new();
+    let file = folder.path("fob.toml");
+    let good = "name = \"fob\"\nversion = 2\nfamily = \"desfire-ev2\"\nfunctions = [\"membership\"]\n\
+                scheme = \"an10922-aes128\"\ninput = [\"uid\", \"application\", \"system-identifier\"]\n\
+                system-identifier = \"4e585020416275\"\n[[slots]]\nslot = 0\nkey = \"master\"\nkey-version = 1\n\
+                key-number = 0\napplication = \"3042f5\"\n";
+    std::fs::write(&file, good).unwrap();
+    let output = run(&["profile", "check", &file]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("fob version 2, for desfire-ev2 cards: membership"), "{text}");
+    std::fs::write(&file, good.replace("\"membership\"", "\"stored-value\"")).unwrap();
+    let text = usage(&["profile", "check", &file]);
+    assert!(text.contains("profiles.fob.functions") && text.contains("value table"), "{text}");
+    let config = folder.path("client.toml");
+    assert!(usage(&["profile", "put", &file, "--config", &config]).contains("--reason"));
+}
+
+#[test]
+fn a_doctor_says_what_is_wrong_on_this_machine_and_what_could_not_be_looked_at() {
+    let folder = Folder::new();
+    let output = run(&["doctor", "--config", &folder.path("client.toml")]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.contains("ok    configuration") && text.contains("BAD   trust file"), "{text}");
+    assert!(text.contains("-     enrolment") && text.contains("was not reached"), "{text}");
+    assert!(stderr(&output).contains("then run `fobctl doctor` again"), "{output:?}");
+}

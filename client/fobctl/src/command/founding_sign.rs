@@ -107,7 +107,11 @@ fn read_founding(bytes: &[u8], path: &Path) -> Result<Founding, Fault> {
     Ok(founding)
 }
 
-fn check_officer(founding: &Founding, officer: &Name) -> Result<(), Fault> {
+/// Refuses an officer that the file does not name.
+///
+/// # Errors
+/// [`Fault::Usage`] with the officers it names.
+pub(crate) fn check_officer(founding: &Founding, officer: &Name) -> Result<(), Fault> {
     if founding.officers.iter().any(|one| one.name == *officer) {
         return Ok(());
     }
@@ -116,7 +120,8 @@ fn check_officer(founding: &Founding, officer: &Name) -> Result<(), Fault> {
     Err(Fault::usage(format!("the file names no officer {officer}"), next))
 }
 
-fn show(founding: &Founding, digest: &str) {
+/// Says on stderr what a founding file says, and its digest.
+pub(crate) fn show(founding: &Founding, digest: &str) {
     for line in sentences(founding).lines() {
         let line = plain(line);
         if line.starts_with("DEVELOPMENT") || line.contains("TEST KEY") {

@@ -3,7 +3,7 @@
 use crate::{
     command::connect,
     fault::Fault,
-    key_view::{KeyView, TEST_KEY},
+    key_view::{AttributeView, KeyView, TEST_KEY},
     output::{LOUD, Output, Report},
     shown::{hex, rows, table},
 };
@@ -32,12 +32,6 @@ struct GetReport {
     public: Option<String>,
 }
 
-#[derive(Serialize)]
-struct AttributeView {
-    name: String,
-    value: String,
-}
-
 pub(super) async fn run<W: Write>(
     config: &ClientConfig,
     args: &GetArgs,
@@ -51,12 +45,9 @@ pub(super) async fn run<W: Write>(
 
 impl From<&KeyRecord> for GetReport {
     fn from(key: &KeyRecord) -> Self {
-        let attributes = key.attributes.iter();
         Self {
             key: KeyView::from(key),
-            attributes: attributes
-                .map(|one| AttributeView { name: one.name.clone(), value: one.value.clone() })
-                .collect(),
+            attributes: AttributeView::of(key),
             public: key.public.as_ref().map(|spki| hex(spki.as_bytes())),
         }
     }

@@ -65,7 +65,8 @@ fn pages() -> io::Result<Vec<Page>> {
 
 fn collect(command: &Command, path: &[&str], pages: &mut Vec<Page>) -> io::Result<()> {
     pages.push(page(command, path)?);
-    for verb in command.get_subcommands() {
+    // A hidden command is another command's own.
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         collect(verb, &[path, &[verb.get_name()]].concat(), pages)?;
     }
     Ok(())
@@ -133,7 +134,7 @@ mod tests {
 
     /// The words of every command, its nouns alone too.
     fn paths(command: &Command, path: &[String]) -> Vec<Vec<String>> {
-        let verbs = command.get_subcommands();
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
         let below = verbs.flat_map(|verb| paths(verb, &[path, &[verb.get_name().to_owned()]].concat()));
         std::iter::once(path.to_vec()).chain(below).collect()
     }

@@ -44,14 +44,26 @@ pub(super) async fn run<W: Write>(
 }
 
 async fn state<W: Write>(config: &ClientConfig, id: ProposalId, output: &mut Output<W>) -> Result<(), Fault> {
-    let record = read(&connect(config).await?, id).await?;
-    let view = ProposalView::from(&record);
+    let officer = connect(config).await?;
+    let mut view = ProposalView::from(&read(&officer, id).await?);
+    let own = officer.name().is_some_and(|name| name.as_str() == view.requester);
+    if view.operation == "profile.put" && own {
+        let computed = officer.computed_vectors(id).await;
+        view.computed = computed.map_err(|error| Fault::client("get the result", error))?;
+    }
     output.print(&view)?;
-    if view.operation == "value.update" && view.state.starts_with("executed") {
-        tell(&format_args!(
-            "next: as {}, `fobctl proposal result {id} --out FILE` writes the record",
-            view.requester
-        ));
+    if view.state.starts_with("executed") {
+        let next = match view.operation {
+            "value.update" => {
+                format!("as {}, `fobctl proposal result {id} --out FILE` writes the record", view.requester)
+            }
+            "key.import" => format!(
+                "each custodian runs `fobctl component enter {id}` within 24 h, where `fobctl key list` does not show the \
+                 key yet"
+            ),
+            _ => return Ok(()),
+        };
+        tell(&format_args!("next: {next}"));
     }
     Ok(())
 }

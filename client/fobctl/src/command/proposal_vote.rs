@@ -76,6 +76,7 @@ pub(super) async fn run<W: Write>(
     };
     let voted = voted.map_err(|error| Fault::client("vote", error))?;
     let still = still_needed(&officer, args.id, &voted).await;
+    let imports = view.operation == "key.import" && matches!(voted.state, ProposalState::Executed { .. });
     output.print(&VoteReport {
         proposal: args.id.to_string(),
         verdict: word,
@@ -85,7 +86,11 @@ pub(super) async fn run<W: Write>(
         stands: proposal_view::state_word(&voted.state),
         leaf_index: voted.leaf_index,
         still,
-    })
+    })?;
+    if imports {
+        tell(&format_args!("next: each custodian runs `fobctl component enter {}`, within 24 h", args.id));
+    }
+    Ok(())
 }
 
 /// What is still needed after our vote, counted here; nothing where it does not read again, for the vote stands.

@@ -199,7 +199,7 @@ fn failed(request: &UpdateValue, typed: &Typed, error: ClientError) -> Fault {
         }
         Some(Refusal::LimitExceeded { limit }) => {
             let limit = money::shown(*limit, currency);
-            Some(format!("stay within {limit}; the card profile in the founding file sets it"))
+            Some(format!("stay within {limit}; the card profile sets it"))
         }
         // What passes by itself may have come between the commit and the signature.
         Some(refusal) if refusal.retryable() => Some(format!(
@@ -442,7 +442,7 @@ mod tests {
         let limit = refused(Refusal::LimitExceeded { limit: 10_000 });
         assert_eq!(
             (limit.exit_code(), limit.next()),
-            (3, "stay within 100.00 EUR; the card profile in the founding file sets it")
+            (3, "stay within 100.00 EUR; the card profile sets it")
         );
     }
 
