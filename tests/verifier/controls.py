@@ -2,8 +2,10 @@
 
 from exported_log import Broken, decode, encode, sha256
 from cose import Signed
+from imports import Imports
 from roster import ALONE, LARGER, LARGER_FOR_OFFICERS, OPERATIONS, TWO, WAITS, WAITS_FOR_OFFICERS
 
+KEY_INTENT, KEY_OUTCOME = 2, 3
 PROPOSAL_MADE, PROPOSAL_VOTED, PROPOSAL_CLOSED = 12, 13, 14
 SITE_CHANGED, FREEZE_CHANGED, ACT, SEALED_ACT, HEARTBEAT, TOOK_EFFECT = 15, 16, 17, 18, 19, 20
 STATION_OPENED, CARD_KEYS_DERIVED, VALUE_UPDATED = 4, 5, 6
@@ -51,16 +53,20 @@ class Open:
 
 
 class Controls:
-    """The state that the leaves make, as far as people and their approvals go. Keys and freezes are not followed."""
+    """The state that the leaves make, as far as people and their approvals go, and the policies they approved. Of keys
+    only those that come in as components are followed, freezes and card profiles are not."""
 
-    def __init__(self, roster, genesis, policy, delays):
+    def __init__(self, roster, genesis, policy, delays, keys):
         self.roster, self.genesis, self.policy, self.delays = roster, genesis, policy, delays
+        self.imports = Imports(keys)
         self.open, self.used, self.waiting = {}, set(), {}
         self.clock = Clock()
         self.acts, self.findings, self.approvals, self.withheld = [], [], 0, []
 
     def take(self, leaf):
         if leaf.kind not in JUDGED:
+            if leaf.kind in (KEY_INTENT, KEY_OUTCOME) and leaf.payload:
+                self._key(leaf, decode(leaf.payload))
             if leaf.kind == VALUE_UPDATED and leaf.payload and 16 in decode(decode(leaf.payload)[1]):
                 self.findings.append((leaf.index, "an update names evidence and shows none"))
             return
@@ -75,6 +81,15 @@ class Controls:
             self.findings.append((leaf.index, str(error)))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             self.findings.append((leaf.index, f"not of its kind: {error!r}"))
+
+    def _key(self, leaf, fields):
+        try:
+            if leaf.kind == KEY_OUTCOME:
+                self.imports.made(fields[2])
+            elif not self.withheld:
+                self.imports.intended(fields[3], fields[4])
+        except Broken as error:
+            self.findings.append((leaf.index, str(error)))
 
     def _take(self, leaf, fields):
         if leaf.kind == PROPOSAL_MADE:
@@ -122,6 +137,8 @@ class Controls:
         covers = persons >= least[0] and max(departments, len(named)) >= least[1] and set(named) >= least[2]
         if not sound or not covers:
             raise Broken("the need is below the floor of the operation")
+        if proposal.operation == "key.import":
+            self.imports.check_request(request, self.roster)
         return request
 
     def _proposed(self, leaf, proposal):
@@ -190,6 +207,12 @@ class Controls:
         request = self._request(fields[1], operation, fields[3])
         if operation not in ALONE:
             raise Broken(f"{operation} takes people, and the leaf shows none")
+        if operation == "component.give":
+            if request[2] not in self.imports.of_proposal and self.withheld:
+                raise Unfollowed
+            self.imports.give(fields[1], request, leaf.time_ms)
+        elif operation == "ceremony.record" and not self.roster.members[fields[1]].is_officer:
+            raise Broken(f"{fields[1]} is no officer")
         self.roster.change(operation, request, leaf.index)
 
     def _acted(self, leaf, fields):
@@ -208,6 +231,8 @@ class Controls:
         if clock.disputed and not confirms and not self.withheld:
             raise Broken("the clock was disputed")
         people = self._count(proposal, evidence[2])
+        if proposal.operation == "key.import":
+            self.imports.check_people(request, {name for name, _ in people})
         self._same(leaf, proposal, evidence, kind, decode(inner))
         self._carry_out(leaf, proposal, request, clock)
         self.clock = Clock(clock.last, clock.run_ms, False) if confirms else clock
@@ -266,6 +291,10 @@ class Controls:
                 "due_ms": leaf.time_ms + delay_ms,
                 "due_run_ms": clock.run_ms + delay_ms,
             }
+        elif operation == "policy.propose":
+            self.policy = request[2]
+        elif operation in ("key.create", "key.import"):
+            self.imports.order(operation, request, proposal.id, leaf.time_ms)
         else:
             self.roster.change(operation, request, leaf.index)
 

@@ -23,6 +23,14 @@ def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
 
+def one_spelling(text):
+    """Standard base64 in the one spelling that its bytes have."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise Broken("base64 in another spelling than its own")
+    return data
+
+
 def decode(data):
     """One deterministic CBOR item: what does not encode to the same bytes again is refused."""
     try:
@@ -92,7 +100,7 @@ class ExportedLog:
         lines = text.decode().split("\n")
         if len(lines) != 3:
             raise Broken("the checkpoint is not one")
-        self.origin, self.size, self.root = lines[0], int(lines[1]), base64.b64decode(lines[2])
+        self.origin, self.size, self.root = lines[0], int(lines[1]), one_spelling(lines[2])
         self.entries, self.beside = [], []
         for number in range(0, self.size, FILE_ITEMS):
             self._read(number // FILE_ITEMS, min(FILE_ITEMS, self.size - number))
@@ -142,7 +150,7 @@ class ExportedLog:
         key_hash = sha256(spki)[:4]
         for line in signatures.decode().splitlines():
             dash, name, encoded = line.split(" ")
-            raw = base64.b64decode(encoded)
+            raw = one_spelling(encoded)
             if dash != "\N{EM DASH}" or name != self.origin or raw[:4] != key_hash:
                 continue
             load_der_public_key(spki).verify(raw[4:], text, ec.ECDSA(SHA256()))

@@ -6,16 +6,25 @@ from exported_log import Broken, encode, sha256
 
 KINDS = ["station", "terminal", "officer", "operator", "office", "auditor", "platform"]
 OFFICER = KINDS.index("officer")
+OPERATOR = KINDS.index("operator")
 OPERATIONS = (
     "status key.list key.get station.open card.derive value.update log.checkpoint log.entries log.proof bundle.get "
     "value.batch proposal.list proposal.get proposal.approve proposal.reject proposal.cancel proposal.result "
     "principal.enrol principal.rotate principal.disable principal.enable principal.list key.create key.activate "
     "key.suspend key.retire key.compromise key.destroy key.impact freeze.set freeze.lift freeze.list quorum.set "
-    "clock.confirm evidence.get"
+    "clock.confirm evidence.get key.import component.key component.give profile.put profile.get profile.list "
+    "policy.propose policy.get ceremony.record"
 ).split()
 
 # The rules of dual control: who may act alone, what takes two, what takes three where there are as many officers.
-ALONE = {"principal.disable", "freeze.set", "key.suspend", "key.compromise"}
+ALONE = {
+    "principal.disable",
+    "freeze.set",
+    "key.suspend",
+    "key.compromise",
+    "component.give",
+    "ceremony.record",
+}
 TWO = {
     "principal.enrol",
     "principal.rotate",
@@ -24,9 +33,10 @@ TWO = {
     "key.activate",
     "key.retire",
     "freeze.lift",
+    "profile.put",
     "clock.confirm",
 }
-LARGER = {"quorum.set", "key.destroy"}
+LARGER = {"quorum.set", "key.destroy", "key.import", "policy.propose"}
 LARGER_FOR_OFFICERS = {"principal.enrol", "principal.rotate"}
 WAITS = {"quorum.set", "key.destroy"}
 WAITS_FOR_OFFICERS = {"principal.enrol", "principal.rotate", "principal.enable"}

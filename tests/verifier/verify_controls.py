@@ -1,8 +1,9 @@
 """verify_controls.py EXPORT_DIR TRUST_FILE
 
 A second verifier of what takes people in a log of keysvc, written from docs/wire.md and docs/wire.cddl alone. It reads
-the exported log, verifies leaf 0 and the tree, and judges every act that took people. It does not follow the states of
-keys, freezes, purses and exchanges: that is fobaudit's.
+the exported log, verifies leaf 0 and the tree, and judges every act that took people, the policies in force and the keys
+that come in as components. It does not follow the states of keys, card profiles, freezes, purses and exchanges: that is
+fobaudit's.
 
 Prints JSON {acts, approvals, findings, withheld}. Exit codes: 0 good, 2 usage, 6 findings.
 """
@@ -48,7 +49,7 @@ def founded(log, domain, genesis):
     if len(checkpoint_keys) != 1:
         raise Broken("not one checkpoint key")
     log.check_note(checkpoint_keys[0], domain)
-    return Controls(roster, genesis, policy, DELAYS | founding.get("delays", {}))
+    return Controls(roster, genesis, policy, DELAYS | founding.get("delays", {}), keys)
 
 
 def verify(folder, trust):

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Verify the evidence of one act: who agreed to it.
     #[command(after_help = EXIT_CODES)]
     Evidence(EvidenceArgs),
+    /// Verify the file of a ceremony by the exported log: who signed plan and transcript, and that each step is in the log.
+    #[command(after_help = EXIT_CODES)]
+    Ceremony(CeremonyArgs),
     /// Verify one signed value record, by the log that holds it or by a trust bundle, and print what it says.
     #[command(after_help = EXIT_CODES)]
     Value(ValueArgs),
@@ -98,6 +101,26 @@ pub(crate) struct ControlsArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
     /// Print JSON (schema keysvc/fobaudit-controls/1).
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `fobaudit ceremony`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CeremonyArgs {
+    /// The ceremony's file, `ceremony.cbor` as `fobctl ceremony run` writes it.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The trust file: trust domain and genesis digest.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
+    /// The exported log, as `fobctl audit export` writes it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) export: PathBuf,
+    /// An older signed checkpoint that someone kept; the log must continue it. Repeatable.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub(crate) previous: Vec<PathBuf>,
+    /// Print JSON (schema keysvc/fobaudit-ceremony/1).
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -13,7 +13,7 @@ mod statement;
 mod station;
 mod value;
 
-pub(crate) use act::{Act, Acts, Agreement, Outcome, said};
+pub(crate) use act::{Act, Acts, Agreement, Governed, Outcome, change_of, request_of, said};
 pub(crate) use people::{People, Sight, Totals};
 pub(crate) use value::check_update;
 
@@ -23,14 +23,14 @@ use station::SavedStations;
 use value::SavedPurses;
 
 use crate::{
-    finding::{Findings, PeopleProblem, Problem},
+    finding::{Findings, PeopleProblem, Problem, StationProblem, ValueProblem},
     founding_check::Founded,
     walk::{Leaf, Visitor},
 };
 use keysvc_protocol::{
     cbor,
     checkpoint::Origin,
-    leaf::{LeafEntry, LeafKind},
+    leaf::{KeyOutcomeLeaf, LeafEntry, LeafKind},
     list::{List, WrongCount},
     receipt::LEAF_PAYLOAD_LEN_MAX,
 };
@@ -217,9 +217,12 @@ impl<'f> Checks<'f> {
                 followed
             }
             LeafKind::KeyOutcome => {
+                let outcome: KeyOutcomeLeaf = decode(payload)?;
+                let came = self.people.came_as_ordered(&outcome.key);
                 let followed = self.people.take(leaf);
-                self.keys.outcome(decode(payload)?)?;
-                followed
+                self.keys.outcome(outcome)?;
+                followed?;
+                Ok(came?)
             }
             LeafKind::StationOpened | LeafKind::CardKeysDerived | LeafKind::ValueUpdated => {
                 self.check_done(entry.kind, entry, payload)
@@ -244,7 +247,7 @@ impl<'f> Checks<'f> {
             LeafKind::Refused => record::refused(payload),
             LeafKind::RefusalsCounted => record::refusals_counted(payload),
             LeafKind::RollbackShown => record::rollback_shown(founded, self.origin, payload),
-            LeafKind::BundleMade => record::bundle_made(founded, payload),
+            LeafKind::BundleMade => record::bundle_made(founded, &self.people, payload),
         }
     }
 
@@ -283,7 +286,7 @@ impl<'f> Checks<'f> {
         }
     }
 
-    /// Whether a problem may come from changes of the roster that are withheld.
+    /// Whether a problem may come from changes of roster, profiles or policies that are withheld.
     const fn may_be_unknown(&self, problem: &Problem) -> bool {
         let of_caller = matches!(
             problem,
@@ -292,7 +295,20 @@ impl<'f> Checks<'f> {
                 | Problem::Statement { .. }
                 | Problem::People(PeopleProblem::Disabled(_))
         );
-        self.people.is_lost() && of_caller
+        let of_rules = matches!(
+            problem,
+            Problem::OtherPolicy
+                | Problem::BundleRules(_)
+                | Problem::Station(StationProblem::NoProfile { .. })
+                | Problem::Value(
+                    ValueProblem::NoFunction
+                        | ValueProblem::NotReloadable
+                        | ValueProblem::NoPurse(_)
+                        | ValueProblem::PastLimit { .. }
+                        | ValueProblem::NoSessionFlag
+                )
+        );
+        self.people.is_lost() && (of_caller || of_rules)
     }
 
     fn count(&mut self, kind: LeafKind, seen: bool) {

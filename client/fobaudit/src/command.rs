@@ -1,7 +1,8 @@
 //! The commands: read what is named, verify, print or write, and say on stderr what failed.
 
 use crate::{
-    args::{Args, Command, ControlsArgs, EvidenceArgs, ReportArgs, ValueArgs, VerifyArgs},
+    args::{Args, CeremonyArgs, Command, ControlsArgs, EvidenceArgs, ReportArgs, ValueArgs, VerifyArgs},
+    ceremony::{self, Problem},
     evidence::{self, attach},
     fault::Fault,
     html,
@@ -30,6 +31,7 @@ pub(crate) fn run<W: Write>(args: &Args, output: &mut Output<W>) -> Result<ExitC
         Command::Verify(args) => verify_log(args, output),
         Command::Controls(args) => verify_controls(args, output),
         Command::Evidence(args) => verify_evidence(args, output),
+        Command::Ceremony(args) => verify_ceremony(args, output),
         Command::Value(args) => verify_value(args, output),
         Command::Report(args) => write_report(args, output),
         Command::Completions(args) => {
@@ -126,6 +128,33 @@ fn verify_controls<W: Write>(args: &ControlsArgs, output: &mut Output<W>) -> Res
     Ok(ExitCode::from(NOT_VERIFIED))
 }
 
+/// Verifies a ceremony's file by the log.
+fn verify_ceremony<W: Write>(args: &CeremonyArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
+    let trust = trust_of(&args.trust)?;
+    let bytes = ceremony::read(&args.file)?;
+    let folder = LogFolder::new(&args.export);
+    let asked = ceremony::Asked { bytes: &bytes, folder, trust: &trust, previous: &args.previous };
+    let mut progress = Progress::new();
+    let held = ceremony::run(&asked, &mut |done, of| progress.show(done, of));
+    progress.end();
+    let held = held?;
+    if args.json {
+        output.print(&format_args!("{:#}", report::ceremony_json(&held, &trust)))?;
+    } else {
+        output.print(&report::ceremony_text(&held, &trust))?;
+    }
+    let Some(first) = held.problems.first() else { return Ok(ExitCode::SUCCESS) };
+    let next = match first {
+        Problem::Rehearsal => "name the file of the ceremony itself",
+        Problem::NotAnchored => {
+            "start `fobctl ceremony run` again where it was held, which records it, and export the log again"
+        }
+        _ => "keep the file and the exported log as evidence, and tell officers who took no part",
+    };
+    complain(&format_args!("the ceremony in {} is not verified: {first}", args.file.display()), next);
+    Ok(ExitCode::from(NOT_VERIFIED))
+}
+
 fn verify_evidence<W: Write>(args: &EvidenceArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     let trust = trust_of(&args.trust)?;
     match evidence::prove(&evidence::read(&args.evidence)?, &trust) {
@@ -197,8 +226,9 @@ fn verify_value<W: Write>(args: &ValueArgs, output: &mut Output<W>) -> Result<Ex
 mod tests {
     use super::*;
     use crate::offline::tests::{SERVICE_KEY, file};
-    use crate::sample::{Export, Sample, VALUE_KEY};
+    use crate::sample::{Ceremony, Export, Sample, VALUE_KEY};
     use clap::Parser as _;
+    use keysvc_protocol::ceremony::Outcome;
     use serde_json::{Value, json};
 
     fn run_line(line: &[&str]) -> (Result<ExitCode, Fault>, String) {
@@ -389,6 +419,64 @@ mod tests {
         assert_eq!(report["schema"], "keysvc/fobaudit-controls/1");
         assert_eq!((&report["verified"], &report["findings"][0]["leaf"]), (&json!(false), &json!(7)));
         assert_eq!(report["log"]["alone"][0]["operation"], "freeze.set");
+    }
+
+    #[test]
+    fn a_ceremony_is_told_step_by_step_and_exits_0_when_all_of_it_is_in_the_log() {
+        let mut ceremony = Ceremony::held();
+        ceremony.deviates(11, Outcome::Deviated, "the other safe was used");
+        let file = ceremony.ended();
+        let export = ceremony.sample.export();
+        export.write("file", &file);
+        let line = ["ceremony", "@file", "--export", "DIR", "--trust", "TRUST"];
+        let (code, text) = on(&export, &line);
+        assert_eq!(code.unwrap(), ExitCode::SUCCESS);
+        for said in [
+            "alice (officer, finance), bob (officer, operations), dora (custodian, bureau), wilma (witness, audit)",
+            "10 as planned, 1 not as planned, 0 failed",
+            "step 6  2026-11-18 11:06:51 UTC, leaf 11: dora (DO), done\n    Enter the second component.\n",
+            "    key-check-value = 7777777777\n",
+            "    act at leaf 9, agreed: alice, bob; it orders version 2\n",
+            "    serial number of the envelope = 4711 (not compared)\n",
+            "step 11 not as planned: the other safe was used",
+        ] {
+            assert!(text.contains(said), "{said}\n{text}");
+        }
+        assert!(text.ends_with("VERIFIED\u{1b}[0m\n"), "{text:?}");
+        let (_, text) = on(&export, &[line.as_slice(), &["--json"]].concat());
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["schema"], "keysvc/fobaudit-ceremony/1");
+        assert_eq!((&report["verified"], &report["anchor"]["by"]), (&json!(true), &json!("bob")));
+        assert_eq!(report["ceremony"]["steps"][5]["leaf"], 11);
+        assert_eq!(report["ceremony"]["steps"][10]["outcome"], "not_as_planned");
+        // An older checkpoint that the log does not continue.
+        let mut forked = Sample::founded();
+        forked.update(|_| {});
+        export.write("fork", &forked.note());
+        let (code, text) = on(&export, &[line.as_slice(), &["--previous", "@fork"]].concat());
+        assert_eq!(code.unwrap(), ExitCode::from(6));
+        assert!(text.contains("NOT VERIFIED: the exported log is not verified: "), "{text}");
+    }
+
+    #[test]
+    fn a_ceremony_that_is_not_in_the_log_exits_6_and_a_rehearsal_is_no_proof() {
+        let line = ["ceremony", "@file", "--export", "DIR", "--trust", "TRUST"];
+        let mut ceremony = Ceremony::held();
+        let export = ceremony.sample.export();
+        export.write("file", &ceremony.ended());
+        let (code, text) = on(&export, &line);
+        assert_eq!(code.unwrap(), ExitCode::from(6));
+        assert!(text.contains("finding: the log does not hold this transcript"), "{text}");
+        ceremony.rehearsal = true;
+        export.write("file", &ceremony.ended());
+        let (code, text) = on(&export, &[line.as_slice(), &["--json"]].concat());
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code.unwrap(), &report["verified"]), (ExitCode::from(6), &json!(false)));
+        let reason = "it is the transcript of a rehearsal: a rehearsal proves nothing";
+        assert_eq!(report["reason"], reason);
+        let (code, text) = on(&export, &["ceremony", "@checkpoint", "--export", "DIR", "--trust", "TRUST"]);
+        assert_eq!(code.unwrap(), ExitCode::from(6));
+        assert!(text.contains("NOT VERIFIED: not a ceremony's file: "), "{text}");
     }
 
     #[test]

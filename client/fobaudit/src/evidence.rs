@@ -214,6 +214,35 @@ mod tests {
         assert_eq!(left_out, Unproved::Evidence(EvidenceError::Refused(other)));
     }
 
+    #[test]
+    fn a_file_without_a_change_of_the_policies_proves_nothing() {
+        let mut sample = Sample::good();
+        let first = sample.put_policies(92);
+        let second = sample.put_policies(93);
+        let act = sample.large_load();
+        assert_eq!(found(&sample.export()), 0);
+        assert!(prove(&sample.evidence_file(&[first, second], act), &sample.trust()).is_ok());
+        assert!(prove(&sample.evidence_file(&[first], second), &sample.trust()).is_ok());
+        let other = Refusal::ApprovalInvalid { reason: Uncounted::OtherPolicy };
+        for between in [&[][..], &[first], &[second]] {
+            let refused = prove(&sample.evidence_file(between, act), &sample.trust()).unwrap_err();
+            assert_eq!(refused, Unproved::Evidence(EvidenceError::Refused(other.clone())), "{between:?}");
+        }
+    }
+
+    #[test]
+    fn the_evidence_of_an_import_needs_somebody_who_is_no_custodian() {
+        let mut sample = Sample::good();
+        let request = sample.import();
+        let good = sample.agreed(Operation::KeyImport, &request);
+        let shown = shown(&sample, good);
+        assert!(shown.sentence.unwrap().starts_with("Import the next version of key fob-master "));
+        let (sample, officers, alone) = Sample::custodians_alone();
+        let refused = prove(&sample.evidence_file(&officers, alone), &sample.trust()).unwrap_err();
+        let why = Refusal::ApprovalInvalid { reason: Uncounted::CustodiansAlone };
+        assert_eq!(refused, Unproved::Evidence(EvidenceError::Refused(why)));
+    }
+
     fn found(export: &Export) -> u64 {
         export.verify().findings.total()
     }

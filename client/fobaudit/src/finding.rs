@@ -188,6 +188,9 @@ pub(crate) enum Problem {
     /// A trust bundle that vouches for another log, or for keys that are none.
     #[error("{0}")]
     Bundle(#[from] BundleError),
+    /// A trust bundle with other limits than the card profile had.
+    #[error("the trust bundle does not say of programme {0} what its card profile said then")]
+    BundleRules(Name),
     /// Time or range of a leaf ends before it begins.
     #[error("a range that ends before it begins")]
     Range,
@@ -239,8 +242,8 @@ pub(crate) enum StationProblem {
     /// One statement under two leaves.
     #[error("the station's statement stands under an earlier leaf already")]
     StatementTwice,
-    /// A profile that the founding does not have in this version.
-    #[error("there is no card profile {profile} of version {version}")]
+    /// A profile that was not in use in this version.
+    #[error("no card profile {profile} of version {version} was in use")]
     NoProfile {
         /// Its name.
         profile: Name,

@@ -7,7 +7,7 @@ use keysvc_protocol::{
     bytes::Digest,
     cbor::{self, DecodeError},
     control::Control,
-    founding::{AgreementError, FoundedKind, Founding, FoundingError, Profile, Programme},
+    founding::{AgreementError, FoundedKind, Founding, FoundingError, Programme},
     key::{KeyKind, KeyRecord},
     leaf::{FoundingLeaf, LeafEntry, LeafError, LeafKind},
     merkle::leaf_hash,
@@ -144,13 +144,6 @@ impl Founded {
     /// The programme of this name, and its place among the programmes.
     pub(crate) fn programme(&self, name: &Name) -> Option<(usize, &Programme)> {
         self.founding.programmes.iter().enumerate().find(|(_, programme)| programme.name == *name)
-    }
-
-    /// The card profile of this name; of this version, where one is given.
-    pub(crate) fn profile(&self, name: &Name, version: Option<u32>) -> Option<&Profile> {
-        let mut profiles = self.founding.profiles.iter();
-        profiles
-            .find(|profile| profile.name == *name && version.is_none_or(|version| profile.version == version))
     }
 }
 

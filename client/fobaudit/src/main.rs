@@ -1,10 +1,11 @@
 //! Offline verifier of what keysvc records: a whole exported log, what takes people in it, a report on it, one
-//! signed value record, or the evidence of one act.
+//! signed value record, the evidence of one act, or the file of a ceremony.
 //!
 //! It links no network code and no PKCS#11, and trusts nothing but the trust file it is given.
 
 mod args;
 mod calendar;
+mod ceremony;
 mod chart;
 mod checks;
 mod command;

@@ -1,10 +1,13 @@
 //! What was verified, for people and as JSON. Pure: it makes text and decides nothing.
 
+mod ceremony;
 mod controls;
 mod evidence;
+mod governed;
 mod value;
 mod verify;
 
+pub(crate) use ceremony::{ceremony_json, ceremony_text};
 pub(crate) use controls::{controls_json, controls_text};
 pub(crate) use evidence::{evidence_json, evidence_text, unproved_json};
 pub(crate) use value::{accepted_json, accepted_text, refused_json};

@@ -2,12 +2,16 @@
 //!
 //! Every part can be altered before it is written to a folder, so that each test has one thing wrong.
 
+mod ceremony;
 mod founding;
+mod governed;
 mod people;
 
+pub(crate) use ceremony::Ceremony;
 pub(crate) use founding::{
-    ALICE, BOB, SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key,
+    ALICE, BOB, DORA, SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key,
 };
+pub(crate) use governed::{COMPONENTS, IMPORTED};
 pub(crate) use people::{enrolment, two};
 
 use crate::{
@@ -156,13 +160,18 @@ impl Sample {
 
     /// The leaf of two cards' keys in two slots under an exchange.
     pub(crate) fn derived(&self, exchange: u8, idem: u8) -> CardKeysDerivedLeaf {
+        self.derived_by(exchange, idem, 1)
+    }
+
+    /// The same, by this version of the profile, whose slots use this version of the master key.
+    pub(crate) fn derived_by(&self, exchange: u8, idem: u8, version: u32) -> CardKeysDerivedLeaf {
         let cards: Vec<CardUid> = [CARD, "04000000000002"].map(|card| card.parse().unwrap()).to_vec();
         let request = DeriveCardKeys {
             schema: Schema,
             idem: Idem::new([idem; 16]),
             exchange: Exchange::new([exchange; 16]),
             profile: "fob".parse().unwrap(),
-            profile_version: 1,
+            profile_version: version,
             slots: vec![0, 1].try_into().unwrap(),
             cards: cards.clone().try_into().unwrap(),
         };
@@ -174,7 +183,7 @@ impl Sample {
                     card,
                     slot,
                     key: "fob-master".parse().unwrap(),
-                    key_version: 1,
+                    key_version: version,
                     input: sha256(&[card.as_bytes(), &application, b"NXP Abu"]),
                 };
                 tree.append(leaf_hash(&cbor::encode(&derived)));

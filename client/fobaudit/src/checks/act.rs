@@ -5,8 +5,10 @@
 use super::decode;
 use crate::walk::Leaf;
 use keysvc_protocol::{
-    control::Control,
+    bytes::Digest,
+    control::{Change, Control},
     cose::{Kind, Signed},
+    founding::{CardFamily, Profile},
     leaf::{
         ActByQuorumLeaf, ChangedLeaf, LeafEntry, LeafKind, ProposalClosedLeaf, Statement, TookEffectLeaf,
     },
@@ -85,8 +87,41 @@ pub(crate) struct Act {
     pub(crate) requester: Name,
     /// Who agreed.
     pub(crate) agreement: Agreement,
+    /// What it governs, where it does.
+    pub(crate) governed: Option<Governed>,
     /// What became of it.
     pub(crate) outcome: Outcome,
+}
+
+/// What an act puts into force of the rules that the service itself follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Governed {
+    /// Other policies.
+    Policies(Digest),
+    /// A version of a card profile.
+    Profile {
+        /// Its name.
+        name: Name,
+        /// Its version.
+        version: u32,
+        /// The family of card it is for.
+        family: CardFamily,
+    },
+    /// A key that comes in as components; which version the order says.
+    Import(Name),
+}
+
+impl Governed {
+    fn of(change: Change) -> Option<Self> {
+        match change {
+            Change::Policies { request } => Some(Self::Policies(request.policy)),
+            Change::Profile { profile: Profile { name, version, family, .. } } => {
+                Some(Self::Profile { name, version, family })
+            }
+            Change::Import { request } => Some(Self::Import(request.name)),
+            _ => None,
+        }
+    }
 }
 
 impl Act {
@@ -94,7 +129,9 @@ impl Act {
     fn of(control: &Control, entry: &LeafEntry, act: &ActByQuorumLeaf) -> Option<Self> {
         let proposal = Proposal::decode(act.evidence.proposal.as_bytes()).ok()?;
         let request = &proposal.request;
+        let change = change_of(control, &request.requester, request.operation, &request.statement);
         Some(Self {
+            governed: change.and_then(Governed::of),
             leaf: entry.index,
             time_ms: entry.time_ms,
             operation: request.operation,
@@ -232,8 +269,27 @@ pub(crate) fn said(
     operation: Operation,
     statement: &Statement,
 ) -> Option<String> {
+    sentence::sentence(operation, request_of(control, by, operation, statement)?).ok()
+}
+
+/// What a signed request would change, once its signature holds.
+pub(crate) fn change_of(
+    control: &Control,
+    by: &Name,
+    operation: Operation,
+    statement: &Statement,
+) -> Option<Change> {
+    Change::of(operation, request_of(control, by, operation, statement)?).ok().flatten()
+}
+
+/// The payload of a signed request, once its signature holds.
+pub(crate) fn request_of<'a>(
+    control: &Control,
+    by: &Name,
+    operation: Operation,
+    statement: &'a Statement,
+) -> Option<&'a [u8]> {
     let key = control.roster().member(by)?.statement_key()?;
     let signed = Signed::parse(statement.0.as_bytes()).ok()?;
-    let payload = signed.open(Kind::Request(operation), control.genesis().as_bytes(), &key).ok()?;
-    sentence::sentence(operation, payload).ok()
+    signed.open(Kind::Request(operation), control.genesis().as_bytes(), &key).ok()
 }

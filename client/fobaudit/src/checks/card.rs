@@ -1,6 +1,6 @@
 //! Card keys to be derived: the leaf's count and root are over exactly the keys that the station asked for.
 //!
-//! The items are computed again from the statement and the founding's profile; no key is needed for that.
+//! The items are computed again from the statement and the profile in use at the leaf; no key is needed for that.
 
 use super::Site;
 use crate::finding::StationProblem;
@@ -37,11 +37,12 @@ pub(super) fn slots_of<'f>(
     site: &Site<'f>,
     request: &DeriveCardKeys,
 ) -> Result<(&'f Profile, Vec<&'f Slot>), StationProblem> {
-    let profile = site.founded.profile(&request.profile, Some(request.profile_version));
-    let profile = profile.ok_or_else(|| StationProblem::NoProfile {
+    let in_use = site.people.profiles().get(&request.profile, request.profile_version);
+    let in_use = in_use.ok_or_else(|| StationProblem::NoProfile {
         profile: request.profile.clone(),
         version: request.profile_version,
     })?;
+    let profile = &in_use.profile;
     if !request.slots.is_sorted_by(|a, b| a < b) {
         return Err(StationProblem::Slots);
     }

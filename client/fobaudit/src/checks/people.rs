@@ -16,12 +16,13 @@ use crate::{
 };
 use keysvc_protocol::{
     bytes::Blob,
-    control::{At, Control, KeyStanding},
+    control::{At, Control, KeyStanding, Profiles},
     founding::PrincipalKind,
     freeze::Touched,
+    key::{CheckValue, KeyRecord},
     leaf::{
-        ActByQuorumLeaf, ChangedLeaf, LeafEntry, LeafKind, ProposalClosedLeaf, ProposalVotedLeaf,
-        RetentionClass, TookEffectLeaf,
+        ActByQuorumLeaf, ChangedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, ProposalClosedLeaf,
+        ProposalVotedLeaf, RetentionClass, TookEffectLeaf,
     },
     list::{List, WrongCount},
     name::Name,
@@ -173,6 +174,55 @@ impl People {
         self.control.keys().get(name, version)
     }
 
+    /// The card profiles in use.
+    pub(super) fn profiles(&self) -> &Profiles {
+        self.control.profiles()
+    }
+
+    /// Whether a key came from where people ordered it to come from, as the token's `CKA_LOCAL` tells: an imported one from
+    /// its components, any other one out of the token. The service records it of every key it makes.
+    pub(super) fn came_as_ordered(&self, key: &KeyRecord) -> Result<(), PeopleProblem> {
+        let mut orders = self.control.keys().orders();
+        let order = orders.find(|(_, order)| order.name == key.name && order.version == key.version);
+        let Some((leaf, order)) = order else { return Ok(()) };
+        let local = key.attributes.iter().find(|attribute| attribute.name == "CKA_LOCAL");
+        match (order.import.is_some(), local.map(|local| local.value.as_str())) {
+            (true, Some("true")) => Err(PeopleProblem::ImportedLocal { leaf }),
+            (false, Some("false")) => Err(PeopleProblem::MadeElsewhere { leaf }),
+            (true, Some("false")) | (false, Some("true")) => Ok(()),
+            _ => Err(PeopleProblem::NoOrigin { leaf }),
+        }
+    }
+
+    /// What is wrong with a leaf that makes a key from components, more exactly than the state's refusal says.
+    fn import_problem(&self, kind: LeafKind, payload: &[u8]) -> Option<PeopleProblem> {
+        let (name, version, made) = match kind {
+            LeafKind::KeyIntent => {
+                let KeyIntentLeaf { name, version, .. } = decode(payload).ok()?;
+                (name, version, None)
+            }
+            LeafKind::KeyOutcome => {
+                let KeyOutcomeLeaf { key, .. } = decode(payload).ok()?;
+                (key.name, key.version, Some(key.check))
+            }
+            _ => return None,
+        };
+        let mut orders = self.control.keys().orders().filter(|(_, order)| !order.made);
+        let (leaf, order) = orders.find(|(_, order)| order.name == name && order.version == version)?;
+        let import = order.import.as_ref()?;
+        match made {
+            None if !import.is_complete() => {
+                let numbers = (1_u8..).zip(import.components.iter()).map(|(number, _)| number);
+                let missing = numbers.filter(|number| !import.given.contains_key(number)).collect();
+                Some(PeopleProblem::ComponentsMissing { leaf, missing })
+            }
+            Some(found) if found != (CheckValue::Cmac { value: import.check }) => {
+                Some(PeopleProblem::ImportedOther { leaf, ordered: import.check, found })
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a value key may sign.
     pub(super) fn may_sign(&self, key: &Name) -> Result<(), PeopleProblem> {
         let active = self.is_lost() || self.control.keys().newest_active(key).is_some();
@@ -233,6 +283,9 @@ impl People {
                 Ok(true)
             }
             Some(Err(why)) if !self.may_be_unknown(&why) => {
+                if let Some(problem) = self.import_problem(kind, payload) {
+                    return Err(problem.into());
+                }
                 let operation = decode::<ChangedLeaf>(payload).ok().map(|changed| changed.operation);
                 let named = decode::<TookEffectLeaf>(payload).map_or(0, |took| took.act);
                 Err(PeopleProblem::of(kind, operation, named, why).into())
@@ -308,6 +361,8 @@ impl People {
     }
 }
 
+#[cfg(test)]
+mod governed;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]

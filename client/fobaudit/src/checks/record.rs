@@ -3,7 +3,7 @@
 use super::{decode, people::People};
 use crate::{finding::Problem, founding_check::Founded};
 use keysvc_protocol::{
-    bundle::{BundleError, TrustBundle},
+    bundle::{BundleError, BundleProgramme, TrustBundle},
     checkpoint::Origin,
     leaf::{
         BundleMadeLeaf, EntriesReadLeaf, EvidenceReadLeaf, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf,
@@ -50,12 +50,26 @@ pub(super) fn rollback_shown(founded: &Founded, origin: &Origin, payload: &[u8])
     Err(Problem::RollbackShown { shown_by: rollback.principal, size })
 }
 
-/// A trust bundle is of this log: its genesis, its checkpoint key, a checkpoint that this key signed.
-pub(super) fn bundle_made(founded: &Founded, payload: &[u8]) -> Result<(), Problem> {
+/// A trust bundle is of this log: its genesis, its checkpoint key, a checkpoint that this key signed. The limits in it are
+/// those of the card profiles in use.
+pub(super) fn bundle_made(founded: &Founded, people: &People, payload: &[u8]) -> Result<(), Problem> {
     let made: BundleMadeLeaf = decode(payload)?;
     let bundle = TrustBundle::from_payload(made.bundle.as_bytes(), &founded.genesis)?;
     if bundle.log_key()? != founded.checkpoint_key {
         return Err(BundleError::OtherLog.into());
     }
-    Ok(())
+    let other = bundle.programmes.iter().find(|said| !is_as_in_use(founded, people, said));
+    other.map_or(Ok(()), |said| Err(Problem::BundleRules(said.name.clone())))
+}
+
+fn is_as_in_use(founded: &Founded, people: &People, said: &BundleProgramme) -> bool {
+    let rules = founded.programme(&said.name).and_then(|(_, programme)| {
+        let profile = people.profiles().of_programme(programme)?;
+        profile.value.as_ref()
+    });
+    rules.is_some_and(|rules| {
+        (said.currency, said.ceiling, said.load_max, said.debit_max)
+            == (rules.currency, rules.ceiling, rules.load_max, rules.debit_max)
+            && *said.purses == *rules.purses
+    })
 }

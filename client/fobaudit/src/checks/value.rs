@@ -6,14 +6,11 @@ use super::{
     Site,
     statement::{self, Caller},
 };
-use crate::{
-    finding::{PeopleProblem, Problem, ValueProblem},
-    founding_check::Founded,
-};
+use crate::finding::{PeopleProblem, Problem, ValueProblem};
 use keysvc_protocol::{
     bytes::PreviousUpdate,
     card::CardUid,
-    founding::{CardSession, PrincipalKind, Programme, ValueRules},
+    founding::{CardSession, Function, PrincipalKind, Programme, ValueRules},
     freeze::Touched,
     leaf::{LeafEntry, LeafKind, ValueUpdatedLeaf},
     list::{List, WrongCount},
@@ -194,7 +191,7 @@ fn check_alone(
         .programme(&update.programme)
         .ok_or_else(|| ValueProblem::NoProgramme(update.programme.clone()))?;
     check_statement(site, programme, update, leaf)?;
-    check_rules(site.founded, programme, update)?;
+    check_rules(site, programme, update)?;
     check_times(entry, update)?;
     // That the evidence of an act is its own is checked with the act.
     if entry.kind == LeafKind::ValueUpdated && update.evidence.is_some() {
@@ -252,11 +249,16 @@ fn difference(asked: &UpdateValue, update: &ValueUpdate) -> Option<&'static str>
     fields.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
 }
 
-fn check_rules(founded: &Founded, programme: &Programme, update: &ValueUpdate) -> Result<(), ValueProblem> {
+/// Checks an update by the rules in force at its leaf: those of the profile's newest version.
+fn check_rules(site: &Site<'_>, programme: &Programme, update: &ValueUpdate) -> Result<(), ValueProblem> {
     if update.currency != programme.currency {
         return Err(ValueProblem::Currency { expected: programme.currency, found: update.currency });
     }
-    let rules = founded.profile(&programme.profile, None).and_then(|profile| profile.value.as_ref());
+    let profile = site.people.profiles().of_programme(programme);
+    if profile.is_some_and(|profile| !profile.enables(Function::StoredValue)) {
+        return Err(ValueProblem::NoFunction);
+    }
+    let rules = profile.and_then(|profile| profile.value.as_ref());
     let rules =
         rules.filter(|rules| rules.has_purse(update.purse)).ok_or(ValueProblem::NoPurse(update.purse))?;
     check_limits(rules, update)?;
@@ -273,6 +275,10 @@ fn check_limits(rules: &ValueRules, update: &ValueUpdate) -> Result<(), ValuePro
     };
     match update.operation {
         ValueOperation::Load => {
+            // Nothing can be taken from a purse before it was loaded, so every load but the first update is a second one.
+            if update.seq > 1 && !rules.reloadable {
+                return Err(ValueProblem::NotReloadable);
+            }
             within("the load", update.amount, rules.load_max)?;
             within("the balance after", update.balance_after, rules.ceiling)
         }

@@ -2,8 +2,9 @@
 //! were stopped.
 
 use keysvc_protocol::{
+    bytes::ShortCheck,
     freeze::ScopeKind,
-    key::KeyState,
+    key::{CheckValue, KeyState},
     leaf::LeafKind,
     name::Name,
     refusal::{Conflict, Refusal, Uncounted},
@@ -19,6 +20,47 @@ pub(crate) enum PeopleProblem {
     /// A key is about to be made that no quorum ordered.
     #[error("a key that no people ordered")]
     NoOrder,
+    /// A key is about to be made from components that were not all given.
+    #[error("the key that people ordered at leaf {leaf} comes in as components, and {} not given before", listed(.missing))]
+    ComponentsMissing {
+        /// The order's leaf.
+        leaf: u64,
+        /// The numbers of the components that are missing.
+        missing: Vec<u8>,
+    },
+    /// The key that came in is not the one that was ordered.
+    #[error("the key that came in has the check value {found}, people ordered {ordered} at leaf {leaf}")]
+    ImportedOther {
+        /// The order's leaf.
+        leaf: u64,
+        /// The check value that people agreed to.
+        ordered: ShortCheck,
+        /// The check value that the token computed.
+        found: CheckValue,
+    },
+    /// A key that should have come in as components, and was made in the token.
+    #[error(
+        "the key that people ordered from components at leaf {leaf} was made in the token: CKA_LOCAL is true"
+    )]
+    ImportedLocal {
+        /// The order's leaf.
+        leaf: u64,
+    },
+    /// A key that the token should have made, and that came from elsewhere.
+    #[error("the key that people had the token make at leaf {leaf} came from elsewhere: CKA_LOCAL is false")]
+    MadeElsewhere {
+        /// The order's leaf.
+        leaf: u64,
+    },
+    /// The record of a key that people ordered does not say where it came from.
+    #[error(
+        "the record of the key that people ordered at leaf {leaf} does not say where the key came from: it has no CKA_LOCAL of \
+         true or false"
+    )]
+    NoOrigin {
+        /// The order's leaf.
+        leaf: u64,
+    },
     /// Something took effect before its delay was over.
     #[error("it took effect before its delay was over")]
     TooEarly,
@@ -88,6 +130,16 @@ impl PeopleProblem {
             }
             (kind, _, why) => Self::Refused { what: subject(kind), why },
         }
+    }
+}
+
+/// Components by their numbers, and the verb: `component 2 was`, `components 1 and 3 were`.
+fn listed(numbers: &[u8]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+    match numbers.as_slice() {
+        [one] => format!("component {one} was"),
+        [most @ .., last] => format!("components {} and {last} were", most.join(", ")),
+        [] => String::from("none was"),
     }
 }
 

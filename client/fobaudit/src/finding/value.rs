@@ -35,6 +35,12 @@ pub(crate) enum ValueProblem {
     /// A purse that the profile does not have.
     #[error("the profile has no purse {0}")]
     NoPurse(u8),
+    /// The profile does not enable stored value.
+    #[error("the profile does not enable stored value")]
+    NoFunction,
+    /// A second load of a purse that is loaded once.
+    #[error("the purse was loaded before, and the profile does not let it be reloaded")]
+    NotReloadable,
     /// The amount or balance is past a limit of the profile.
     #[error("{what} is {found} minor units, past the profile's limit of {limit}")]
     PastLimit {

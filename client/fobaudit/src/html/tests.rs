@@ -26,9 +26,13 @@ fn founding_of_two_programmes() -> FoundingLeaf {
     let text = String::from_utf8(leaf.founding.as_bytes().to_vec()).unwrap();
     let text = text.replace(
         "programmes = [",
-        "programmes = [\n  { name = \"museum-shop\", organisation = \"museum\", currency = 756, profile = \"fob\", \
+        "programmes = [\n  { name = \"museum-shop\", organisation = \"museum\", currency = 756, profile = \"pass\", \
          value-key = \"spare-value\" },",
     );
+    // The museum's money is another, so its cards have a profile of their own.
+    let (_, profile) = text.split_once("[[profiles]]").unwrap();
+    let own = profile.replace("\"fob\"", "\"pass\"").replace("currency = 978", "currency = 756");
+    let text = format!("{text}\n[[profiles]]{own}");
     let signatures = ["alice", "bob"].into_iter().zip([1, 2]).map(|(officer, seed)| {
         let officer = officer.parse().unwrap();
         let payload = Founding::agreement(text.as_bytes(), &officer);

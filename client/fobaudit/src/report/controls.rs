@@ -4,7 +4,7 @@
 use super::{
     BAD, LOUD, TEST_NOTICE,
     evidence::{need_json, people, people_json},
-    rows, styled,
+    governed, rows, styled,
     verify::{finding_json, findings, is_test, verdict},
 };
 use crate::{
@@ -28,6 +28,7 @@ pub(crate) fn controls_text(verification: &Verification) -> String {
         let controls = &proved.controls;
         parts.extend(controls.acts.as_ref().and_then(acts));
         parts.extend(controls.acts.as_ref().and_then(alone));
+        parts.extend(governed::changes(controls));
         parts.push(rows(totals(verification, proved)));
         parts.extend(controls.not_followed().map(|note| format!("not followed: {note}")));
     } else {
@@ -94,6 +95,7 @@ fn totals(verification: &Verification, proved: &Proved) -> Vec<(&'static str, St
             ),
         ),
     ];
+    rows.extend(governed::standing(control));
     for (leaf, waiting) in control.waiting() {
         rows.push(("waits", format!("the act of leaf {leaf}, until {} at least", rfc3339(waiting.due_ms))));
     }
@@ -159,6 +161,8 @@ fn log_json(proved: &Proved) -> Value {
             "failed": totals.failed,
             "open": control.proposals().open().count(),
         },
+        "changes": governed::changes_json(&proved.controls),
+        "standing": governed::standing_json(control),
         "waiting": waiting,
         "frozen": frozen,
         "clock_disputed": control.clock().is_disputed(),

@@ -6,7 +6,7 @@ use keysvc_protocol::{
     checkpoint::{Checkpoint, SignedCheckpoint},
     cose::{Kind, Unsigned},
     founding::{Founding, P256Text},
-    key::{CheckValue, KeyKind, KeyRecord, KeyState},
+    key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{FoundingLeaf, FoundingSignature},
     list::List,
     public_key::PublicKey,
@@ -26,6 +26,10 @@ pub(crate) const CHECKPOINT_KEY: u8 = 4;
 /// The value key of the sample's programme.
 pub(crate) const VALUE_KEY: u8 = 5;
 const SERVICE_KEY: u8 = 6;
+/// The statement key of operator dora of the bureau, who holds a component.
+pub(crate) const DORA: u8 = 9;
+/// The statement key of auditor wilma, who looks on.
+pub(crate) const WILMA: u8 = 10;
 /// The statement key of terminal-1.
 pub(crate) const TERMINAL_KEY: u8 = 7;
 /// A value signing key of the founding that no programme uses; also terminal-2's statement key.
@@ -98,6 +102,8 @@ principals = [
   {{ id = "terminal-1", kind = "terminal", organisation = "cafe", tls-key = "{p4}", statement-key = "{terminal}" }},
   {{ id = "terminal-2", kind = "terminal", organisation = "museum", tls-key = "{p5}", statement-key = "{stranger}" }},
   {{ id = "auditor-1", kind = "auditor", organisation = "audit", tls-key = "{p6}" }},
+  {{ id = "dora", kind = "operator", organisation = "bureau", tls-key = "{p7}", statement-key = "{dora}" }},
+  {{ id = "wilma", kind = "auditor", organisation = "audit", tls-key = "{p8}", statement-key = "{wilma}" }},
 ]
 programmes = [
   {{ name = "coffee", organisation = "cafe", currency = 978, profile = "fob", value-key = "coffee-value" }},
@@ -111,6 +117,8 @@ keys = [
 [[profiles]]
 name = "fob"
 version = 1
+family = "desfire-ev3"
+functions = ["stored-value"]
 scheme = "an10922-aes128"
 input = ["uid", "application", "system-identifier"]
 system-identifier = "4e585020416275"
@@ -118,7 +126,7 @@ slots = [
   {{ slot = 0, key = "fob-master", key-version = 1, key-number = 0, application = "3042f5" }},
   {{ slot = 1, key = "fob-master", key-version = 1, key-number = 1, application = "3042f6" }},
 ]
-value = {{ purses = [1], ceiling = 15000, load-max = 10000, debit-max = 5000, card-session = "passive-tag" }}
+value = {{ purses = [1], currency = 978, reloadable = true, ceiling = 15000, load-max = 10000, debit-max = 5000, card-session = "passive-tag" }}
 "#,
         ca = pin(90),
         policy = pin(91),
@@ -128,6 +136,10 @@ value = {{ purses = [1], ceiling = 15000, load-max = 10000, debit-max = 5000, ca
         p4 = pin(14),
         p5 = pin(15),
         p6 = pin(16),
+        p7 = pin(17),
+        dora = key(DORA),
+        p8 = pin(18),
+        wilma = key(WILMA),
         alice = key(ALICE),
         bob = key(BOB),
         station = key(STATION_KEY),
@@ -136,7 +148,8 @@ value = {{ purses = [1], ceiling = 15000, load-max = 10000, debit-max = 5000, ca
     )
 }
 
-fn record(name: &str, kind: KeyKind, seed: u8) -> KeyRecord {
+/// The record of an active key with material of this seed.
+pub(super) fn record(name: &str, kind: KeyKind, seed: u8) -> KeyRecord {
     let public = matches!(kind, KeyKind::ValueSigning | KeyKind::ServiceStatement | KeyKind::Checkpoint)
         .then(|| TestKey::new(seed).public());
     let short = ShortCheck::new([seed; 5]);
@@ -159,9 +172,11 @@ fn record(name: &str, kind: KeyKind, seed: u8) -> KeyRecord {
     }
 }
 
-/// The record of a value signing key that is not the founding's.
+/// The record of a value signing key that is not the founding's, as the token made it.
 pub(crate) fn later_key(name: &str, seed: u8) -> KeyRecord {
-    record(name, KeyKind::ValueSigning, seed)
+    let local = AttributeText { name: "CKA_LOCAL".to_owned(), value: "true".to_owned() };
+    let attributes = List::try_from(vec![local]).unwrap();
+    KeyRecord { attributes, ..record(name, KeyKind::ValueSigning, seed) }
 }
 
 /// The founding leaf of the sample log.

@@ -147,11 +147,17 @@ impl Sample {
         let proposal = self.drafted(request.clone(), None);
         let bytes = self.propose(&proposal);
         let approvals = [ALICE, BOB].map(|seed| self.approve(&bytes, seed));
+        self.act(&request, &bytes, &approvals)
+    }
+
+    /// Appends the act of a request that people approved, and gives its leaf.
+    pub(crate) fn act(&mut self, request: &Proposed, proposal: &[u8], approvals: &[Vec<u8>]) -> u64 {
+        let operation = request.operation;
         let kind = match operation {
             Operation::FreezeLift => LeafKind::FreezeChanged,
             _ => LeafKind::SiteChanged,
         };
-        let leaf = self.act_leaf(Self::evidence(&bytes, &approvals), kind, &Self::changed(&request));
+        let leaf = self.act_leaf(Self::evidence(proposal, approvals), kind, &Self::changed(request));
         self.push(kind.by_quorum(), &leaf)
     }
 

@@ -4,11 +4,13 @@
 //! `FOBAUDIT_WRITE_LOGS=1` writes them anew.
 
 use super::tests::{enrol, lift_request, lift_with, lifting, malleated, terminal};
-use crate::sample::{ALICE, BOB, Sample, TERMINAL_KEY, two};
+use crate::sample::{ALICE, BOB, COMPONENTS, DORA, Sample, TERMINAL_KEY, two};
 use keysvc_protocol::{
-    bytes::Digest,
+    bytes::{Digest, ProposalId},
     founding::PrincipalKind,
+    key::{CheckValue, KeyKind, KeyRecord},
     leaf::LeafKind,
+    list::List,
     proposal::Proposal,
     quorum::{Need, Verdict},
     request::Operation,
@@ -51,6 +53,18 @@ fn all() -> Vec<(&'static str, Sample)> {
         ("below-floor", proposed(|proposal| Proposal { need: Need { persons: 1, ..two() }, ..proposal })),
         ("other-evidence", other_evidence()),
         ("too-early", too_early()),
+        ("good-governed", Sample::ruled()),
+        ("custodians-alone", Sample::custodians_alone().0),
+        ("no-other-officer", no_other_officer()),
+        ("another-component", another_component()),
+        ("component-before-order", component_before_order()),
+        ("component-missing", component_missing()),
+        ("another-key-came-in", another_key()),
+        ("component-after-key", component_after_key()),
+        ("key-of-no-origin", key_of_no_origin()),
+        ("key-made-elsewhere", key_made_elsewhere()),
+        ("policy-since-changed", policy_since_changed()),
+        ("import-by-two-of-three", import_by_two()),
     ]
 }
 
@@ -123,6 +137,104 @@ fn new_officer() -> Sample {
     let bytes = sample.propose(&sample.drafted(request.clone(), None));
     let approvals = [40, BOB].map(|seed| sample.approve(&bytes, seed));
     lift_with(&mut sample, &request, &bytes, &approvals);
+    sample
+}
+
+/// The only officers there are would hold both components of an import.
+fn no_other_officer() -> Sample {
+    let mut sample = Sample::good();
+    sample.propose_custodians_alone();
+    sample
+}
+
+/// Dora gives the component that is alice's.
+fn another_component() -> Sample {
+    let mut sample = Sample::good();
+    let import = sample.order_import();
+    sample.give_by(("dora", DORA), import, 1);
+    sample.give(import, 2);
+    sample
+}
+
+/// The key is made when one of its two components was given.
+fn component_missing() -> Sample {
+    let mut sample = Sample::good();
+    let import = sample.order_import();
+    sample.give(import, 2);
+    let key = sample.imported();
+    sample.intend(&key);
+    sample
+}
+
+/// Another key comes in than the one whose check value people agreed to.
+fn another_key() -> Sample {
+    let mut sample = Sample::good();
+    let import = sample.order_import();
+    sample.give(import, 2);
+    sample.give(import, 1);
+    let key = KeyRecord { check: CheckValue::Cmac { value: COMPONENTS[0] }, ..sample.imported() };
+    sample.comes_in(&key);
+    sample
+}
+
+/// A component is given once more when its key was made.
+fn component_after_key() -> Sample {
+    let mut sample = Sample::good();
+    let import = sample.order_import();
+    sample.give(import, 2);
+    sample.give(import, 1);
+    let key = sample.imported();
+    sample.comes_in(&key);
+    sample.give(import, 1);
+    sample
+}
+
+/// The record of a key that came in does not say where it came from.
+fn key_of_no_origin() -> Sample {
+    let mut sample = Sample::good();
+    let import = sample.order_import();
+    sample.give(import, 2);
+    sample.give(import, 1);
+    let key = KeyRecord { attributes: List::default(), ..sample.imported() };
+    sample.comes_in(&key);
+    sample
+}
+
+/// The token was to make a key, and another one was brought in.
+fn key_made_elsewhere() -> Sample {
+    let mut sample = Sample::good();
+    let order = sample.order("fob-master", KeyKind::CardMaster);
+    sample.agreed(Operation::KeyCreate, &order);
+    let key = sample.imported();
+    sample.comes_in(&key);
+    sample
+}
+
+fn component_before_order() -> Sample {
+    let mut sample = Sample::good();
+    sample.give(ProposalId::new([7; 16]), 1);
+    sample
+}
+
+/// A proposal names the policies that were in force before others were.
+fn policy_since_changed() -> Sample {
+    let mut sample = Sample::good();
+    let policy = *sample.control.as_ref().unwrap().policy();
+    sample.put_policies(92);
+    sample.freeze(terminal());
+    let request = sample.proposed(("alice", ALICE), Operation::FreezeLift, &lift_request(&sample));
+    let proposal = sample.drafted(request, None);
+    sample.propose(&Proposal { policy, ..proposal });
+    sample
+}
+
+/// A third officer is enrolled, and two agree to an import.
+fn import_by_two() -> Sample {
+    let mut sample = new_officer();
+    let request = sample.import();
+    let request = sample.proposed(("alice", ALICE), Operation::KeyImport, &request);
+    let below = Proposal { need: two(), ..sample.drafted(request, None) };
+    sample.propose(&below);
     sample
 }
 
