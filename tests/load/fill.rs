@@ -10,7 +10,7 @@ use keysvc::{
     config::Config,
     keeper::{
         founding::open_token,
-        ledger::{Change, PurseRules, Retry, Sequencer, Touches},
+        ledger::{Change, Retry, Sequencer, Terms, Touches},
         site::Site,
         start::{compare_trust, founding_of, install_seals, open_store, site_of},
     },
@@ -63,7 +63,7 @@ struct Till {
     programme: Name,
     touches: Touches,
     value_key: Name,
-    rules: PurseRules,
+    terms: Terms,
     genesis: Digest,
     random: SystemRandom,
 }
@@ -153,10 +153,7 @@ impl Till {
     fn new(site: &Site, signer: Arc<dyn StatementSigner>) -> Result<Self, Failed> {
         let name: Name = PROGRAMME.parse().map_err(while_doing("the programme"))?;
         let programme = site.programme(&name);
-        let rules = programme.and_then(|programme| site.profile_of(programme)?.value.as_ref());
-        let (Some(programme), Some(rules)) = (programme, rules) else {
-            return Err(Failed("the founding has no such programme".to_owned()));
-        };
+        let programme = programme.ok_or_else(|| Failed("the founding has no such programme".to_owned()))?;
         let own = signer.public_key().identifier();
         let terminal =
             site.by_statement_key(own).ok_or_else(|| Failed("the terminal is not enrolled".to_owned()))?;
@@ -173,13 +170,7 @@ impl Till {
             },
             value_key: programme.value_key.clone(),
             programme: name,
-            rules: PurseRules {
-                ceiling: rules.ceiling,
-                load_max: rules.load_max,
-                debit_max: rules.debit_max,
-                valid_ms: VALID_MS,
-                flags: FLAG_NO_CARD_SESSION,
-            },
+            terms: Terms { valid_ms: VALID_MS, flags: FLAG_NO_CARD_SESSION },
             genesis: *site.genesis(),
             random: SystemRandom::new(),
         })
@@ -217,7 +208,7 @@ impl Till {
         Ok(Change::UpdateValue {
             retry: Retry { principal: self.terminal.clone(), idem: request.txn, payload_digest },
             request,
-            rules: self.rules,
+            terms: self.terms,
             terminal: self.terminal.clone(),
             statement: Statement(statement),
             touches: self.touches.clone(),

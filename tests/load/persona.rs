@@ -117,7 +117,7 @@ impl Persona {
 /// [`Failed`] when the statement is too long.
 pub fn envelope(statement: Vec<u8>, seen: Option<SignedCheckpoint>) -> Result<Bytes, Failed> {
     let request = Blob::try_from(statement).map_err(while_doing("a request"))?;
-    Ok(cbor::encode(&Envelope { schema: Schema, request, seen }).into())
+    Ok(cbor::encode(&Envelope { schema: Schema, request, seen, beside: None }).into())
 }
 
 fn tls(config: &ClientConfig) -> Result<rustls::ClientConfig, Failed> {

@@ -2,8 +2,10 @@
 //!
 //! Each call is one request on one connection and judges nothing of the reply but its form; tests judge.
 
+mod governed;
 mod requests;
 
+pub use governed::{next_version, profile, propose_files, propose_policy, put, record_ceremony};
 pub use requests::{
     activate, compromise, create, destroy, disable, enable, freeze, idem, lift, name, reason, retire, suspend,
 };

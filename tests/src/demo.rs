@@ -2,9 +2,13 @@
 
 mod audit;
 mod cards;
+mod ceremony;
+mod import;
 mod narrator;
 mod people;
 mod persona;
+mod policies;
+mod profile;
 mod records;
 mod refusals;
 mod story;

@@ -4,6 +4,7 @@ pub mod acks;
 pub mod agreed;
 pub mod cards;
 pub mod copies;
+pub mod custody;
 pub mod demo;
 pub mod ended;
 pub mod ground;

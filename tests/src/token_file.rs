@@ -90,6 +90,20 @@ impl TokenFile {
     /// When they cannot be read.
     #[must_use]
     pub fn all(folder: &Path) -> Vec<Self> {
+        Self::paths(folder).iter().map(|path| Self::read(path)).collect()
+    }
+
+    /// How many of them are whole: a kill can leave one torn, which the module does not list.
+    ///
+    /// # Panics
+    /// When the folder cannot be read.
+    #[must_use]
+    pub fn whole(folder: &Path) -> usize {
+        let is_whole = |path: &&PathBuf| std::panic::catch_unwind(|| Self::read(path)).is_ok();
+        Self::paths(folder).iter().filter(is_whole).count()
+    }
+
+    fn paths(folder: &Path) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for token in fs::read_dir(folder).unwrap() {
             let files = fs::read_dir(token.unwrap().path()).unwrap().map(|file| file.unwrap().path());
@@ -98,7 +112,7 @@ impl TokenFile {
             }));
         }
         paths.sort();
-        paths.iter().map(|path| Self::read(path)).collect()
+        paths
     }
 
     /// Reads an object's file.

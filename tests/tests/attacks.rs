@@ -12,6 +12,8 @@ mod book;
 mod callers;
 #[path = "attacks/captured.rs"]
 mod captured;
+#[path = "attacks/custodians.rs"]
+mod custodians;
 #[path = "attacks/delays.rs"]
 mod delays;
 #[path = "attacks/forge.rs"]
@@ -20,6 +22,8 @@ mod forge;
 mod forms;
 #[path = "attacks/front.rs"]
 mod front;
+#[path = "attacks/governed.rs"]
+mod governed;
 #[path = "attacks/keys.rs"]
 mod keys;
 #[path = "attacks/races.rs"]
@@ -91,6 +95,8 @@ fn at_least_forty_attacks_are_tried_against_the_daemon_and_each_has_a_name_of_it
         value::ATTACKS,
         delays::ATTACKS,
         stored::ATTACKS,
+        custodians::ATTACKS,
+        governed::ATTACKS,
     ]
     .concat();
     assert!(against_the_daemon.len() >= 40, "{} attacks", against_the_daemon.len());

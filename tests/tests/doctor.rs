@@ -77,6 +77,7 @@ fn a_whole_installation_passes_every_check_whether_it_was_stopped_or_serves() {
         "founding",
         "anchor",
         "attributes",
+        "profiles",
         "seals",
         "limits",
     ] {
@@ -114,7 +115,7 @@ fn each_thing_that_differs_from_the_log_has_its_own_line() {
     let policy = patient.home("policies/site.cedar");
     let text = fs::read_to_string(&policy).unwrap();
     fs::write(&policy, format!("{text}\n// One more word.\n")).unwrap();
-    patient.fails("founding", &["put the recorded policies back"]);
+    patient.fails("policies", &["put the recorded policies back"]);
 
     fs::remove_file(patient.home("anchor")).unwrap();
     patient.fails("anchor", &["the anchor is missing; put it back"]);

@@ -5,6 +5,8 @@
 //! What is merged are states that differ in nothing but how they came about. The ledger around the state is the model's
 //! own: it checks freezes before an act, as the keeper's does.
 
+#[path = "explored/imports.rs"]
+mod imports;
 #[path = "explored/keys.rs"]
 mod keys;
 #[path = "explored/proposal.rs"]

@@ -41,7 +41,7 @@ fn logs() -> Vec<PathBuf> {
 #[test]
 fn the_second_verifier_finds_in_each_log_what_fobaudit_finds() {
     let logs = logs();
-    assert!(logs.len() >= 16, "{logs:?}");
+    assert!(logs.len() >= 24, "{logs:?}");
     for log in logs {
         let expected: Expected =
             serde_json::from_slice(&fs::read(log.join("expected.json")).unwrap()).unwrap();

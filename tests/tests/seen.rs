@@ -252,7 +252,8 @@ fn another_branch_under_a_newer_anchor_is_not_started() {
 fn show(line: &mut Line, note: &[u8]) -> Result<StatusReply, Refusal> {
     // By hand, because the client's type does not hold what is not a note: field 2, a byte string.
     let request = cbor::encode(&ReadStatus { schema: Schema });
-    let envelope = Envelope { schema: Schema, request: Blob::try_from(request).unwrap(), seen: None };
+    let envelope =
+        Envelope { schema: Schema, request: Blob::try_from(request).unwrap(), seen: None, beside: None };
     let mut body = cbor::encode(&envelope);
     body[0] += 1;
     body.push(2);

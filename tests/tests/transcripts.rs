@@ -21,7 +21,16 @@ use shell::Shell;
 use snapbox::{Assert, IntoData as _};
 
 /// The documents with transcripts.
-const REPLAYED: [&str; 4] = ["README.md", "docs/operations.md", "docs/fobctl.md", "docs/dual-control.md"];
+const REPLAYED: [&str; 8] = [
+    "README.md",
+    "docs/operations.md",
+    "docs/fobctl.md",
+    "docs/dual-control.md",
+    "docs/policies.md",
+    "docs/profiles.md",
+    "docs/keys.md",
+    "docs/ceremonies.md",
+];
 
 /// The blocks that are not run, by document and first line, and why.
 const NOT_RUN: [(&str, &str, &str); 8] = [
@@ -99,6 +108,26 @@ fn the_transcripts_of_the_tour_are_what_the_programs_print() {
 #[test]
 fn the_transcripts_of_dual_control_are_what_the_programs_print() {
     replay(REPLAYED[3], &mut Ground::new());
+}
+
+#[test]
+fn the_transcripts_of_policies_are_what_the_programs_print() {
+    replay(REPLAYED[4], &mut Ground::new());
+}
+
+#[test]
+fn the_transcripts_of_profiles_are_what_the_programs_print() {
+    replay(REPLAYED[5], &mut Ground::new());
+}
+
+#[test]
+fn the_transcripts_of_keys_are_what_the_programs_print() {
+    replay(REPLAYED[6], &mut Ground::new());
+}
+
+#[test]
+fn the_transcripts_of_ceremonies_are_what_the_programs_print() {
+    replay(REPLAYED[7], &mut Ground::new());
 }
 
 #[test]

@@ -6,11 +6,15 @@ mod grammar;
 use cddl_cat::validate_cbor_bytes;
 use keysvc_protocol::{
     cbor,
-    leaf::LeafKind,
+    cose::Signed,
+    leaf::{ChangedLeaf, LeafKind},
+    receipt::LEAF_PAYLOAD_LEN_MAX,
     request::{Operation, ValueOperation::Load},
 };
 use keysvc_tests::{
-    ground::{Ground, text},
+    agreed::{self, done},
+    cards, custody,
+    ground::{Ground, OFFICERS, text},
     raw::{self, Caller, Leaf},
 };
 use std::collections::BTreeSet;
@@ -67,23 +71,84 @@ fn work(ground: &mut Ground) {
     ground.start().unwrap();
 }
 
+/// What people are governed by: an imported key, a profile, other policies, a ceremony's record.
+fn governance(ground: &Ground) {
+    let [mut ann, mut ben, mut cat] =
+        OFFICERS.map(|officer| cards::holder(env!("CARGO_BIN_EXE_card"), ground.site(), officer));
+    let parts = [("officer-1", [0x1f; 16]), ("officer-2", [0xa2; 16])];
+    let all = &mut [&mut ann, &mut ben, &mut cat];
+    let import = done(all, Operation::KeyImport, &custody::import("brought", &parts)).id();
+    for (custodian, (_, component)) in all.iter_mut().zip(parts) {
+        custody::give(custodian, import, &component).unwrap();
+    }
+    let mut profile = agreed::next_version(&mut ann, "generated");
+    profile.slots[1].key = agreed::name("brought");
+    let two = &mut [&mut ann, &mut ben];
+    done(two, Operation::KeyActivate, &agreed::activate("brought", 1));
+    done(two, Operation::ProfilePut, &agreed::put(&profile));
+    let site = format!("{}// and no more\n", keysvc_policies::DEFAULT_SITE);
+    done(&mut [&mut cat, &mut ann, &mut ben], Operation::PolicyPropose, &agreed::propose_policy(&site));
+    let held = agreed::record_ceremony(&["officer-1", "officer-2"]);
+    agreed::alone(&mut ben, Operation::CeremonyRecord, &held).unwrap();
+}
+
 fn holds(grammar: &str, rule: &str, bytes: &[u8]) {
     let valid = validate_cbor_bytes(rule, grammar, bytes);
     assert!(valid.is_ok(), "{rule}: {valid:?}");
+}
+
+/// The rules that the leaves hold to, of which there are some.
+fn rules_held(leaves: &[Leaf]) -> BTreeSet<&'static str> {
+    let grammar = grammar::grammar();
+    let mut kinds = BTreeSet::new();
+    for (entry, payload) in leaves {
+        let (_, rule) = RULES.into_iter().find(|(kind, _)| *kind == entry.kind).unwrap();
+        holds(&grammar, "leaf-entry", &cbor::encode(entry));
+        holds(&grammar, rule, payload);
+        kinds.insert(rule);
+    }
+    kinds
+}
+
+#[test]
+fn every_leaf_and_request_of_what_people_govern_is_as_the_grammar_says() {
+    let ground = Ground::new();
+    governance(&ground);
+    let (grammar, leaves) = (grammar::grammar(), raw::leaves(&ground));
+    let kinds = rules_held(&leaves);
+    for rule in [
+        "leaf-act-by-quorum",
+        "leaf-changed",
+        "leaf-key-intent",
+        "leaf-key-outcome",
+        "leaf-proposal-made",
+        "leaf-proposal-voted",
+    ] {
+        assert!(kinds.contains(rule), "{rule}");
+    }
+    let mut changes: Vec<ChangedLeaf> = raw::of_kind(&leaves, LeafKind::SiteChanged);
+    for (_, act) in agreed::acts(&leaves) {
+        holds(&grammar, "evidence", &cbor::encode(&act.evidence));
+        holds(&grammar, "proposal", act.evidence.proposal.as_bytes());
+        holds(&grammar, "leaf-changed", act.act.as_bytes());
+        changes.push(cbor::decode(act.act.as_bytes(), LEAF_PAYLOAD_LEN_MAX).unwrap());
+    }
+    let mut operations = BTreeSet::new();
+    for change in &changes {
+        let statement = Signed::parse(change.statement.0.as_bytes()).unwrap();
+        holds(&grammar, &format!("request-{}", change.operation), statement.recorded_payload());
+        operations.insert(change.operation.name());
+    }
+    let governed =
+        ["ceremony.record", "component.give", "key.activate", "key.import", "policy.propose", "profile.put"];
+    assert!(operations.iter().eq(&governed), "{operations:?}");
 }
 
 #[test]
 fn every_leaf_of_a_days_work_is_as_the_grammar_says() {
     let mut ground = Ground::new();
     work(&mut ground);
-    let (grammar, leaves) = (grammar::grammar(), raw::leaves(&ground));
-    let mut kinds = BTreeSet::new();
-    for (entry, payload) in &leaves as &[Leaf] {
-        let (_, rule) = RULES.into_iter().find(|(kind, _)| *kind == entry.kind).unwrap();
-        holds(&grammar, "leaf-entry", &cbor::encode(entry));
-        holds(&grammar, rule, payload);
-        kinds.insert(rule);
-    }
+    let kinds = rules_held(&raw::leaves(&ground));
     // A month's key, with its intent and outcome, is made when the month changes; a rollback when history is rolled back;
     // what takes people is other tests' work: all have golden messages.
     let all: BTreeSet<_> = RULES.into_iter().map(|(_, rule)| rule).collect();

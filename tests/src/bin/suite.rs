@@ -7,7 +7,7 @@ use clap::Parser;
 use keysvc_tests::programs::{
     PROGRAMS_VARIABLE, Profile, Programs, ProgramsError, beside_this_program, cargo,
 };
-use softhsm_setup::{SetupError, softhsm};
+use softhsm_setup::{SetupError, debian, softhsm};
 use std::{
     ffi::OsString,
     fmt,
@@ -16,7 +16,8 @@ use std::{
     process::{ExitCode, ExitStatus, Stdio},
 };
 
-/// Runs every test of the project, installing `SoftHSM` where it is missing (`KEYSVC_NO_INSTALL=1` forbids that).
+/// Runs every test of the project, installing `SoftHSM` and cvc5 where they are missing (`KEYSVC_NO_INSTALL=1` forbids
+/// that).
 #[derive(Debug, Parser)]
 #[command(name = "cargo suite")]
 struct Arguments {
@@ -29,6 +30,7 @@ struct Arguments {
 /// Why the suite ended before its tests did.
 enum SuiteError {
     Setup(SetupError),
+    Solver(String),
     Programs(ProgramsError),
     Start(io::Error),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for SuiteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setup(error) => error.fmt(f),
+            Self::Solver(why) => f.write_str(why),
             Self::Programs(error) => error.fmt(f),
             Self::Start(error) => write!(f, "cargo did not start: {error}"),
         }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
 /// The whole suite; the status of the first runner that failed, or of the last.
 fn run(arguments: &[OsString]) -> Result<ExitStatus, SuiteError> {
     softhsm::find_or_install(&mut anstream::stderr()).map_err(SuiteError::Setup)?;
+    debian::CVC5.find_or_install(&mut anstream::stderr()).map_err(SuiteError::Solver)?;
     let programs = programs().map_err(SuiteError::Programs)?;
     let with_programs = |first: &[&str], rest: &[OsString]| {
         let mut command = cargo();

@@ -17,13 +17,15 @@ const PUBLISHED_REST: [u8; 10] = [0x30, 0x42, 0xf5, 0x4e, 0x58, 0x50, 0x20, 0x41
 /// The card key that the note publishes for the UID 04782E21801D80.
 const PUBLISHED_CARD_KEY: &str = "a8dd63a3b89d54b37ca802473fda9175";
 
-fn cmac(key: [u8; 16], parts: &[&[u8]]) -> Result<[u8; 16], Failed> {
+/// AES-CMAC by another library than the token's.
+pub(super) fn cmac(key: [u8; 16], parts: &[&[u8]]) -> Result<[u8; 16], Failed> {
     let mut mac = Cmac::<Aes128>::new_from_slice(&key).map_err(|error| Failed(error.to_string()))?;
     parts.iter().for_each(|part| mac.update(part));
     Ok(mac.finalize().into_bytes().into())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -40,7 +40,8 @@ impl Narrator {
         let seconds = took.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "counts of a demo fit a double exactly")]
         let rate = count as f64 / seconds;
-        self.say(&format!("measured: {what}: n = {count} in {seconds:.3} s ({rate:.0}/s)"));
+        let decimals = usize::from(rate < 10.0);
+        self.say(&format!("measured: {what}: n = {count} in {seconds:.3} s ({rate:.decimals$}/s)"));
     }
 
     /// Shows a command as a person would type it.
@@ -84,14 +85,10 @@ impl Narrator {
     /// # Errors
     /// [`Failed`] when it ends otherwise.
     pub fn waits(&self, command: &mut Command, code: i32) -> Result<String, Failed> {
-        let (output, _) = self.try_run(command)?;
-        if output.status.code() != Some(code) {
-            let text = crate::ground::text(&output);
-            return Err(Failed(format!("the command above must end with exit code {code}: {text}")));
-        }
-        let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        let (said, notes, _) = self.ends(command, code)?;
+        let said = said.trim_end().to_owned();
         self.say(&said);
-        self.say(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default());
+        self.say(notes.lines().next().unwrap_or_default());
         self.say(&format!("it waits for people, exit code {code}"));
         Ok(said)
     }
@@ -101,15 +98,25 @@ impl Narrator {
     /// # Errors
     /// [`Failed`] when it is not refused, or otherwise.
     pub fn refused(&self, command: &mut Command, code: i32) -> Result<(), Failed> {
-        let (output, _) = self.try_run(command)?;
+        let (said, notes, _) = self.ends(command, code)?;
+        self.say(format!("{said}{notes}").trim_end());
+        self.say(&format!("refused, exit code {code}"));
+        Ok(())
+    }
+
+    /// Shows and runs a command that must end with `code`; gives what it says on both outputs, of which the caller shows
+    /// what the story needs, and how long it took.
+    ///
+    /// # Errors
+    /// [`Failed`] when it ends otherwise.
+    pub fn ends(&self, command: &mut Command, code: i32) -> Result<(String, String, Duration), Failed> {
+        let (output, took) = self.try_run(command)?;
         if output.status.code() != Some(code) {
             let text = crate::ground::text(&output);
             return Err(Failed(format!("the command above must end with exit code {code}: {text}")));
         }
-        let both = [output.stdout, output.stderr].concat();
-        self.say(String::from_utf8_lossy(&both).trim_end());
-        self.say(&format!("refused, exit code {code}"));
-        Ok(())
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((text(&output.stdout), text(&output.stderr), took))
     }
 
     fn try_run(&self, command: &mut Command) -> Result<(Output, Duration), Failed> {

@@ -2,7 +2,7 @@
 //! all three.
 
 use super::{narrator::Narrator, persona::fobctl, records};
-use crate::ground::{Failed, Ground};
+use crate::ground::{Failed, Ground, OFFICERS};
 use std::{
     path::Path,
     process::Command,
@@ -10,9 +10,9 @@ use std::{
 };
 
 /// The exit code of what waits for people.
-const WAITS: i32 = 5;
+pub(super) const WAITS: i32 = 5;
 /// The exit code of a refusal.
-const REFUSED: i32 = 3;
+pub(super) const REFUSED: i32 = 3;
 const CARD: &str = "04a1b2c3d4e5fa";
 /// What the three acts take in the demo: two people each.
 const PEOPLE: usize = 2;
@@ -64,15 +64,19 @@ pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
 }
 
 /// `fobctl` as an officer, with the officer's card.
-fn officer(ground: &Ground, name: &str, arguments: &[&str]) -> Command {
+pub(super) fn officer(ground: &Ground, name: &str, arguments: &[&str]) -> Command {
     let mut command = fobctl(ground, name, arguments);
     command.arg("--pin-file").arg(ground.site().home(name).pin_file());
     command
 }
 
 /// Runs a command that must wait for people; gives the proposal it became.
-fn asked(narrator: &Narrator, command: &mut Command) -> Result<String, Failed> {
-    let said = narrator.waits(command, WAITS)?;
+pub(super) fn asked(narrator: &Narrator, command: &mut Command) -> Result<String, Failed> {
+    proposal_in(&narrator.waits(command, WAITS)?)
+}
+
+/// The proposal that an output names.
+pub(super) fn proposal_in(said: &str) -> Result<String, Failed> {
     let line = said.lines().find_map(|line| line.strip_prefix("proposal ")).map(str::trim);
     line.map(str::to_owned).ok_or_else(|| Failed(format!("no proposal was named:\n{said}")))
 }
@@ -102,6 +106,19 @@ fn agreed(
         return Err(Failed(format!("two officers were not enough:\n{said}")));
     }
     Ok(began.elapsed())
+}
+
+/// All three officers approve, and only the last approval does anything.
+pub(super) fn all_agree(narrator: &Narrator, ground: &Ground, proposal: &str) -> Result<(), Failed> {
+    let (last, before) = OFFICERS.split_last().ok_or_else(|| failed("there are no officers"))?;
+    for name in before {
+        let said = approve(narrator, ground, proposal, name)?;
+        if !said.contains("open") {
+            return Err(Failed(format!("fewer than three officers were enough:\n{said}")));
+        }
+    }
+    let said = approve(narrator, ground, proposal, last)?;
+    if said.contains("executed") { Ok(()) } else { Err(Failed(format!("three were not enough:\n{said}"))) }
 }
 
 fn approve(narrator: &Narrator, ground: &Ground, proposal: &str, name: &str) -> Result<String, Failed> {

@@ -15,6 +15,14 @@ pub fn fobctl(ground: &Ground, persona: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// `fobctl ARGUMENTS`, as nobody in particular: what needs no persona, or finds the contexts of several.
+#[must_use]
+pub fn alone(ground: &Ground, arguments: &[&str]) -> Command {
+    let mut command = Command::new(&ground.programs().fobctl);
+    command.env(CONTEXTS, ground.site().folder()).args(arguments);
+    command
+}
+
 /// The founding signature of one officer.
 #[must_use]
 pub fn sign_founding(ground: &Ground, officer: &str) -> Command {

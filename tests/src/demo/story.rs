@@ -1,17 +1,18 @@
 //! The order of the story, and what is left behind.
 
 use super::{
-    audit, cards,
+    audit, cards, ceremony, import,
     narrator::Narrator,
     people,
     persona::{fobctl, sign_founding},
-    records, refusals, till,
+    policies, profile, records, refusals, till,
 };
 use crate::{
     ground::{Failed, Ground, OFFICERS},
     programs::{Profile, Programs},
 };
 use clap::{Parser, Subcommand};
+use softhsm_setup::debian;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Leave the daemon up and say how to use fobctl by hand.
     #[arg(long)]
     keep: bool,
+    /// Use the programs as tests have them, built by cargo's profile dev: slower, and built sooner.
+    #[arg(long, hide = true)]
+    dev_programs: bool,
     #[command(subcommand)]
     command: Option<Act>,
 }
@@ -88,7 +92,10 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     let mut narrator = Narrator::default();
     narrator.chapter("A development site: tokens, PKI, configuration, founding file");
     narrator.say("building the programs first; the first time this takes minutes");
-    let programs = Programs::build(Profile::Release).map_err(|error| Failed(error.to_string()))?;
+    let profile = if arguments.dev_programs { Profile::Dev } else { Profile::Release };
+    let programs = Programs::build(profile).map_err(|error| Failed(error.to_string()))?;
+    // The solver that the chapter about policies needs.
+    debian::CVC5.find_or_install(&mut std::io::stderr()).map_err(Failed)?;
     let began = Instant::now();
     let mut ground = Ground::lay_out(&folder, programs)?;
     narrator.say(&format!("{}: one private token folder and PIN each for", folder.display()));
@@ -104,8 +111,13 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     records::tell(&mut narrator, &ground)?;
     till::tell(&mut narrator, &ground)?;
     people::tell(&mut narrator, &ground)?;
+    ceremony::tell(&mut narrator, &ground)?;
+    import::tell(&mut narrator, &ground)?;
+    profile::tell(&mut narrator, &ground)?;
+    policies::tell(&mut narrator, &ground)?;
     refusals::tell(&mut narrator, &ground)?;
     audit::tell(&mut narrator, &ground)?;
+    ceremony::verify(&mut narrator, &mut ground)?;
     narrator.say(&format!("\nThe whole story took {:.1} s.", began.elapsed().as_secs_f64()));
     if arguments.keep { keep(&narrator, ground) } else { Ok(()) }
 }
@@ -140,13 +152,15 @@ fn founding(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     Ok(())
 }
 
-fn keep(narrator: &Narrator, ground: Ground) -> Result<(), Failed> {
+fn keep(narrator: &Narrator, mut ground: Ground) -> Result<(), Failed> {
+    // The last chapter ended it.
+    ground.start()?;
     let folder = ground.site().folder().to_path_buf();
     let programs = ground.programs().fobctl.parent().map(Path::to_path_buf).unwrap_or_default();
     let pid = ground.leave().ok_or_else(|| Failed("the daemon is not up".to_owned()))?;
     std::fs::write(pid_file(&folder), pid.to_string()).map_err(|error| Failed(error.to_string()))?;
     narrator.say(
-        "\nThe daemon is still up. From this folder no environment is needed; every persona is a context:",
+        "\nThe daemon is up again. From this folder no environment is needed; every persona is a context:",
     );
     narrator.say(&format!("export PATH={}:$PATH", programs.display()));
     narrator.say("fobctl context list");

@@ -40,6 +40,8 @@ impl<'a> Shell<'a> {
         let home = TempDir::with_prefix("transcript-").unwrap();
         std::fs::create_dir_all(home.path().join("keysvc/target")).unwrap();
         symlink(ground.site().folder(), home.path().join("keysvc/target/dev")).unwrap();
+        // Examples that a document names.
+        symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"), home.path().join("keysvc/docs")).unwrap();
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         Self { ground, home, health: free, exported: Vec::new(), status: 0 }
     }
