@@ -248,6 +248,7 @@ impl TrustBundle {
             store: Some(&programme.organisation),
             profile: Some(&programme.profile),
             keys: core::slice::from_ref(&programme.value_key),
+            job: None,
             station: None,
         };
         match self.denied.iter().find(|scope| touched.is_stopped_by(scope)) {

@@ -154,6 +154,11 @@ fixed_bytes!(
 );
 
 fixed_bytes!(
+    /// Two bytes at one end of a card's identifier.
+    Ends,
+    2
+);
+fixed_bytes!(
     /// A proposal's identifier, 16 random bytes made by the service; used once in a log.
     ProposalId,
     16

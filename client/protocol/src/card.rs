@@ -1,4 +1,10 @@
-//! A card's identifier.
+//! A card: its identifier, its states, its place in the registry.
+
+mod record;
+mod state;
+
+pub use record::{CardRecord, HOLDER_REF_LEN_MAX, HolderRef, ShownCard};
+pub use state::{CardEvent, CardState, ForbiddenStep};
 
 use crate::bytes::{from_hex, write_hex};
 use core::{fmt, str::FromStr};

@@ -108,17 +108,25 @@ pub fn read_head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{bytes::Idem, request::OpenStation, schema::Schema};
+    use crate::{bytes::Idem, schema::Schema};
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Numbered {
+        schema: Schema,
+        idem: Idem,
+    }
     use alloc::vec;
 
-    fn open() -> OpenStation {
-        OpenStation { schema: Schema, idem: Idem::new([7; 16]) }
+    fn open() -> Numbered {
+        Numbered { schema: Schema, idem: Idem::new([7; 16]) }
     }
 
     #[test]
     fn a_message_survives_encoding_and_decoding() {
         let bytes = encode(&open());
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Ok(open()));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Ok(open()));
     }
 
     #[test]
@@ -132,14 +140,14 @@ mod tests {
     fn trailing_bytes_are_refused() {
         let mut bytes = encode(&open());
         bytes.push(0);
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Err(DecodeError::Malformed));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Err(DecodeError::Malformed));
     }
 
     #[test]
     fn a_non_minimal_integer_is_refused() {
         let mut bytes = vec![0xa2, 0x00, 0x18, 0x01, 0x01, 0x50];
         bytes.extend_from_slice(&[7; 16]);
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Err(DecodeError::NotCanonical));
     }
 
     #[test]
@@ -147,14 +155,14 @@ mod tests {
         let mut bytes = vec![0xbf, 0x00, 0x01, 0x01, 0x50];
         bytes.extend_from_slice(&[7; 16]);
         bytes.push(0xff);
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Err(DecodeError::NotCanonical));
     }
 
     #[test]
     fn a_duplicate_key_is_refused() {
         let mut bytes = vec![0xa3, 0x00, 0x01, 0x00, 0x01, 0x01, 0x50];
         bytes.extend_from_slice(&[7; 16]);
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Err(DecodeError::Malformed));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Err(DecodeError::Malformed));
     }
 
     #[test]
@@ -162,14 +170,14 @@ mod tests {
         let mut bytes = vec![0xa3, 0x00, 0x01, 0x01, 0x50];
         bytes.extend_from_slice(&[7; 16]);
         bytes.extend_from_slice(&[0x02, 0x00]);
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Err(DecodeError::Malformed));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Err(DecodeError::Malformed));
     }
 
     #[test]
     fn another_schema_number_is_refused() {
         let mut bytes = vec![0xa2, 0x00, 0x02, 0x01, 0x50];
         bytes.extend_from_slice(&[7; 16]);
-        assert_eq!(decode::<OpenStation>(&bytes, 100), Err(DecodeError::Malformed));
+        assert_eq!(decode::<Numbered>(&bytes, 100), Err(DecodeError::Malformed));
     }
 
     #[test]
@@ -177,15 +185,15 @@ mod tests {
         let mut swapped = vec![0xa2, 0x01, 0x50];
         swapped.extend_from_slice(&[7; 16]);
         swapped.extend_from_slice(&[0x00, 0x01]);
-        assert_eq!(decode::<OpenStation>(&swapped, 100), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<Numbered>(&swapped, 100), Err(DecodeError::NotCanonical));
         let mut array = vec![0x82, 0x01, 0x50];
         array.extend_from_slice(&[7; 16]);
-        assert_eq!(decode::<OpenStation>(&array, 100), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<Numbered>(&array, 100), Err(DecodeError::NotCanonical));
     }
 
     #[test]
     fn a_message_over_its_size_cap_is_refused_before_it_is_read() {
-        assert_eq!(decode::<OpenStation>(&encode(&open()), 20), Err(DecodeError::TooLong { max: 20 }));
+        assert_eq!(decode::<Numbered>(&encode(&open()), 20), Err(DecodeError::TooLong { max: 20 }));
     }
 
     #[test]

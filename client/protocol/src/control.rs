@@ -22,7 +22,7 @@ pub use change::Change;
 pub use clock::{Clock, DRIFT_MAX_MS, Moment};
 pub use freezes::{Freeze, Freezes};
 pub use imports::{IMPORT_LIFE_MS, Import};
-pub use keys::{KeyStanding, Keys, Order};
+pub use keys::{KeyStanding, Keys, Order, STORAGE_OF_JOB};
 pub use policies::Policies;
 pub use profiles::{InUse, Profiles};
 pub use proposals::{Draft, Open, Proposals, bytes_of};
@@ -158,7 +158,7 @@ impl Control {
             LeafKind::KeyDestroyed => self.keys.destroyed(&read::<KeyDestroyedLeaf>(payload)?),
             LeafKind::Founding
             | LeafKind::Start
-            | LeafKind::StationOpened
+            | LeafKind::JobOpened
             | LeafKind::CardKeysDerived
             | LeafKind::ValueUpdated
             | LeafKind::EntriesRead
@@ -166,7 +166,13 @@ impl Control {
             | LeafKind::RefusalsCounted
             | LeafKind::RollbackShown
             | LeafKind::BundleMade
-            | LeafKind::EvidenceRead => Ok(()),
+            | LeafKind::EvidenceRead
+            | LeafKind::JobChanged
+            | LeafKind::JobItemsAdded
+            | LeafKind::IncidentReported
+            | LeafKind::CardsChanged
+            | LeafKind::JobPurged
+            | LeafKind::JobRecordMade => Ok(()),
         }
     }
 
@@ -267,7 +273,7 @@ impl Control {
     }
 
     /// The payload of a request that an enabled member signed for this operation.
-    fn signed<'a>(
+    pub(crate) fn signed<'a>(
         &self,
         by: &Name,
         operation: Operation,

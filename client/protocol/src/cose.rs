@@ -40,6 +40,10 @@ pub enum Kind {
     Plan,
     /// A person's agreement to the transcript of a ceremony; bound to the genesis digest.
     Transcript,
+    /// A person's agreement to an act on a personalization job, by the statement key.
+    JobAgreement,
+    /// A job's audit record, by the service statement key.
+    JobRecord,
 }
 
 impl Kind {
@@ -58,6 +62,8 @@ impl Kind {
             Self::ImportOffer => "keysvc/io1",
             Self::Plan => "keysvc/pl1",
             Self::Transcript => "keysvc/ct1",
+            Self::JobAgreement => "keysvc/ja1",
+            Self::JobRecord => "keysvc/jr1",
         }
     }
 
@@ -75,6 +81,8 @@ impl Kind {
             Self::ImportOffer => ("keysvc:import-offer:v1", ""),
             Self::Plan => ("keysvc:plan:v1", ""),
             Self::Transcript => ("keysvc:transcript:v1", ""),
+            Self::JobAgreement => ("keysvc:job-agreement:v1", ""),
+            Self::JobRecord => ("keysvc:job-record:v1", ""),
         }
     }
 
@@ -303,9 +311,9 @@ mod tests {
     #[test]
     fn a_request_signed_for_one_operation_does_not_open_for_another() {
         let (_, public) = key();
-        let message = signed(Kind::Request(Operation::StationOpen), b"payload");
+        let message = signed(Kind::Request(Operation::JobOpen), b"payload");
         let parsed = Signed::parse(&message).unwrap();
-        assert!(parsed.open(Kind::Request(Operation::StationOpen), &SCOPE, &public).is_ok());
+        assert!(parsed.open(Kind::Request(Operation::JobOpen), &SCOPE, &public).is_ok());
         let other = parsed.open(Kind::Request(Operation::CardDerive), &SCOPE, &public);
         assert_eq!(other, Err(CoseError::BadSignature));
     }

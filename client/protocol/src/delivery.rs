@@ -8,6 +8,7 @@ use crate::{
     card::CardUid,
     cbor::{self, DecodeError, REPLY_LEN_MAX},
     cose::{CoseError, Kind, Signed},
+    job::JobItem,
     list::List,
     name::Name,
     public_key::PublicKey,
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// Most keys in one delivery: 1,000 cards in 8 slots.
 pub const DELIVERED_MAX: usize = CARDS_MAX * SLOTS_MAX;
 
-/// The opening of an exchange: a fresh transport key that leaves the token only wrapped to the station's key.
+/// The opening of a job's session: a fresh transport key that leaves the token only wrapped to the station's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeOpening {
@@ -27,8 +28,10 @@ pub struct ExchangeOpening {
     pub schema: Schema,
     /// The station it is for.
     pub station: Name,
-    /// The exchange.
+    /// The exchange: the session's.
     pub exchange: Exchange,
+    /// The job.
+    pub job: Name,
     /// SHA-256 of the `SubjectPublicKeyInfo` of the station's wrapping key.
     pub wrapping_key: Digest,
     /// The AES-256 transport key under RSA-OAEP (RFC 8017, SHA-1 and MGF1-SHA-1, empty label).
@@ -51,12 +54,18 @@ pub struct Delivery {
     pub exchange: Exchange,
     /// The idempotency key of the request it answers.
     pub idem: Idem,
+    /// The job.
+    pub job: Name,
+    /// The generation of the keys.
+    pub generation: u32,
     /// The card profile.
     pub profile: Name,
     /// Its version.
     pub profile_version: u32,
-    /// The keys, card by card, slots ascending.
+    /// The keys, card by card, slots ascending: of the request's first cards, as many as there was room for.
     pub keys: List<DeliveredKey, DELIVERED_MAX>,
+    /// The data of those cards, in the same order; none where the job takes cards as they are encountered.
+    pub items: List<JobItem, CARDS_MAX>,
 }
 
 /// One card key in a delivery.

@@ -58,6 +58,11 @@ pub enum Scope {
     },
     /// Value and cards altogether. What officers do goes on.
     All,
+    /// One personalization job.
+    Job {
+        /// The job.
+        name: Name,
+    },
 }
 
 /// The kinds of [`Scope`].
@@ -79,6 +84,8 @@ pub enum ScopeKind {
     Key,
     /// [`Scope::All`].
     All,
+    /// [`Scope::Job`].
+    Job,
 }
 
 impl ScopeKind {
@@ -94,6 +101,7 @@ impl ScopeKind {
             Self::Profile => "profile",
             Self::Key => "key",
             Self::All => "all",
+            Self::Job => "job",
         }
     }
 }
@@ -111,6 +119,7 @@ impl Scope {
             Self::Profile { .. } => ScopeKind::Profile,
             Self::Key { .. } => ScopeKind::Key,
             Self::All => ScopeKind::All,
+            Self::Job { .. } => ScopeKind::Job,
         }
     }
 }
@@ -127,7 +136,8 @@ impl fmt::Display for Scope {
             | Self::Programme { name }
             | Self::Store { name }
             | Self::Profile { name }
-            | Self::Key { name } => write!(f, "{} {name}", self.kind().name()),
+            | Self::Key { name }
+            | Self::Job { name } => write!(f, "{} {name}", self.kind().name()),
             Self::All => f.write_str("all"),
         }
     }
@@ -150,6 +160,8 @@ pub struct Touched<'a> {
     pub profile: Option<&'a Name>,
     /// The keys that would act.
     pub keys: &'a [Name],
+    /// The job.
+    pub job: Option<&'a Name>,
 }
 
 impl Touched<'_> {
@@ -167,6 +179,7 @@ impl Touched<'_> {
             Scope::Store { name } => self.store == Some(name),
             Scope::Profile { name } => self.profile == Some(name),
             Scope::Key { name } => self.keys.contains(name),
+            Scope::Job { name } => self.job == Some(name),
             Scope::All => true,
         }
     }

@@ -4,17 +4,14 @@
 
 use crate::{
     bundle::BUNDLE_LEN_MAX,
-    bytes::{Blob, Digest, Exchange, ObjectIdentifier, Salt},
-    card::CardUid,
+    bytes::{Blob, Digest, ObjectIdentifier, Salt},
     cbor::{self, DecodeError, REQUEST_LEN_MAX},
     checkpoint::SignedCheckpoint,
-    founding::{Profile, Slot},
     hash::sha256,
     key::{KeyKind, KeyRecord},
     list::List,
-    merkle::{Frontier, leaf_hash},
     name::Name,
-    refusal::{Forbids, Refusal},
+    refusal::Refusal,
     request::Operation,
     schema::Schema,
     value::VALUE_UPDATE_LEN_MAX,
@@ -35,8 +32,14 @@ macro_rules! payload {
     };
 }
 
-// After the macro, because it is used there too.
+// After the macro, because they use it too.
+mod job;
 mod people;
+
+pub use job::{
+    CardsChangedLeaf, DerivedItem, IncidentReportedLeaf, JobChangedLeaf, JobItemsLeaf, JobOpenedLeaf,
+    JobPurgedLeaf, JobRecordMadeLeaf,
+};
 
 pub use people::{
     ACT_LEN_MAX, ActByQuorumLeaf, ChangedLeaf, EvidenceReadLeaf, HeartbeatLeaf, KeyDestroyedLeaf,
@@ -54,8 +57,8 @@ pub enum LeafKind {
     KeyIntent,
     /// A key was made: [`KeyOutcomeLeaf`].
     KeyOutcome,
-    /// An exchange with a station: [`StationOpenedLeaf`].
-    StationOpened,
+    /// A session of a job at a station: [`JobOpenedLeaf`].
+    JobOpened,
     /// Card keys are to be derived: [`CardKeysDerivedLeaf`].
     CardKeysDerived,
     /// A value update is to be signed: [`ValueUpdatedLeaf`].
@@ -92,6 +95,18 @@ pub enum LeafKind {
     KeyDestroyed,
     /// Evidence was read: [`EvidenceReadLeaf`].
     EvidenceRead,
+    /// A job was made, sealed, withdrawn, suspended, counted or closed: [`JobChangedLeaf`].
+    JobChanged,
+    /// Cards and their data were added to a job: [`JobItemsLeaf`]. Erased at the job's purge.
+    JobItemsAdded,
+    /// Something went wrong while cards were made: [`IncidentReportedLeaf`].
+    IncidentReported,
+    /// Cards are in other states: [`CardsChangedLeaf`].
+    CardsChanged,
+    /// A job's data are erased: [`JobPurgedLeaf`].
+    JobPurged,
+    /// A job's audit record is to be signed: [`JobRecordMadeLeaf`].
+    JobRecordMade,
 }
 
 impl LeafKind {
@@ -109,8 +124,11 @@ impl LeafKind {
             | Self::ActByQuorum
             | Self::Heartbeat
             | Self::TookEffect
-            | Self::KeyDestroyed => RetentionClass::Permanent,
-            Self::StationOpened
+            | Self::KeyDestroyed
+            | Self::JobPurged => RetentionClass::Permanent,
+            Self::JobItemsAdded => RetentionClass::Job,
+            Self::IncidentReported => RetentionClass::Incident,
+            Self::JobOpened
             | Self::CardKeysDerived
             | Self::ValueUpdated
             | Self::EntriesRead
@@ -121,7 +139,10 @@ impl LeafKind {
             | Self::ProposalClosed
             | Self::FreezeChanged
             | Self::SealedActByQuorum
-            | Self::EvidenceRead => RetentionClass::Operational,
+            | Self::EvidenceRead
+            | Self::JobChanged
+            | Self::CardsChanged
+            | Self::JobRecordMade => RetentionClass::Operational,
         }
     }
 
@@ -130,7 +151,10 @@ impl LeafKind {
     pub const fn by_quorum(self) -> Self {
         match self.class() {
             RetentionClass::Permanent => Self::ActByQuorum,
-            RetentionClass::Operational => Self::SealedActByQuorum,
+            // What belongs to one job or incident never takes a quorum of officers.
+            RetentionClass::Operational | RetentionClass::Incident | RetentionClass::Job => {
+                Self::SealedActByQuorum
+            }
         }
     }
 }
@@ -142,7 +166,15 @@ pub enum RetentionClass {
     Permanent,
     /// What cards and people did: stored encrypted under the month's storage key.
     Operational,
+    /// What went wrong while cards were made: stored encrypted under a month's storage key of its own, and kept
+    /// [`INCIDENT_KEPT_DAYS_MIN`] at least.
+    Incident,
+    /// The data of one job's cards: stored encrypted under the job's own storage key, which is destroyed at its purge.
+    Job,
 }
+
+/// Fewest days that reports of incidents are kept: three months, the longest ones.
+pub const INCIDENT_KEPT_DAYS_MIN: u32 = 92;
 
 /// What is hashed into the tree for one leaf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,44 +294,22 @@ payload!(
     }
 );
 payload!(
-    /// An exchange with a station.
-    StationOpenedLeaf {
-        /// The station.
-        station: Name,
-        /// The exchange.
-        exchange: Exchange,
-        /// When it ends, milliseconds since 1970-01-01 UTC.
-        expires_at_ms: u64,
-        /// The signed request.
-        statement: Statement,
-    }
-);
-payload!(
     /// Card keys are to be derived.
     CardKeysDerivedLeaf {
         /// The station.
         station: Name,
-        /// Number of keys.
+        /// The job's card profile.
+        profile: Name,
+        /// Its version.
+        profile_version: u32,
+        /// How many of the request's cards get keys, from the first: those that the job still had room for.
+        cards: u32,
+        /// Number of keys: cards times slots of the profile.
         count: u32,
         /// RFC 6962 root over the encoded [`DerivedItem`]s, card by card, slots ascending.
         root: Digest,
         /// The signed request.
         statement: Statement,
-    }
-);
-payload!(
-    /// One key to be derived: a leaf of the root in [`CardKeysDerivedLeaf`].
-    DerivedItem {
-        /// The card.
-        card: CardUid,
-        /// The slot of the profile.
-        slot: u8,
-        /// The master key's name.
-        key: Name,
-        /// The master key's version.
-        key_version: u32,
-        /// SHA-256 of the diversification input.
-        input: Digest,
     }
 );
 payload!(
@@ -364,32 +374,6 @@ payload!(
     }
 );
 
-impl DerivedItem {
-    /// The RFC 6962 root over the items of `cards` in `slots`, card by card: the keeper records it, the auditor computes
-    /// it again.
-    ///
-    /// # Errors
-    /// [`Forbids`] for the first card that has no diversification input.
-    pub fn root(profile: &Profile, slots: &[&Slot], cards: &[CardUid]) -> Result<Digest, Forbids> {
-        let mut tree = Frontier::new();
-        for card in cards {
-            for slot in slots {
-                let input = profile.diversification_input(slot, card)?;
-                let item = Self {
-                    schema: Schema,
-                    card: *card,
-                    slot: slot.slot,
-                    key: slot.key.clone(),
-                    key_version: u32::from(slot.key_version),
-                    input: sha256(&[&input]),
-                };
-                tree.append(leaf_hash(&cbor::encode(&item)));
-            }
-        }
-        Ok(tree.root())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,17 +381,18 @@ mod tests {
     #[test]
     fn leaf_kinds_keep_their_numbers() {
         use LeafKind::{
-            ActByQuorum, BundleMade, CardKeysDerived, EntriesRead, EvidenceRead, Founding, FreezeChanged,
-            Heartbeat, KeyDestroyed, KeyIntent, KeyOutcome, ProposalClosed, ProposalMade, ProposalVoted,
-            RefusalsCounted, Refused, RollbackShown, SealedActByQuorum, SiteChanged, Start, StationOpened,
-            TookEffect, ValueUpdated,
+            ActByQuorum, BundleMade, CardKeysDerived, CardsChanged, EntriesRead, EvidenceRead, Founding,
+            FreezeChanged, Heartbeat, IncidentReported, JobChanged, JobItemsAdded, JobOpened, JobPurged,
+            JobRecordMade, KeyDestroyed, KeyIntent, KeyOutcome, ProposalClosed, ProposalMade, ProposalVoted,
+            RefusalsCounted, Refused, RollbackShown, SealedActByQuorum, SiteChanged, Start, TookEffect,
+            ValueUpdated,
         };
         let all = [
             Founding,
             Start,
             KeyIntent,
             KeyOutcome,
-            StationOpened,
+            JobOpened,
             CardKeysDerived,
             ValueUpdated,
             EntriesRead,
@@ -426,9 +411,15 @@ mod tests {
             TookEffect,
             KeyDestroyed,
             EvidenceRead,
+            JobChanged,
+            JobItemsAdded,
+            IncidentReported,
+            CardsChanged,
+            JobPurged,
+            JobRecordMade,
         ];
         for (number, kind) in (0_u8..).zip(all) {
-            assert_eq!(cbor::encode(&kind), [number]);
+            assert_eq!(cbor::encode(&kind).last(), Some(&number));
         }
     }
 

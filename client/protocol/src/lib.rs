@@ -30,6 +30,7 @@ pub mod freeze;
 pub mod hash;
 #[cfg(feature = "ring")]
 pub mod hpke;
+pub mod job;
 pub mod key;
 pub mod leaf;
 pub mod list;

@@ -118,6 +118,12 @@ pub enum Refusal {
         /// From how many departments at least.
         departments: u8,
     },
+    /// 21: as many cards of the job as may be are without their result. Give their results first.
+    #[error("give the results of the cards in hand first")]
+    ResultPending,
+    /// 22: the station's job before is not purged. Close it first.
+    #[error("the job before is not purged from this station")]
+    PurgePending,
 }
 
 impl Refusal {
@@ -146,6 +152,8 @@ impl Refusal {
             Self::SamePerson => 18,
             Self::Frozen { .. } => 19,
             Self::ApprovalRequired { .. } => 20,
+            Self::ResultPending => 21,
+            Self::PurgePending => 22,
         }
     }
 
@@ -231,6 +239,8 @@ mod tests {
             Refusal::SamePerson,
             Refusal::Frozen { scope: ScopeKind::Terminal },
             Refusal::ApprovalRequired { proposal: ProposalId::new([7; 16]), persons: 2, departments: 1 },
+            Refusal::ResultPending,
+            Refusal::PurgePending,
         ]
     }
 

@@ -83,24 +83,6 @@ reply!(
     }
 );
 reply!(
-    /// Reply to `station.open`.
-    StationOpenReply {
-        /// COSE_Sign1 of an [`crate::delivery::ExchangeOpening`].
-        opening: Blob<2048>,
-        /// The receipt.
-        receipt: Receipt,
-    }
-);
-reply!(
-    /// Reply to `card.derive`.
-    CardDeriveReply {
-        /// COSE_Sign1 of a [`crate::delivery::Delivery`].
-        delivery: Blob<REPLY_LEN_MAX>,
-        /// The receipt, without the leaf: its place in the tree would tell the size of a job.
-        receipt: Receipt,
-    }
-);
-reply!(
     /// Reply to `value.update`.
     ValueUpdateReply {
         /// COSE_Sign1 of a [`crate::value::ValueUpdate`].
@@ -277,6 +259,12 @@ reply!(
 );
 
 mod governed;
+mod job;
+
+pub use job::{
+    CardDeriveReply, CardReply, CardsMovedReply, JOB_RECORD_MESSAGE_LEN_MAX, JOBS_MAX, JobChangedReply,
+    JobCountReply, JobListReply, JobNumbers, JobOpenReply, JobRecordReply, JobReply, JobView,
+};
 
 pub use governed::{
     ComponentGivenReply, ComponentKeyReply, PolicyReply, PolicyText, ProfileListReply, ProfilePutReply,

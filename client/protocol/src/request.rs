@@ -5,7 +5,7 @@
 //! [`Envelope`].
 
 use crate::{
-    bytes::{Blob, Digest, Exchange, Idem},
+    bytes::{Blob, Digest, Idem},
     card::CardUid,
     cbor::REQUEST_LEN_MAX,
     checkpoint::SignedCheckpoint,
@@ -80,30 +80,6 @@ request!(
     }
 );
 request!(
-    /// `station.open`: a transport key for the calling station, wrapped to its enrolled wrapping key.
-    OpenStation {
-        /// The idempotency key.
-        idem: Idem,
-    }
-);
-request!(
-    /// `card.derive`: the keys of 1 to 1,000 cards in 1 to 8 slots each, under an open exchange.
-    DeriveCardKeys {
-        /// The idempotency key.
-        idem: Idem,
-        /// The exchange whose transport key wraps the card keys.
-        exchange: Exchange,
-        /// The card profile.
-        profile: Name,
-        /// Its version.
-        profile_version: u32,
-        /// Slot numbers of the profile, ascending, without repetition.
-        slots: List<u8, SLOTS_MAX>,
-        /// The cards, without repetition.
-        cards: List<CardUid, CARDS_MAX>,
-    }
-);
-request!(
     /// `value.update`: one load or debit of one purse.
     UpdateValue {
         /// The programme.
@@ -174,7 +150,13 @@ request!(
 
 mod control;
 mod governed;
+mod job;
 mod operation;
+
+pub use job::{
+    AddJobItems, Agreements, CheckCard, CloseJob, CountJob, CreateJob, DeriveCardKeys, GiveResults, ListJobs,
+    MoveCards, OpenJob, ReadJob, ReadJobRecord, ReportIncident, ResumeJob, SealJob, SuspendJob, WithdrawJob,
+};
 
 pub use governed::{
     ComponentOrder, GiveComponent, ImportKey, ListProfiles, POLICY_FILES_MAX, POLICY_SET_LEN_MAX,

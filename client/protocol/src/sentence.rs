@@ -5,8 +5,10 @@
 //! verifies nor judges.
 
 mod governed;
+mod job;
 mod text;
 
+pub use job::agreement;
 pub use text::grouped;
 
 use crate::{
@@ -18,9 +20,9 @@ use crate::{
     quorum::Need,
     refusal::{Invalid, Refusal},
     request::{
-        ActivateKey, CancelProposal, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys, DestroyKey,
-        DisablePrincipal, EnablePrincipal, EnrolPrincipal, Enrolment, LiftFreeze, OpenStation, Operation,
-        RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey, UpdateValue, ValueOperation,
+        ActivateKey, CancelProposal, CompromiseKey, ConfirmClock, CreateKey, DestroyKey, DisablePrincipal,
+        EnablePrincipal, EnrolPrincipal, Enrolment, LiftFreeze, Operation, RetireKey, RotatePrincipal,
+        SetFreeze, SetQuorum, SuspendKey, UpdateValue, ValueOperation,
     },
 };
 use alloc::{format, string::String, vec::Vec};
@@ -34,8 +36,19 @@ use text::{Amount, counted, fingerprint, list, quoted, utc};
 /// sign what cannot be said.
 pub fn sentence(operation: Operation, payload: &[u8]) -> Result<String, Refusal> {
     match operation {
-        Operation::StationOpen => Ok(open_station(&decode(payload)?)),
-        Operation::CardDerive => Ok(derive_card_keys(&decode(payload)?)),
+        Operation::JobOpen
+        | Operation::JobResume
+        | Operation::CardDerive
+        | Operation::CardTransition
+        | Operation::JobCreate
+        | Operation::JobItems
+        | Operation::JobSeal
+        | Operation::JobWithdraw
+        | Operation::JobSuspend
+        | Operation::CardResult
+        | Operation::JobCount
+        | Operation::JobIncident
+        | Operation::JobClose => job::sentence(operation, payload),
         Operation::ValueUpdate => Ok(update_value(&decode(payload)?)),
         Operation::ProposalCancel => Ok(cancel(&decode(payload)?)),
         Operation::PrincipalEnrol => Ok(enrol(&decode(payload)?)),
@@ -70,27 +83,7 @@ pub fn sentence(operation: Operation, payload: &[u8]) -> Result<String, Refusal>
         | Operation::ProfilePut
         | Operation::PolicyPropose
         | Operation::CeremonyRecord => governed::sentence(operation, payload),
-        Operation::Status
-        | Operation::KeyList
-        | Operation::KeyGet
-        | Operation::LogCheckpoint
-        | Operation::LogEntries
-        | Operation::LogProof
-        | Operation::BundleGet
-        | Operation::ValueBatch
-        | Operation::ProposalList
-        | Operation::ProposalGet
-        | Operation::ProposalApprove
-        | Operation::ProposalReject
-        | Operation::ProposalResult
-        | Operation::PrincipalList
-        | Operation::KeyImpact
-        | Operation::FreezeList
-        | Operation::EvidenceGet
-        | Operation::ComponentKey
-        | Operation::ProfileGet
-        | Operation::ProfileList
-        | Operation::PolicyGet => Err(Refusal::Invalid { reason: Invalid::NotSigned }),
+        _ => Err(Refusal::Invalid { reason: Invalid::NotSigned }),
     }
 }
 
@@ -119,25 +112,6 @@ fn closing(idem: &Idem, reason: Option<&Reason>) -> String {
         Some(reason) => format!("{number} Reason given: {}.", quoted(reason)),
         None => number,
     }
-}
-
-fn open_station(request: &OpenStation) -> String {
-    let OpenStation { schema: _, idem } = request;
-    format!("Open an exchange with the station that asks. {}", closing(idem, None))
-}
-
-fn derive_card_keys(request: &DeriveCardKeys) -> String {
-    let DeriveCardKeys { schema: _, idem, exchange, profile, profile_version, slots, cards } = request;
-    let slot = if slots.len() == 1 { "slot" } else { "slots" };
-    format!(
-        "Derive the keys of {slot} {} of card profile {profile} version {profile_version} for {}: {}; under \
-         exchange {}. {}",
-        list(slots),
-        counted(cards.len(), "card"),
-        list(cards),
-        grouped(exchange.as_bytes()),
-        closing(idem, None)
-    )
 }
 
 fn update_value(request: &UpdateValue) -> String {
@@ -279,7 +253,8 @@ fn stopped(scope: &Scope) -> String {
         | Scope::Terminal { .. }
         | Scope::Station { .. }
         | Scope::Programme { .. }
-        | Scope::Key { .. } => format!("{scope}"),
+        | Scope::Key { .. }
+        | Scope::Job { .. } => format!("{scope}"),
     }
 }
 

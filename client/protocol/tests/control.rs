@@ -1,4 +1,4 @@
-//! The state of dual control, driven by leaves with real signatures.
+//! The state of dual control, and that of jobs and cards, driven by leaves with real signatures.
 
 #[path = "../../../tests/src/people.rs"]
 #[expect(unreachable_pub, reason = "the end-to-end tests share it as a public module")]
@@ -26,3 +26,20 @@ mod quorum;
 mod random;
 #[path = "control/roster.rs"]
 mod roster;
+
+#[path = "jobs/agreements.rs"]
+mod agreements;
+#[path = "jobs/deriving.rs"]
+mod deriving;
+#[path = "jobs/finishing.rs"]
+mod finishing;
+#[path = "jobs/kit.rs"]
+mod kit;
+#[path = "jobs/moving.rs"]
+mod moving;
+#[path = "jobs/preparing.rs"]
+mod preparing;
+#[path = "jobs/sequences.rs"]
+mod sequences;
+#[path = "jobs/sessions.rs"]
+mod sessions;

@@ -10,6 +10,8 @@ mod agreed;
 mod governed;
 #[path = "golden/grammar.rs"]
 mod grammar;
+#[path = "golden/jobs.rs"]
+mod jobs;
 #[path = "golden/messages.rs"]
 mod messages;
 
@@ -21,6 +23,7 @@ use keysvc_protocol::{
     cose::{Kind, Signed},
     delivery::{Delivery, ExchangeOpening},
     hash::sha256,
+    job::JobRecord,
     request::Operation,
     value::ValueUpdate,
 };
@@ -141,6 +144,8 @@ fn golden_statements_verify_under_their_own_kind_alone() {
             opened(Kind::Transcript, genesis.as_bytes()),
             golden.name == "signed-transcript-agreement"
         );
+        assert_eq!(opened(Kind::JobAgreement, genesis.as_bytes()), golden.name == "signed-job-agreement");
+        assert_eq!(opened(Kind::JobRecord, genesis.as_bytes()), golden.name == "signed-job-record");
         let approved = golden.name == "signed-approved-value-update";
         assert_eq!(opened(Kind::ApprovedValueUpdate, genesis.as_bytes()), approved);
         for operation in Operation::ALL {
@@ -160,6 +165,7 @@ fn golden_statements_verify_under_their_own_kind_alone() {
     assert!(ExchangeOpening::verify(&of("signed-exchange-opening"), &genesis, &key).is_ok());
     assert!(Delivery::verify(&of("signed-delivery"), &genesis, &key).is_ok());
     assert!(TrustBundle::verify(&of("signed-trust-bundle"), &genesis, &key).is_ok());
+    assert!(JobRecord::verify(&of("signed-job-record"), &genesis, &key).is_ok());
 }
 
 #[test]

@@ -10,7 +10,8 @@ use keysvc_protocol::{
     cose::Kind,
     founding::{
         CardFamily, CardSession, Delays, FoundedKey, FoundedKind, Founding, Function, InputPart, Officer,
-        P256Text, Principal, PrincipalKind, Profile, Programme, Scheme, Slot, ValueRules,
+        P256Text, Principal, PrincipalKind, Profile, Programme, Scheme, Slot, SubjectPublicKeyInfo,
+        ValueRules,
     },
     hash::sha256,
     key::{CheckValue, KeyKind, KeyRecord, KeyState},
@@ -46,12 +47,27 @@ pub struct Site {
 impl Site {
     /// A site of so many officers, its keys made by `make`, once for each number.
     pub fn new(officers: u8, make: impl Fn(u8) -> Key) -> Self {
+        Self::with(officers, &[], make)
+    }
+
+    /// A site of two officers and a bureau: stations `station-1` and `station-2`, people with one capability each
+    /// (`data-1`, `data-2`, `operator-1` to `operator-3`, `reviewer-1`, `monitor-1`), `ann`, `ben`, `cat` and `dan`
+    /// with all of them, `office-2` of another organisation, and the profile `pass` of two slots that lets two cards
+    /// be without their result.
+    pub fn bureau(make: impl Fn(u8) -> Key) -> Self {
+        Self::with(2, &FLOOR, make)
+    }
+
+    fn with(officers: u8, floor: &[Enrolled], make: impl Fn(u8) -> Key) -> Self {
         let officer = |number: u8| Person { name: name(&format!("officer-{number}")), key: make(number) };
         let mut people: Vec<Person> = (1..=officers).map(officer).collect();
         for (number, machine) in (100..).zip(["terminal-1", "office-1", "platform-1"]) {
             people.push(Person { name: name(machine), key: make(number) });
         }
-        let founding = founding(officers, &people);
+        for (number, (machine, ..)) in (110..).zip(floor) {
+            people.push(Person { name: name(machine), key: make(number) });
+        }
+        let founding = founding(officers, floor, &people);
         let checkpoint = make(200);
         let leaf = founding_leaf(&checkpoint, &make(201), &make(202));
         let (salt, payload) = (Salt::new([4; 16]), cbor::encode(&leaf));
@@ -105,7 +121,43 @@ impl Site {
     }
 }
 
-fn founding(officers: u8, people: &[Person]) -> Founding {
+/// Name, kind, organisation and capabilities.
+type Enrolled = (&'static str, PrincipalKind, &'static str, &'static [&'static str]);
+
+const EVERYTHING: &[&str] = &["data-operator", "monitor", "reviewer", "station-operator"];
+/// A bureau's people and machines.
+const FLOOR: [Enrolled; 14] = [
+    ("station-1", PrincipalKind::Station, "bureau", &[]),
+    ("station-2", PrincipalKind::Station, "bureau", &[]),
+    ("data-1", PrincipalKind::Operator, "bureau", &["data-operator"]),
+    ("data-2", PrincipalKind::Operator, "bureau", &["data-operator"]),
+    ("operator-1", PrincipalKind::Operator, "bureau", &["station-operator"]),
+    ("operator-2", PrincipalKind::Operator, "bureau", &["station-operator"]),
+    ("operator-3", PrincipalKind::Operator, "bureau", &["station-operator"]),
+    ("reviewer-1", PrincipalKind::Operator, "bureau", &["reviewer"]),
+    ("monitor-1", PrincipalKind::Operator, "bureau", &["monitor"]),
+    ("ann", PrincipalKind::Operator, "bureau", EVERYTHING),
+    ("ben", PrincipalKind::Operator, "bureau", EVERYTHING),
+    ("cat", PrincipalKind::Operator, "bureau", EVERYTHING),
+    ("dan", PrincipalKind::Operator, "bureau", EVERYTHING),
+    ("office-2", PrincipalKind::Office, "tea", &[]),
+];
+
+fn of_floor((id, kind, organisation, capabilities): &Enrolled, pin: u8, key: P256Text) -> Principal {
+    let wraps = *kind == PrincipalKind::Station;
+    Principal {
+        id: name(id),
+        kind: *kind,
+        organisation: name(organisation),
+        capabilities: capabilities.iter().map(|capability| name(capability)).collect(),
+        tls_key: Digest::new([pin; 32]),
+        statement_key: Some(key),
+        // Nothing is wrapped here; only the length is a real one's.
+        wrapping_key: wraps.then(|| SubjectPublicKeyInfo::new(vec![pin; 422]).unwrap()),
+    }
+}
+
+fn founding(officers: u8, floor: &[Enrolled], people: &[Person]) -> Founding {
     let key = |id: &str| P256Text::new(people.iter().find(|one| one.name.as_str() == id).unwrap().key.public);
     let officer = |number: u8| {
         let id = format!("officer-{number}");
@@ -137,7 +189,11 @@ fn founding(officers: u8, people: &[Person]) -> Founding {
         development: false,
         delays: Delays::default(),
         officers: (1..=officers).map(officer).collect(),
-        principals: machines.into_iter().map(principal).collect(),
+        principals: machines
+            .into_iter()
+            .map(principal)
+            .chain((110..).zip(floor).map(|(pin, one)| of_floor(one, pin, key(one.0))))
+            .collect(),
         programmes: vec![Programme {
             name: name("coffee"),
             organisation: name("acme"),
@@ -145,7 +201,7 @@ fn founding(officers: u8, people: &[Person]) -> Founding {
             profile: name("stored"),
             value_key: name("value-1"),
         }],
-        profiles: vec![profile()],
+        profiles: if floor.is_empty() { vec![profile()] } else { vec![profile(), pass()] },
         keys: [("master-1", FoundedKind::CardMaster), ("value-1", FoundedKind::ValueSigning)]
             .into_iter()
             .map(|(key, kind)| FoundedKey { name: name(key), kind, value: None })
@@ -172,6 +228,8 @@ fn profile() -> Profile {
         }],
         functions: vec![Function::StoredValue],
         vectors: vec![],
+        pipeline: 8,
+        unit_cost: 0,
         value: Some(ValueRules {
             purses: vec![1],
             currency: 978,
@@ -182,6 +240,25 @@ fn profile() -> Profile {
             debit_max: 10_000,
             card_session: CardSession::PassiveTag,
         }),
+    }
+}
+
+/// A pass with keys in two slots, of which two at a time are made.
+fn pass() -> Profile {
+    let stored = profile();
+    let second = stored.slots.iter().map(|slot| Slot {
+        slot: 1,
+        key_number: 1,
+        application: "010204".into(),
+        ..slot.clone()
+    });
+    Profile {
+        name: name("pass"),
+        slots: stored.slots.iter().cloned().chain(second).collect(),
+        functions: vec![Function::Membership],
+        pipeline: 2,
+        value: None,
+        ..stored
     }
 }
 

@@ -107,7 +107,8 @@ impl Control {
             |name: &Name, kind| self.roster.member(name).is_some_and(|member| member.enrolment.kind == kind);
         let founding = &self.founding;
         let (known, what) = match scope {
-            Scope::All | Scope::Card { programme: None, .. } => (true, Thing::Freeze),
+            // Jobs are not known here; a misspelt one is told by whoever keeps them.
+            Scope::All | Scope::Card { programme: None, .. } | Scope::Job { .. } => (true, Thing::Freeze),
             Scope::Card { programme: Some(name), .. } | Scope::Programme { name } => {
                 (founding.programmes.iter().any(|programme| programme.name == *name), Thing::Programme)
             }

@@ -7,7 +7,8 @@ use super::{At, Change, Control, read};
 use crate::{
     cbor::{self, REQUEST_LEN_MAX},
     leaf::{
-        ActByQuorumLeaf, CardKeysDerivedLeaf, ChangedLeaf, LeafKind, StationOpenedLeaf, ValueUpdatedLeaf,
+        ActByQuorumLeaf, CardKeysDerivedLeaf, CardsChangedLeaf, ChangedLeaf, JobOpenedLeaf, LeafKind,
+        ValueUpdatedLeaf,
     },
     proposal::{LIFE_MAX_MS, Proposal, Proposed},
     quorum::Quorum,
@@ -86,9 +87,14 @@ impl Control {
                 let act: CardKeysDerivedLeaf = read(payload)?;
                 (Operation::CardDerive, act.station, act.statement, None)
             }
-            LeafKind::StationOpened => {
-                let act: StationOpenedLeaf = read(payload)?;
-                (Operation::StationOpen, act.station, act.statement, None)
+            LeafKind::JobOpened => {
+                let act: JobOpenedLeaf = read(payload)?;
+                (act.operation, act.station, act.statement, None)
+            }
+            // What a station says of its cards is nobody's to agree to.
+            LeafKind::CardsChanged => {
+                let act: CardsChangedLeaf = read(payload)?;
+                (Operation::CardTransition, act.principal, act.statement, None)
             }
             _ => return Err(ENCODING),
         };

@@ -208,15 +208,119 @@ impl Keys {
         let Some(key) = self.standings.get_mut(&(leaf.name.clone(), leaf.version)) else {
             return Err(wrong);
         };
-        if key.destroying != Some(leaf.intent) || key.id != leaf.id {
+        // A job's end is its own intent: the key under which its data lies ends with it, without a delay of its own.
+        let ends_with_its_job =
+            is_of_job(&leaf.name, key.kind) && key.state == KeyState::Active && key.destroying.is_none();
+        if !(ends_with_its_job || key.destroying == Some(leaf.intent)) || key.id != leaf.id {
             return Err(wrong);
         }
+        key.state = KeyState::Destroyed;
         key.destroying = None;
         Ok(())
     }
 }
 
+/// What the names of jobs' storage keys begin with; the job's name follows.
+pub const STORAGE_OF_JOB: &str = "storage.job.";
+
+/// Whether a key is the one under which a job's data lies.
+fn is_of_job(name: &Name, kind: KeyKind) -> bool {
+    kind == KeyKind::Storage && name.as_str().starts_with(STORAGE_OF_JOB)
+}
+
 /// Names of the service's own keys.
 fn is_reserved(name: &Name) -> bool {
     ["statement", "checkpoint"].contains(&name.as_str()) || name.as_str().starts_with("storage")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bytes::ShortCheck, key::KeyRecord, list::List, schema::Schema};
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn destroyed(intent: u64, key: &str, id: u8) -> KeyDestroyedLeaf {
+        KeyDestroyedLeaf {
+            schema: Schema,
+            intent,
+            name: name(key),
+            version: 1,
+            id: ObjectIdentifier::new([id; 16]),
+        }
+    }
+
+    /// Keys with one of this name and kind, in use.
+    fn with(key: &str, kind: KeyKind) -> Keys {
+        let mut keys = Keys::default();
+        let id = ObjectIdentifier::new([7; 16]);
+        let standing = KeyStanding { kind, state: KeyState::Active, id, destroying: None };
+        keys.standings.insert((name(key), 1), standing);
+        keys
+    }
+
+    #[test]
+    fn a_jobs_storage_key_ends_with_its_job_and_only_once() {
+        let mut keys = with("storage.job.nfc-1", KeyKind::Storage);
+        assert!(keys.destroyed(&destroyed(40, "storage.job.nfc-1", 8)).is_err(), "another identifier");
+        assert!(keys.destroyed(&destroyed(40, "storage.job.nfc-2", 7)).is_err(), "another job");
+        keys.destroyed(&destroyed(40, "storage.job.nfc-1", 7)).unwrap();
+        let key = keys.get(&name("storage.job.nfc-1"), 1).unwrap();
+        assert_eq!((key.state, key.destroying), (KeyState::Destroyed, None));
+        assert!(keys.destroyed(&destroyed(40, "storage.job.nfc-1", 7)).is_err(), "destroyed twice");
+    }
+
+    #[test]
+    fn no_other_key_in_use_is_destroyed_without_an_intent() {
+        for (key, kind) in [
+            ("storage.operational.2026-11", KeyKind::Storage),
+            ("storage.incident.2026-11", KeyKind::Storage),
+            ("storage.job", KeyKind::Storage),
+            ("storage.job.nfc-1", KeyKind::CardMaster),
+            ("value-1", KeyKind::ValueSigning),
+        ] {
+            let mut keys = with(key, kind);
+            assert!(keys.destroyed(&destroyed(40, key, 7)).is_err(), "{key}");
+            assert_eq!(keys.get(&name(key), 1).map(|key| key.state), Some(KeyState::Active), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_whose_destruction_was_agreed_is_destroyed_under_its_own_intent_only() {
+        let mut keys = with("value-1", KeyKind::ValueSigning);
+        keys.step(&name("value-1"), 1, KeyEvent::Deactivate).unwrap();
+        keys.destroy(&name("value-1"), 1, 9).unwrap();
+        assert!(keys.destroyed(&destroyed(10, "value-1", 7)).is_err());
+        assert_eq!(keys.destroying().count(), 1);
+        keys.destroyed(&destroyed(9, "value-1", 7)).unwrap();
+        let state = keys.get(&name("value-1"), 1).map(|key| (key.state, key.destroying));
+        assert_eq!(state, Some((KeyState::Destroyed, None)));
+    }
+
+    #[test]
+    fn a_jobs_storage_key_is_made_like_any_other_of_the_services_own() {
+        let mut keys = Keys::default();
+        let (id, kind) = (ObjectIdentifier::new([7; 16]), KeyKind::Storage);
+        let intent = KeyIntentLeaf { schema: Schema, id, kind, name: name("storage.job.nfc-1"), version: 1 };
+        keys.intend(3, &intent).unwrap();
+        let key = KeyRecord {
+            schema: Schema,
+            name: intent.name.clone(),
+            version: 1,
+            kind,
+            state: KeyState::Active,
+            id,
+            check: CheckValue::Kw { value: ShortCheck::new([1; 5]) },
+            test_key: false,
+            made_at_ms: 1,
+            attributes: List::default(),
+            public: None,
+        };
+        keys.made(&KeyOutcomeLeaf { schema: Schema, intent: 3, key }).unwrap();
+        keys.destroyed(&destroyed(40, "storage.job.nfc-1", 7)).unwrap();
+        // Its name never comes back.
+        assert!(keys.intend(41, &intent).is_err());
+    }
 }

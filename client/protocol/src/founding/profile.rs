@@ -38,9 +38,23 @@ pub struct Profile {
     /// Check values of card keys that the token must compute before the profile is used, and at each start.
     #[serde(default)]
     pub vectors: Vec<GoldenVector>,
+    /// How many cards of a job may be without their result at a time, 1 to 1,000: few where cards are made one by one,
+    /// more for inline machines.
+    #[serde(default = "pipeline_default")]
+    pub pipeline: u16,
+    /// What one card costs, in minor units of the site's money; 0 where nobody says.
+    #[serde(default)]
+    pub unit_cost: u32,
     /// Value rules; left out where the cards hold no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueRules>,
+}
+
+/// Cards without their result at a time where a profile does not say: a hand-fed encoder with a stacker.
+pub(crate) const PIPELINE_DEFAULT: u16 = 8;
+
+const fn pipeline_default() -> u16 {
+    PIPELINE_DEFAULT
 }
 
 /// A diversification scheme.
@@ -147,6 +161,14 @@ impl Profile {
         self.slots.iter().find(|slot| slot.slot == number)
     }
 
+    /// The slots by their numbers.
+    #[must_use]
+    pub fn slots_ascending(&self) -> Vec<&Slot> {
+        let mut slots: Vec<&Slot> = self.slots.iter().collect();
+        slots.sort_by_key(|slot| slot.slot);
+        slots
+    }
+
     /// The diversification input (AN10922's M) of one card's slot, 16 to 31 bytes.
     ///
     /// # Errors
@@ -218,6 +240,10 @@ impl Profile {
         super::unique(&format!("{place}.slots"), self.slots.iter().map(|slot| format!("{}", slot.slot)))?;
         for slot in &self.slots {
             self.check_slot(slot)?;
+        }
+        let most = u16::try_from(crate::request::CARDS_MAX).unwrap_or(u16::MAX);
+        if !(1..=most).contains(&self.pipeline) {
+            return Err(fault(format!("{place}.pipeline"), "give 1 to 1000 cards"));
         }
         self.check_keys_differ()?;
         self.check_functions(&place)?;
@@ -361,6 +387,8 @@ mod tests {
             family: CardFamily::DesfireEv2,
             functions: vec![Function::Membership],
             vectors: vec![],
+            pipeline: PIPELINE_DEFAULT,
+            unit_cost: 0,
             slots: vec![Slot {
                 slot: 0,
                 key: "k".parse().unwrap(),

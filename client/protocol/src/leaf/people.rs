@@ -86,7 +86,8 @@ payload!(
 payload!(
     /// A key was destroyed in the token.
     KeyDestroyedLeaf {
-        /// The leaf of its intent: of kind [`LeafKind::TookEffect`].
+        /// The leaf of its intent: of kind [`LeafKind::TookEffect`]; for a job's storage key the one that closed or withdrew
+        /// the job.
         intent: u64,
         /// The key's name.
         name: Name,

@@ -28,6 +28,19 @@ impl Frontier {
         Ok(Self { size, roots })
     }
 
+    /// The edge whose subtrees' roots were kept; nothing when they are not as many as the size has bits set.
+    #[must_use]
+    pub fn from_roots(size: u64, roots: Vec<Digest>) -> Option<Self> {
+        let expected = usize::try_from(size.count_ones()).ok()?;
+        (roots.len() == expected).then_some(Self { size, roots })
+    }
+
+    /// The roots of the perfect subtrees, largest first: one for each bit set in the size.
+    #[must_use]
+    pub fn roots(&self) -> &[Digest] {
+        &self.roots
+    }
+
     /// Number of leaves.
     #[must_use]
     pub const fn size(&self) -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! Apart from the refusals, because each is a closed list of its own. Which refusal carries which stands there.
 
-use crate::key::KeyState;
+use crate::{card::CardState, job::JobState, key::KeyState};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,31 @@ pub enum Conflict {
         /// The newest version there is; 0 where there is none.
         newest: u32,
     },
+    /// The job is in a state that does not allow it.
+    JobState {
+        /// The state it is in.
+        state: JobState,
+    },
+    /// All cards of the job have their keys.
+    JobComplete,
+    /// The card is in a state that does not allow it.
+    CardState {
+        /// The state it is in.
+        state: CardState,
+    },
+    /// The card has keys in another generation than the request was made on.
+    Generation {
+        /// The newest generation of its keys; 0 where it has none.
+        newest: u32,
+    },
+    /// The job is for another station.
+    OtherStation,
+    /// The two operators' session is over.
+    SessionOver,
+    /// The counts do not balance, or nobody counted.
+    Unbalanced,
+    /// The card belongs to another job.
+    OtherJob,
 }
 
 impl fmt::Display for Conflict {
@@ -57,6 +82,16 @@ impl fmt::Display for Conflict {
             Self::ClockDisputed => "the clock is disputed; two officers must confirm it first",
             Self::Full => "there are as many as there may be",
             Self::Version { newest } => return write!(f, "the newest version is {newest}"),
+            Self::JobState { state } => return write!(f, "the job is {state}"),
+            Self::JobComplete => "all cards of the job have their keys",
+            Self::CardState { state } => return write!(f, "the card is {state}"),
+            Self::Generation { newest } => {
+                return write!(f, "the newest generation of the card's keys is {newest}");
+            }
+            Self::OtherStation => "the job is for another station",
+            Self::SessionOver => "the session of the two operators is over",
+            Self::Unbalanced => "the counts do not balance",
+            Self::OtherJob => "the card belongs to another job",
         })
     }
 }
@@ -90,6 +125,14 @@ pub enum Uncounted {
     BelowFloor,
     /// Nobody approved who does not hold a component of the key as well.
     CustodiansAlone,
+    /// The signer does not have the capability that this takes.
+    NotInRole,
+    /// It is over another act.
+    OtherAct,
+    /// It was signed too long ago, or in the future.
+    Stale,
+    /// It was used before.
+    UsedBefore,
 }
 
 impl fmt::Display for Uncounted {
@@ -108,6 +151,10 @@ impl fmt::Display for Uncounted {
             Self::OtherLog => "the proposal was made for another log",
             Self::BelowFloor => "the need is below the floor of the operation",
             Self::CustodiansAlone => "nobody approved but the custodians of the components",
+            Self::NotInRole => "its signer does not have the capability that this takes",
+            Self::OtherAct => "it is over another act",
+            Self::Stale => "it was signed too long ago, or in the future",
+            Self::UsedBefore => "it was used before",
         })
     }
 }
@@ -135,6 +182,12 @@ pub enum Thing {
     Principal,
     /// A freeze of this scope.
     Freeze,
+    /// A personalization job of this name.
+    Job,
+    /// A card of this identifier.
+    Card,
+    /// This card among those of the job.
+    Item,
 }
 
 impl fmt::Display for Thing {
@@ -150,6 +203,9 @@ impl fmt::Display for Thing {
             Self::Proposal => "proposal",
             Self::Principal => "principal",
             Self::Freeze => "freeze",
+            Self::Job => "job",
+            Self::Card => "card",
+            Self::Item => "card in this job",
         })
     }
 }
@@ -198,6 +254,12 @@ pub enum Invalid {
     Policy,
     /// A policy set under which nobody could ever change the policies again.
     LocksOut,
+    /// A job whose head does not agree with itself or with the site.
+    Job,
+    /// Another manifest than the one that was built up.
+    Manifest,
+    /// Another check value than the token computes for what the card was given.
+    ReadBack,
 }
 
 impl fmt::Display for Invalid {
@@ -223,6 +285,9 @@ impl fmt::Display for Invalid {
             Self::GoldenVector => "the token computes another value than a golden vector states",
             Self::Policy => "the policies do not load, or have another digest than stated",
             Self::LocksOut => "under these policies nobody could change the policies again",
+            Self::Job => "the job's head does not agree with itself or with the site",
+            Self::Manifest => "not the manifest that was built up",
+            Self::ReadBack => "the card does not hold the keys it was given",
         })
     }
 }

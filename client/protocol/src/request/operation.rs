@@ -12,9 +12,9 @@ pub enum Operation {
     KeyList,
     /// One key's public attributes and check value. Read.
     KeyGet,
-    /// Opens an exchange: a transport key for one station. Changes.
-    StationOpen,
-    /// Derives card keys under an exchange. Changes.
+    /// Opens a job at a station, with a transport key for it. Changes; a station with two operators.
+    JobOpen,
+    /// Derives the keys of cards of an open job. Changes.
     CardDerive,
     /// One value update of one purse. Changes.
     ValueUpdate,
@@ -94,15 +94,45 @@ pub enum Operation {
     PolicyGet,
     /// Anchors the transcript of a ceremony by its digest. Changes; one officer.
     CeremonyRecord,
+    /// A draft of a personalization job. Changes; one data operator.
+    JobCreate,
+    /// Adds cards and their data to a draft. Changes; the data operator who made it.
+    JobItems,
+    /// Fixes a job for good. Changes; a second data operator.
+    JobSeal,
+    /// Gives up a job that nothing was made of. Changes; one data operator.
+    JobWithdraw,
+    /// Lets a suspended job go on. Changes; a station with two operators.
+    JobResume,
+    /// Stops a job. Changes; either operator of its session.
+    JobSuspend,
+    /// What became of cards. Changes; the job's station.
+    CardResult,
+    /// What was counted. Changes; the job's station with an operator and a reviewer.
+    JobCount,
+    /// Something that went wrong. Changes; the job's station with an operator and a reviewer.
+    JobIncident,
+    /// The station's purge receipt. Changes; the job's station with a monitor as witness.
+    JobClose,
+    /// One job. Read; its numbers for those alone who may know them.
+    JobGet,
+    /// The jobs. Read.
+    JobList,
+    /// A job's audit record. A privileged read: itself recorded.
+    JobRecord,
+    /// A card's state. Read.
+    CardCheck,
+    /// Puts cards into another state. Changes; terminals and offices.
+    CardTransition,
 }
 
 impl Operation {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 59] = [
         Self::Status,
         Self::KeyList,
         Self::KeyGet,
-        Self::StationOpen,
+        Self::JobOpen,
         Self::CardDerive,
         Self::ValueUpdate,
         Self::LogCheckpoint,
@@ -143,6 +173,21 @@ impl Operation {
         Self::PolicyPropose,
         Self::PolicyGet,
         Self::CeremonyRecord,
+        Self::JobCreate,
+        Self::JobItems,
+        Self::JobSeal,
+        Self::JobWithdraw,
+        Self::JobResume,
+        Self::JobSuspend,
+        Self::CardResult,
+        Self::JobCount,
+        Self::JobIncident,
+        Self::JobClose,
+        Self::JobGet,
+        Self::JobList,
+        Self::JobRecord,
+        Self::CardCheck,
+        Self::CardTransition,
     ];
 
     /// Its name: the last part of the path `/v1/<operation>`, and the policies' action.
@@ -152,7 +197,7 @@ impl Operation {
             Self::Status => "status",
             Self::KeyList => "key.list",
             Self::KeyGet => "key.get",
-            Self::StationOpen => "station.open",
+            Self::JobOpen => "job.open",
             Self::CardDerive => "card.derive",
             Self::ValueUpdate => "value.update",
             Self::LogCheckpoint => "log.checkpoint",
@@ -193,6 +238,21 @@ impl Operation {
             Self::PolicyPropose => "policy.propose",
             Self::PolicyGet => "policy.get",
             Self::CeremonyRecord => "ceremony.record",
+            Self::JobCreate => "job.create",
+            Self::JobItems => "job.items",
+            Self::JobSeal => "job.seal",
+            Self::JobWithdraw => "job.withdraw",
+            Self::JobResume => "job.resume",
+            Self::JobSuspend => "job.suspend",
+            Self::CardResult => "card.result",
+            Self::JobCount => "job.count",
+            Self::JobIncident => "job.incident",
+            Self::JobClose => "job.close",
+            Self::JobGet => "job.get",
+            Self::JobList => "job.list",
+            Self::JobRecord => "job.record",
+            Self::CardCheck => "card.check",
+            Self::CardTransition => "card.transition",
         }
     }
 
@@ -208,7 +268,7 @@ impl Operation {
     pub const fn is_signed(self) -> bool {
         matches!(
             self,
-            Self::StationOpen
+            Self::JobOpen
                 | Self::CardDerive
                 | Self::ValueUpdate
                 | Self::ProposalCancel
@@ -231,6 +291,17 @@ impl Operation {
                 | Self::ProfilePut
                 | Self::PolicyPropose
                 | Self::CeremonyRecord
+                | Self::JobCreate
+                | Self::JobItems
+                | Self::JobSeal
+                | Self::JobWithdraw
+                | Self::JobResume
+                | Self::JobSuspend
+                | Self::CardResult
+                | Self::JobCount
+                | Self::JobIncident
+                | Self::JobClose
+                | Self::CardTransition
         )
     }
 }
@@ -253,7 +324,7 @@ mod tests {
             // From 24 on a number has a byte of its own.
             assert_eq!(bytes.split_last(), Some((&number, if number < 24 { &[][..] } else { &[0x18][..] })));
         }
-        assert!(crate::cbor::decode::<Operation>(&[0x18, 44], 2).is_err(), "an operation is missing here");
+        assert!(crate::cbor::decode::<Operation>(&[0x18, 59], 2).is_err(), "an operation is missing here");
         assert_eq!(Operation::from_name("key.export"), None);
     }
 }

@@ -255,6 +255,8 @@ mod tests {
                 card: "04782e21801d80".into(),
                 check_value: "5b298c80bf".into(),
             }],
+            pipeline: 8,
+            unit_cost: 0,
             value: Some(ValueRules {
                 purses: vec![1],
                 currency: 978,

@@ -3,7 +3,7 @@ use crate::{
     bytes::{Blob, Digest, Exchange, ProposalId},
     key::KeyKind,
     list::List,
-    request::ReadStatus,
+    request::{DeriveCardKeys, ReadStatus},
     schema::Schema,
 };
 use std::{collections::BTreeSet, vec};
@@ -190,17 +190,16 @@ fn thresholds_clock_cards_and_cancellations_are_said_in_full() {
         schema: Schema,
         idem: IDEM,
         exchange: Exchange::new([0xab; 16]),
-        profile: name("hotel"),
-        profile_version: 1,
-        slots: List::try_from(vec![0, 2]).unwrap(),
+        job: name("hotel-7"),
+        generation: 1,
         cards: List::try_from(vec!["04782e21801d80".parse().unwrap(), "04782e21801d81".parse().unwrap()])
             .unwrap(),
     };
     assert_eq!(
         said(Operation::CardDerive, &derive),
         format!(
-            "Derive the keys of slots 0, 2 of card profile hotel version 1 for 2 cards: 04782e21801d80, \
-             04782e21801d81; under exchange abab abab abab abab abab abab abab abab. {NUMBER}"
+            "Release the keys of 2 cards: 04782e21801d80, 04782e21801d81; generation 1, for job hotel-7, in session \
+             abab abab abab abab abab abab abab abab. {NUMBER}"
         )
     );
     let cancel =

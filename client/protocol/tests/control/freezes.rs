@@ -18,7 +18,7 @@ fn uid(text: &str) -> CardUid {
     text.parse().unwrap()
 }
 
-fn scopes() -> [Scope; 9] {
+fn scopes() -> [Scope; 10] {
     let card = uid("04782e21801d80");
     [
         Scope::Card { card, programme: None },
@@ -29,6 +29,7 @@ fn scopes() -> [Scope; 9] {
         Scope::Store { name: name("acme") },
         Scope::Profile { name: name("stored") },
         Scope::Key { name: name("value-1") },
+        Scope::Job { name: name("nfc-1") },
         Scope::All,
     ]
 }
@@ -38,7 +39,7 @@ fn each_scope_stops_what_it_names_and_nothing_else() {
     let (cards, keys) = ([uid("04782e21801d80")], [name("value-1")]);
     let (programme, terminal, station): (Name, Name, Name) =
         (name("coffee"), name("terminal-1"), name("station-1"));
-    let (store, profile) = (name("acme"), name("stored"));
+    let (store, profile, job) = (name("acme"), name("stored"), name("nfc-1"));
     let touched = Touched {
         cards: &cards,
         programme: Some(&programme),
@@ -47,6 +48,7 @@ fn each_scope_stops_what_it_names_and_nothing_else() {
         store: Some(&store),
         profile: Some(&profile),
         keys: &keys,
+        job: Some(&job),
     };
     for scope in scopes() {
         assert!(touched.is_stopped_by(&scope), "{scope}");
@@ -63,6 +65,7 @@ fn each_scope_stops_what_it_names_and_nothing_else() {
         store: Some(&other),
         profile: Some(&other),
         keys: std::slice::from_ref(&other),
+        job: Some(&other),
     };
     for scope in scopes() {
         assert_eq!(others.is_stopped_by(&scope), scope == Scope::All, "{scope}");

@@ -75,6 +75,8 @@ fn profile() -> Profile {
         }],
         functions: vec![Function::StoredValue, Function::Discount],
         vectors: vec![vector()],
+        pipeline: 8,
+        unit_cost: 45,
         value: Some(ValueRules {
             purses: vec![1],
             currency: 978,

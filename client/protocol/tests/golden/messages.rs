@@ -1,25 +1,22 @@
 //! One message of each kind, always the same: fixed keys, deterministic signatures (RFC 6979), fixed times.
 
-use super::{agreed, governed};
+use super::{agreed, governed, jobs};
 use keysvc_protocol::{
     bundle::{BundleFile, BundleKey, BundleProgramme, TrustBundle},
-    bytes::{
-        Blob, Digest, Exchange, Idem, ObjectIdentifier, PreviousUpdate, Salt, ShortCheck, WrappedCardKey,
-    },
+    bytes::{Blob, Digest, Idem, ObjectIdentifier, PreviousUpdate, Salt, ShortCheck},
     card::CardUid,
     cbor,
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cose::{Kind, Unsigned},
-    delivery::{DeliveredKey, Delivery, ExchangeOpening},
     export::{LeafPayload, PayloadFile},
     founding::FoundingAgreement,
     freeze::Scope,
     hash::sha256,
     key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{
-        BundleMadeLeaf, CardKeysDerivedLeaf, DerivedItem, EntriesReadLeaf, FoundingLeaf, FoundingSignature,
-        KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf,
-        StartLeaf, Statement, StationOpenedLeaf, ValueUpdatedLeaf,
+        BundleMadeLeaf, EntriesReadLeaf, FoundingLeaf, FoundingSignature, KeyIntentLeaf, KeyOutcomeLeaf,
+        LeafEntry, LeafKind, RefusalsCountedLeaf, RefusedLeaf, RollbackLeaf, StartLeaf, Statement,
+        ValueUpdatedLeaf,
     },
     list::List,
     merkle::{Proof, TreeHead},
@@ -28,12 +25,12 @@ use keysvc_protocol::{
     receipt::{LeafEvidence, Receipt},
     refusal::{Refusal, RefusalReply, RequestId},
     reply::{
-        BundleReply, CardDeriveReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply,
-        ServiceState, StationOpenReply, StatusReply, UpdateOutcome, ValueBatchReply, ValueUpdateReply,
+        BundleReply, CheckpointReply, EntriesReply, KeyListReply, KeyReply, ProofReply, ServiceState,
+        StatusReply, UpdateOutcome, ValueBatchReply, ValueUpdateReply,
     },
     request::{
-        DeriveCardKeys, Envelope, ListKeys, OpenStation, Operation, ReadBundle, ReadCheckpoint, ReadEntries,
-        ReadKey, ReadProof, ReadStatus, UpdateValue, UpdateValues, ValueOperation,
+        Envelope, ListKeys, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadKey, ReadProof,
+        ReadStatus, UpdateValue, UpdateValues, ValueOperation,
     },
     schema::Schema,
     trust::TrustDomain,
@@ -65,7 +62,7 @@ pub(super) fn list<T, const MAX: usize>(items: Vec<T>) -> List<T, MAX> {
     List::try_from(items).ok().unwrap()
 }
 
-fn uid() -> CardUid {
+pub(super) fn uid() -> CardUid {
     "04782e21801d80".parse().unwrap()
 }
 
@@ -143,54 +140,6 @@ pub(super) fn update() -> ValueUpdate {
         expires_at_ms: TIME_MS + 86_400_000,
         flags: FLAG_NO_CARD_SESSION,
         evidence: None,
-    }
-}
-
-fn open_request() -> OpenStation {
-    OpenStation { schema: Schema, idem: Idem::new([6; 16]) }
-}
-
-fn derive_request() -> DeriveCardKeys {
-    DeriveCardKeys {
-        schema: Schema,
-        idem: Idem::new([7; 16]),
-        exchange: Exchange::new([8; 16]),
-        profile: name("generated"),
-        profile_version: 1,
-        slots: list(vec![0, 1]),
-        cards: list(vec![uid()]),
-    }
-}
-
-fn opening() -> ExchangeOpening {
-    ExchangeOpening {
-        schema: Schema,
-        station: name("station-1"),
-        exchange: Exchange::new([8; 16]),
-        wrapping_key: Digest::new([0xc0; 32]),
-        // A real one has 384 bytes; the length is RSA's, not the encoding's.
-        wrapped: blob(vec![0xc1; 8]),
-        check: ShortCheck::new([1, 2, 3, 4, 5]),
-        expires_at_ms: TIME_MS + 28_800_000,
-    }
-}
-
-fn delivery() -> Delivery {
-    let key = |slot| DeliveredKey {
-        card: uid(),
-        slot,
-        key_version: 1,
-        wrapped: WrappedCardKey::new([0xd0 | slot; 24]),
-        check: ShortCheck::new([slot, 2, 3, 4, 5]),
-    };
-    Delivery {
-        schema: Schema,
-        station: name("station-1"),
-        exchange: Exchange::new([8; 16]),
-        idem: Idem::new([7; 16]),
-        profile: name("generated"),
-        profile_version: 1,
-        keys: list(vec![key(0), key(1)]),
     }
 }
 
@@ -343,8 +292,6 @@ fn requests() -> Vec<Golden> {
         of("request", Operation::Status, &ReadStatus { schema }),
         of("request", Operation::KeyList, &ListKeys { schema }),
         of("request", Operation::KeyGet, &ReadKey { schema, name: name("value-1"), version: Some(1) }),
-        of("request", Operation::StationOpen, &open_request()),
-        of("request", Operation::CardDerive, &derive_request()),
         of("request", Operation::ValueUpdate, &update_request()),
         of("request", Operation::LogCheckpoint, &ReadCheckpoint { schema, genesis: true }),
         of("request", Operation::LogEntries, &ReadEntries { schema, from: 0, to: 4 }),
@@ -385,17 +332,11 @@ fn statements() -> Vec<Golden> {
     let raw = |name: &str, bytes| Golden { name: name.to_owned(), rule: name.to_owned(), bytes };
     vec![
         golden("value-update", "value-update", &update()),
-        golden("exchange-opening", "exchange-opening", &opening()),
-        golden("delivery", "delivery", &delivery()),
         golden("trust-bundle", "trust-bundle", &bundle()),
         golden("bundle-file", "bundle-file", &bundle_file()),
         golden("founding-agreement", "founding-agreement", &agreement()),
-        raw("signed-station.open", request(Operation::StationOpen, &open_request())),
-        raw("signed-card.derive", request(Operation::CardDerive, &derive_request())),
         raw("signed-value.update", request(Operation::ValueUpdate, &update_request())),
         raw("signed-value-update", of_service(Kind::ValueUpdate, cbor::encode(&update()))),
-        raw("signed-exchange-opening", of_service(Kind::ExchangeOpening, cbor::encode(&opening()))),
-        raw("signed-delivery", of_service(Kind::Delivery, cbor::encode(&delivery()))),
         raw("signed-trust-bundle", of_service(Kind::TrustBundle, cbor::encode(&bundle()))),
         raw(
             "signed-founding-agreement",
@@ -419,8 +360,6 @@ fn replies() -> Vec<Golden> {
         checkpoint: checkpoint.clone(),
         consistency: consistency.clone(),
     };
-    let opening = blob(of_service(Kind::ExchangeOpening, cbor::encode(&opening())));
-    let delivery = blob(of_service(Kind::Delivery, cbor::encode(&delivery())));
     let record = blob(of_service(Kind::ValueUpdate, cbor::encode(&update())));
     let keys = list(vec![master_record(), storage_record(), pair_record()]);
     let refusal = Refusal::CounterConflict { expected_seq: 7 };
@@ -428,8 +367,6 @@ fn replies() -> Vec<Golden> {
         of("reply", Operation::Status, &status),
         of("reply", Operation::KeyList, &KeyListReply { schema, keys }),
         of("reply", Operation::KeyGet, &KeyReply { schema, key: pair_record() }),
-        of("reply", Operation::StationOpen, &StationOpenReply { schema, opening, receipt: receipt(None) }),
-        of("reply", Operation::CardDerive, &CardDeriveReply { schema, delivery, receipt: receipt(None) }),
         of(
             "reply",
             Operation::ValueUpdate,
@@ -524,28 +461,6 @@ fn leaves_of_the_service() -> Vec<Golden> {
 /// Leaves about what callers did.
 fn leaves_of_callers() -> Vec<Golden> {
     let schema = Schema;
-    let opened = StationOpenedLeaf {
-        schema,
-        station: name("station-1"),
-        exchange: Exchange::new([8; 16]),
-        expires_at_ms: TIME_MS + 28_800_000,
-        statement: statement(Operation::StationOpen, &open_request()),
-    };
-    let derived = CardKeysDerivedLeaf {
-        schema,
-        station: name("station-1"),
-        count: 2,
-        root: Digest::new([0xb3; 32]),
-        statement: statement(Operation::CardDerive, &derive_request()),
-    };
-    let item = DerivedItem {
-        schema,
-        card: uid(),
-        slot: 0,
-        key: name("demo-generated"),
-        key_version: 1,
-        input: Digest::new([0xb4; 32]),
-    };
     let refused = RefusedLeaf {
         schema,
         principal: name("terminal-1"),
@@ -558,14 +473,11 @@ fn leaves_of_callers() -> Vec<Golden> {
     let read = EntriesReadLeaf { schema, reader: name("auditor-1"), from: 0, to: 4 };
     let rollback = RollbackLeaf { schema, principal: name("terminal-1"), shown: checkpoint() };
     vec![
-        golden("leaf-station-opened", "leaf-station-opened", &opened),
-        golden("leaf-card-keys-derived", "leaf-card-keys-derived", &derived),
         golden("leaf-value-updated", "leaf-value-updated", &updated()),
         golden("leaf-entries-read", "leaf-entries-read", &read),
         golden("leaf-refused", "leaf-refused", &refused),
         golden("leaf-refusals-counted", "leaf-refusals-counted", &counted),
         golden("leaf-rollback-shown", "leaf-rollback-shown", &rollback),
-        golden("derived-item", "derived-item", &item),
         golden("payload-file", "payload-file", &payload_file()),
     ]
 }
@@ -576,17 +488,22 @@ pub(super) fn all() -> Vec<Golden> {
     all.extend(agreed::reads());
     all.extend(agreed::changes());
     all.extend(governed::requests());
+    all.extend(jobs::requests());
     all.extend(statements());
     all.extend(agreed::statements());
     all.extend(governed::statements());
+    all.extend(jobs::statements());
     all.extend(replies());
     all.extend(replies_for_stores());
     all.extend(agreed::replies());
     all.extend(agreed::refusals());
     all.extend(governed::replies());
     all.extend(governed::refusals());
+    all.extend(jobs::replies());
+    all.extend(jobs::refusals());
     all.extend(leaves_of_the_service());
     all.extend(leaves_of_callers());
     all.extend(agreed::leaves());
+    all.extend(jobs::leaves());
     all
 }
