@@ -7,7 +7,7 @@ use cedar_policy::{EntityTypeName, EntityUid, Schema};
 
 use crate::error::PolicyError;
 use crate::facts;
-use crate::question::{ContextFacts, QuorumFacts};
+use crate::question::{ContextFacts, JobFacts, QuorumFacts};
 use crate::source::damaged;
 
 /// An action that may be asked about.
@@ -22,8 +22,10 @@ pub(crate) struct Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     None,
-    Quorum,
     CardDerive,
+    Job,
+    JobRead,
+    CardTransition,
     ValueUpdate,
     Principal,
     Key,
@@ -36,8 +38,10 @@ impl Shape {
     fn of(context: ContextFacts<'_>) -> Self {
         match context {
             ContextFacts::None => Self::None,
-            ContextFacts::Quorum => Self::Quorum,
             ContextFacts::CardDerive { .. } => Self::CardDerive,
+            ContextFacts::Job(_) => Self::Job,
+            ContextFacts::JobRead { .. } => Self::JobRead,
+            ContextFacts::CardTransition { .. } => Self::CardTransition,
             ContextFacts::ValueUpdate { .. } => Self::ValueUpdate,
             ContextFacts::Principal { .. } => Self::Principal,
             ContextFacts::Key { .. } => Self::Key,
@@ -49,10 +53,20 @@ impl Shape {
 }
 
 /// One context of each shape; the values do not matter.
-const SAMPLES: [ContextFacts<'_>; 9] = [
+const SAMPLES: [ContextFacts<'_>; 11] = [
     ContextFacts::None,
-    ContextFacts::Quorum,
-    ContextFacts::CardDerive { cards: 0, slots: 0, development: false },
+    ContextFacts::CardDerive { cards: 0, slots: 0, generation: 0, development: false },
+    ContextFacts::Job(JobFacts {
+        created_by: "",
+        sealed_by: "",
+        operated_by: &[],
+        reviewed_by: &[],
+        operators: &[],
+        reviewer: "",
+        witness: "",
+    }),
+    ContextFacts::JobRead { created_by: "", sealed_by: "", operated_by: &[] },
+    ContextFacts::CardTransition { to: "", cards: 0 },
     ContextFacts::ValueUpdate {
         operation: "load",
         amount: 0,
@@ -72,7 +86,7 @@ impl Action {
     pub(crate) fn new(uid: &EntityUid, schema: &Schema) -> Result<Self, PolicyError> {
         let resources = schema.resources_for_action(uid).into_iter().flatten().cloned().collect();
         for sample in SAMPLES {
-            if facts::context(sample, QuorumFacts::NONE)?.validate(schema, uid).is_ok() {
+            if facts::context("", sample, QuorumFacts::NONE)?.validate(schema, uid).is_ok() {
                 return Ok(Self { uid: uid.clone(), resources, shape: Shape::of(sample) });
             }
         }
@@ -108,7 +122,7 @@ mod tests {
         let schema = source::schema().unwrap();
         for uid in schema.actions() {
             let fits = |sample: &&ContextFacts<'_>| {
-                facts::context(**sample, QuorumFacts::NONE).unwrap().validate(&schema, uid).is_ok()
+                facts::context("", **sample, QuorumFacts::NONE).unwrap().validate(&schema, uid).is_ok()
             };
             assert_eq!(SAMPLES.iter().filter(fits).count(), 1, "{uid}");
             assert_eq!(Action::new(uid, &schema).unwrap().resources.len(), 1, "{uid}");

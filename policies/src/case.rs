@@ -40,12 +40,14 @@ use crate::source::line_at;
 /// [resource.service]
 /// ```
 ///
-/// The resource is one of `[resource.service]`, `[resource.log]`, `[resource.profile]` with a name and
-/// `[resource.programme]` with name, organisation and currency. The context, where the operation has
-/// one, is `[context.card-derive]`, `[context.load]`, `[context.debit]`, `[context.station-open]`,
+/// The resource is one of `[resource.service]`, `[resource.log]`, `[resource.profile]` with a name,
+/// `[resource.job]` with name, customer and profile, and `[resource.programme]` with name, organisation and
+/// currency. The context, where the operation has one, is `[context.card-derive]`, `[context.job]`,
+/// `[context.job-read]`, `[context.card-transition]`, `[context.load]`, `[context.debit]`,
 /// `[context.principal]`, `[context.key]`, `[context.freeze]`, `[context.profile]` or `[context.site]`,
-/// with the fields of the [`ContextFacts`](crate::ContextFacts) it stands for. `[quorum]` says persons and
-/// departments; without it the request is sent directly. `site` holds policies that stand in place of the
+/// with the fields of the [`ContextFacts`](crate::ContextFacts) it stands for; what a job's leaves out,
+/// nobody did and nobody signs. `[quorum]` says persons and departments; without it the request is sent
+/// directly. `site` holds policies that stand in place of the
 /// site's for this case alone: such a case tries the ceiling, or shows how something is written.
 #[derive(Debug)]
 pub struct Case {

@@ -135,6 +135,18 @@ pub enum PolicyError {
         line: usize,
     },
 
+    /// A policy says something of its refusal that the keeper does not know.
+    #[error(
+        "{file}, line {line}: @refusal says what the keeper cannot tell; \
+         write it before a forbid as @refusal(\"same_person\"), or leave it out"
+    )]
+    Refusal {
+        /// The file's name.
+        file: String,
+        /// From 1.
+        line: usize,
+    },
+
     /// Two policies have the same place, by which policies are told apart.
     #[error("{policy}: two policies stand here; begin each on a line of its own")]
     Twice {

@@ -10,13 +10,14 @@ use cedar_policy::{
 
 use crate::action::Action;
 use crate::error::PolicyError;
-use crate::question::{ContextFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+use crate::question::{ContextFacts, JobFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 use crate::source::damaged;
 
 /// The schema's entity types, ready to be put into requests.
 pub(crate) struct Vocabulary {
     principal: EntityTypeName,
     profile: EntityTypeName,
+    job: EntityTypeName,
     programme: EntityTypeName,
     service: EntityUid,
     log: EntityUid,
@@ -33,6 +34,7 @@ impl Vocabulary {
         Ok(Self {
             principal: named("Principal")?,
             profile: named("Profile")?,
+            job: named("Job")?,
             programme: named("Programme")?,
             service: only("Service")?,
             log: only("Log")?,
@@ -48,7 +50,7 @@ impl Vocabulary {
         let principal = self.principal(&question.principal)?;
         let resource = self.resource(&question.resource)?;
         action.fits(&resource.uid(), question.context)?;
-        let context = context(question.context, question.quorum)?;
+        let context = context(question.principal.id, question.context, question.quorum)?;
         // Without the schema, because `fits` has said what it would say.
         let request = Request::new(principal.uid(), action.uid.clone(), resource.uid(), context, None);
         let entities = Entities::from_entities([principal, resource], None);
@@ -56,14 +58,13 @@ impl Vocabulary {
     }
 
     fn principal(&self, facts: &PrincipalFacts<'_>) -> Result<Entity, PolicyError> {
-        let capabilities = facts.capabilities.iter().cloned().map(RestrictedExpression::new_string);
         entity(
             uid(&self.principal, facts.id),
             [
                 ("kind", text(facts.kind)),
                 ("organisation", text(facts.organisation)),
                 ("department", text(facts.department)),
-                ("capabilities", RestrictedExpression::new_set(capabilities)),
+                ("capabilities", texts(facts.capabilities)),
             ],
         )
     }
@@ -73,6 +74,10 @@ impl Vocabulary {
             ResourceFacts::Service => Ok(Entity::with_uid(self.service.clone())),
             ResourceFacts::Log => Ok(Entity::with_uid(self.log.clone())),
             ResourceFacts::Profile { name } => entity(uid(&self.profile, name), [("name", text(name))]),
+            ResourceFacts::Job { name, customer, profile } => entity(
+                uid(&self.job, name),
+                [("name", text(name)), ("customer", text(customer)), ("profile", text(profile))],
+            ),
             ResourceFacts::Programme { name, organisation, currency } => entity(
                 uid(&self.programme, name),
                 [
@@ -84,17 +89,43 @@ impl Vocabulary {
     }
 }
 
-/// Cedar's record of a question's circumstances.
-pub(crate) fn context(facts: ContextFacts<'_>, quorum: QuorumFacts<'_>) -> Result<Context, PolicyError> {
+/// Cedar's record of the circumstances in which `caller` asks.
+pub(crate) fn context(
+    caller: &str,
+    facts: ContextFacts<'_>,
+    quorum: QuorumFacts<'_>,
+) -> Result<Context, PolicyError> {
+    let mut pairs = circumstances(caller, facts)?;
+    if facts.takes_people() {
+        pairs.extend(people(quorum)?);
+    }
+    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(unusable)
+}
+
+/// What the context holds beside the people.
+fn circumstances(
+    caller: &str,
+    facts: ContextFacts<'_>,
+) -> Result<Vec<(&'static str, RestrictedExpression)>, PolicyError> {
     use RestrictedExpression as Value;
-    let mut pairs = match facts {
-        ContextFacts::None => return Ok(Context::empty()),
-        ContextFacts::Quorum => vec![],
-        ContextFacts::CardDerive { cards, slots, development } => vec![
+    Ok(match facts {
+        ContextFacts::None => vec![],
+        ContextFacts::CardDerive { cards, slots, generation, development } => vec![
             ("cards", Value::new_long(cards.into())),
             ("slots", Value::new_long(slots.into())),
+            ("generation", Value::new_long(generation.into())),
             ("development", Value::new_bool(development)),
         ],
+        ContextFacts::Job(job) => of_job(caller, job),
+        ContextFacts::JobRead { created_by, sealed_by, operated_by } => vec![
+            ("caller", text(caller)),
+            ("created_by", text(created_by)),
+            ("sealed_by", text(sealed_by)),
+            ("operated_by", texts(operated_by)),
+        ],
+        ContextFacts::CardTransition { to, cards } => {
+            vec![("to", text(to)), ("cards", Value::new_long(cards.into()))]
+        }
         ContextFacts::ValueUpdate { operation, amount, no_card_session, passive_tag, development } => vec![
             ("operation", text(operation)),
             ("amount", Value::new_long(amount.try_into().map_err(|_| PolicyError::AmountTooLarge)?)),
@@ -122,12 +153,23 @@ pub(crate) fn context(facts: ContextFacts<'_>, quorum: QuorumFacts<'_>) -> Resul
             ("officers", Value::new_long(officers.into())),
         ],
         ContextFacts::Site { officers } => vec![("officers", Value::new_long(officers.into()))],
-    };
-    pairs.extend(people(quorum)?);
-    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(unusable)
+    })
 }
 
-/// The three facts every context that is not empty has. Cedar cannot count a set, so it is told.
+fn of_job(caller: &str, job: JobFacts<'_>) -> Vec<(&'static str, RestrictedExpression)> {
+    vec![
+        ("caller", text(caller)),
+        ("created_by", text(job.created_by)),
+        ("sealed_by", text(job.sealed_by)),
+        ("operated_by", texts(job.operated_by)),
+        ("reviewed_by", texts(job.reviewed_by)),
+        ("operators", texts(job.operators)),
+        ("reviewer", text(job.reviewer)),
+        ("witness", text(job.witness)),
+    ]
+}
+
+/// The three facts of every act that may take people. Cedar cannot count a set, so it is told.
 fn people(
     QuorumFacts { persons, departments }: QuorumFacts<'_>,
 ) -> Result<[(&'static str, RestrictedExpression); 3], PolicyError> {
@@ -151,6 +193,10 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 
 fn text(value: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(value.to_owned())
+}
+
+fn texts(values: &[String]) -> RestrictedExpression {
+    RestrictedExpression::new_set(values.iter().map(|value| text(value)))
 }
 
 fn entity<const N: usize>(
@@ -193,7 +239,7 @@ mod tests {
 
             let of = |uid: Option<&EntityUid>| uid.unwrap().clone();
             let (principal, resource) = (of(request.principal()), of(request.resource()));
-            let context = context(question.context, question.quorum).unwrap();
+            let context = context("someone", question.context, question.quorum).unwrap();
             assert!(Request::new(principal, uid.clone(), resource, context, Some(&schema)).is_ok(), "{uid}");
             assert!(Entities::from_entities(entities, Some(&schema)).is_ok(), "{uid}");
         }
@@ -216,14 +262,37 @@ mod tests {
             development: false,
         };
         let largest = u64::try_from(i64::MAX).unwrap();
-        assert!(context(with(largest), QuorumFacts::NONE).is_ok());
-        let refused = context(with(largest + 1), QuorumFacts::NONE);
+        assert!(context("", with(largest), QuorumFacts::NONE).is_ok());
+        let refused = context("", with(largest + 1), QuorumFacts::NONE);
         assert_eq!(refused.unwrap_err(), PolicyError::AmountTooLarge);
     }
 
     fn put(persons: u8, departments: &[&str]) -> Result<Context, PolicyError> {
         let departments: Vec<_> = departments.iter().map(|&name| name.to_owned()).collect();
-        context(ContextFacts::Quorum, QuorumFacts { persons, departments: &departments })
+        context("", ContextFacts::Site { officers: 3 }, QuorumFacts { persons, departments: &departments })
+    }
+
+    #[test]
+    fn the_caller_of_an_act_on_a_job_is_the_principal_and_nobody_else() {
+        let vocabulary = Vocabulary::new(&source::schema().unwrap()).unwrap();
+        let schema = source::schema().unwrap();
+        for name in ["job.seal", "job.record"] {
+            let uid = schema.actions().find(|uid| uid.id().unescaped() == name).unwrap();
+            let action = Action::new(uid, &schema).unwrap();
+            let mut asked = question("operator", name);
+            asked.principal.id = "dora \"d\"";
+            let (request, _) = vocabulary.put(&asked, &action).unwrap();
+            let caller = request.context().unwrap().get("caller").unwrap();
+            assert_eq!(caller, cedar_policy::EvalResult::String("dora \"d\"".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_only_reads_a_job_counts_no_people() {
+        let read = ContextFacts::JobRead { created_by: "", sealed_by: "", operated_by: &[] };
+        // Not even people that cannot be.
+        let put = context("", read, QuorumFacts { persons: 0, departments: &["sales".to_owned()] }).unwrap();
+        assert!(put.get("persons").is_none() && put.get("operated_by").is_some());
     }
 
     #[test]

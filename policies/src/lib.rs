@@ -2,7 +2,8 @@
 //!
 //! There are two layers. The *ceiling* is shipped inside the program and states what no site can
 //! permit; the *site's* policies are a folder of `*.cedar` files. A request passes only if both
-//! permit it, and whatever goes wrong on the way denies it.
+//! permit it, and whatever goes wrong on the way denies it. A denial says nothing of its reason but one:
+//! [`PolicySet::judge`] tells where one person would do what takes two.
 //!
 //! What takes people is denied while too few stand behind it. [`PolicySet::need`] then says what
 //! would be enough, and finds that by asking the same policies about quorums that could be; there is
@@ -35,7 +36,7 @@
 //!     principal: station,
 //!     action: "card.derive",
 //!     resource: ResourceFacts::Profile { name: "fob" },
-//!     context: ContextFacts::CardDerive { cards: 1, slots: 3, development: false },
+//!     context: ContextFacts::CardDerive { cards: 1, slots: 3, generation: 1, development: false },
 //!     quorum: QuorumFacts::NONE,
 //! };
 //! assert_eq!(policies.decide(&derive)?, Decision::Allow);
@@ -85,6 +86,8 @@ pub use error::PolicyError;
 pub use folder::{SITE_FILE_BYTES_MAX, SITE_FILES_MAX};
 pub use need::{PolicyNeed, VOTER_DEPARTMENTS_MAX, VOTERS_MAX, Voter};
 pub use policy_set::{PolicySet, SITE_POLICIES_MAX};
-pub use question::{ContextFacts, Decision, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+pub use question::{
+    ContextFacts, Decision, Denied, JobFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts, Verdict,
+};
 pub use shipped::{CEILING, DEFAULT_SITE, DEFAULT_SITE_NAME, SCHEMA};
 pub use words::in_words;

@@ -14,7 +14,9 @@ use crate::facts::Vocabulary;
 use crate::folder;
 use crate::given;
 use crate::need::{self, PolicyNeed, Voter};
-use crate::question::{ContextFacts, Decision, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+use crate::question::{
+    ContextFacts, Decision, Denied, PrincipalFacts, Question, QuorumFacts, ResourceFacts, Verdict,
+};
 use crate::rules::Rules;
 use crate::shipped::{CEILING, CEILING_NAME, DEFAULT_SITE, DEFAULT_SITE_NAME};
 use crate::source::{self, Source};
@@ -184,9 +186,23 @@ impl PolicySet {
     /// A resource or context that is not the action's, an amount above `i64::MAX`, or a policy that
     /// fails on these facts. The caller must treat each as a denial.
     pub fn decide(&self, question: &Question<'_>) -> Result<Decision, PolicyError> {
-        let Some(rules) = self.rules.get(question.action) else { return Ok(Decision::Deny) };
+        self.judge(question).map(Verdict::decision)
+    }
+
+    /// As [`PolicySet::decide`], and of a denial what its caller may be told: [`Denied::SamePerson`] if
+    /// every forbid of the layer that denies it is annotated `@refusal("same_person")`, and
+    /// [`Denied::Forbidden`] of every other. The ceiling speaks first: what it denies the site is not
+    /// asked about.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicySet::decide`].
+    pub fn judge(&self, question: &Question<'_>) -> Result<Verdict, PolicyError> {
+        let Some(rules) = self.rules.get(question.action) else {
+            return Ok(Verdict::Denied(Denied::Forbidden));
+        };
         let (request, entities) = self.vocabulary.put(question, &rules.action)?;
-        rules.decide(&request, &entities)
+        rules.judge(&request, &entities)
     }
 
     /// What would be enough for a question that was denied as it stands: how many people, from how
@@ -253,7 +269,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::sample::{ACTIONS, KINDS, people, question};
+    use crate::question::JobFacts;
+    use crate::sample::{ACTIONS, KINDS, job, people, question};
     use crate::shipped::SCHEMA;
 
     const EVERYTHING: &str = "permit (principal, action, resource);";
@@ -317,25 +334,59 @@ mod tests {
     /// What the custodians of an imported key do.
     const COMPONENTS: [&str; 2] = ["component.key", "component.give"];
 
+    /// What stations do and nobody else.
+    const STATIONS_ACTS: [&str; 7] =
+        ["job.open", "job.resume", "card.derive", "card.result", "job.count", "job.incident", "job.close"];
+
+    /// What data operators do and nobody else.
+    const DATA_OPERATORS_ACTS: [&str; 4] = ["job.create", "job.items", "job.seal", "job.withdraw"];
+
+    const SEES_JOBS: [&str; 2] = ["job.list", "job.get"];
+
     /// What the ceiling leaves to sites, with enough people and beyond what everyone may ask, apart
     /// from organisations, card sessions and kinds of keys.
     const ALLOWED: [(&str, &[&[&str]]); 7] = [
-        ("station", &[&["station.open", "card.derive"], &FOLLOW]),
-        ("terminal", &[&["value.update", "value.batch"], &FOLLOW]),
+        ("station", &[&STATIONS_ACTS, &SEES_JOBS, &["card.check"], &FOLLOW]),
+        ("terminal", &[&["value.update", "value.batch", "card.check", "card.transition"], &FOLLOW]),
         (
             "officer",
             &[
-                &["key.list", "key.get", "freeze.set"],
+                &["key.list", "key.get", "freeze.set", "job.record", "card.check"],
                 &FOLLOW,
+                &SEES_JOBS,
                 &VOTES,
                 &OFFICERS_ACTS,
                 &OVERSIGHT,
                 &COMPONENTS,
             ],
         ),
-        ("operator", &[&FOLLOW, &COMPONENTS]),
-        ("office", &[&["value.batch", "freeze.set", "freeze.list", "evidence.get"], &FOLLOW]),
-        ("auditor", &[&["key.list", "key.get", "log.entries", "proposal.list", "proposal.get"], &OVERSIGHT]),
+        (
+            "operator",
+            &[
+                &FOLLOW,
+                &COMPONENTS,
+                &DATA_OPERATORS_ACTS,
+                &SEES_JOBS,
+                &["job.suspend", "job.record", "card.check"],
+            ],
+        ),
+        (
+            "office",
+            &[
+                &["value.batch", "freeze.set", "freeze.list", "evidence.get"],
+                &["job.record", "card.check", "card.transition"],
+                &FOLLOW,
+            ],
+        ),
+        (
+            "auditor",
+            &[
+                &["key.list", "key.get", "log.entries", "proposal.list", "proposal.get"],
+                &OVERSIGHT,
+                &SEES_JOBS,
+                &["job.record", "card.check"],
+            ],
+        ),
         (
             "platform",
             &[&["key.list", "key.get", "principal.list", "freeze.list", "key.impact", "policy.get"]],
@@ -395,26 +446,35 @@ mod tests {
     fn the_invariants_hold_whatever_a_later_ceiling_permits() {
         let open = Source { name: "site.cedar".to_owned(), text: EVERYTHING.to_owned() };
         let widened = PolicySet::new(&[CEILING, EVERYTHING].concat(), vec![open]).unwrap();
-        let changes = ["station.open", "card.derive", "value.update", "value.batch"].as_slice();
+        let changes = ["value.update", "value.batch"].as_slice();
         let only_watch = ["freeze.set", "proposal.cancel", "proposal.result"].as_slice();
+        let of_jobs = ["job.list", "job.get", "job.record"].as_slice();
         for (kind, never) in [
             (
                 "station",
-                [&["value.update", "value.batch", "log.entries", "freeze.set"], OVERSIGHT.as_slice()],
+                [
+                    &["value.update", "value.batch", "log.entries", "freeze.set", "job.record"],
+                    OVERSIGHT.as_slice(),
+                    &[],
+                ],
             ),
-            ("terminal", [&["station.open", "card.derive", "log.entries", "freeze.set"], &OVERSIGHT]),
-            ("officer", [changes, &[]]),
-            ("operator", [&["freeze.set"], &[]]),
-            ("office", [&[], &[]]),
-            ("auditor", [changes, only_watch]),
-            ("platform", [changes, only_watch]),
+            ("terminal", [&["log.entries", "freeze.set"], &OVERSIGHT, of_jobs]),
+            ("officer", [changes, &[], &[]]),
+            ("operator", [&["freeze.set"], &[], &[]]),
+            ("office", [&[], &[], &[]]),
+            ("auditor", [changes, only_watch, &[]]),
+            ("platform", [changes, only_watch, of_jobs]),
         ] {
             for action in ACTIONS {
                 let is_officers = OFFICERS_ACTS.contains(&action) || VOTES.contains(&action);
                 let is_custodian = matches!(kind, "officer" | "operator");
                 let denied = never.concat().contains(&action)
                     || (is_officers && kind != "officer")
-                    || (COMPONENTS.contains(&action) && !is_custodian);
+                    || (COMPONENTS.contains(&action) && !is_custodian)
+                    || (STATIONS_ACTS.contains(&action) && kind != "station")
+                    || (DATA_OPERATORS_ACTS.contains(&action) && kind != "operator")
+                    || (action == "job.suspend" && kind != "operator")
+                    || (action == "card.transition" && !matches!(kind, "terminal" | "office"));
                 let expected = if denied { Decision::Deny } else { Decision::Allow };
                 assert_eq!(widened.decide(&agreed(kind, action)), Ok(expected), "{kind} {action}");
                 if TAKES_PEOPLE.contains(&action) {
@@ -483,6 +543,137 @@ mod tests {
         let load = Question { context, quorum: people(1), ..question("terminal", "value.update") };
         assert_eq!(alone.decide(&load), Ok(Decision::Deny));
         assert_eq!(alone.decide(&Question { quorum: people(2), ..load }), Ok(Decision::Allow));
+    }
+
+    /// Every separation that is broken by one person: the act, and how.
+    fn one_person_for_two() -> Vec<Question<'static>> {
+        let asked = |action: &'static str, kind, job: JobFacts<'static>| Question {
+            context: ContextFacts::Job(job),
+            ..question(kind, action)
+        };
+        let mut broken =
+            vec![asked("job.seal", "operator", JobFacts { created_by: "someone", ..job("job.seal") })];
+        for action in ["job.open", "job.resume"] {
+            broken.push(asked(action, "station", JobFacts { created_by: "otto", ..job(action) }));
+            broken.push(asked(action, "station", JobFacts { sealed_by: "olga", ..job(action) }));
+            let reviewed = JobFacts { reviewed_by: job("job.count").operators, ..job(action) };
+            broken.push(asked(action, "station", reviewed));
+        }
+        for action in ["job.count", "job.incident"] {
+            broken.push(asked(action, "station", JobFacts { reviewer: "otto", ..job(action) }));
+            broken.push(asked(
+                action,
+                "station",
+                JobFacts { reviewer: "olga", operated_by: &[], ..job(action) },
+            ));
+        }
+        for witness in ["dora", "dan", "olga", "otto"] {
+            broken.push(asked("job.close", "station", JobFacts { witness, ..job("job.close") }));
+        }
+        let JobFacts { created_by, sealed_by, operated_by, .. } = job("job.suspend");
+        broken.push(Question {
+            context: ContextFacts::JobRead { created_by, sealed_by, operated_by },
+            ..question("operator", "job.record")
+        });
+        broken
+    }
+
+    #[test]
+    fn one_person_for_two_is_told_so_by_the_ceiling_and_by_the_site_each_alone() {
+        let shipped = Source { name: DEFAULT_SITE_NAME.to_owned(), text: DEFAULT_SITE.to_owned() };
+        let open = site(EVERYTHING);
+        let (both, alone) =
+            (PolicySet::shipped().unwrap(), PolicySet::new(EVERYTHING, vec![shipped]).unwrap());
+        for broken in one_person_for_two() {
+            for (set, name) in [(&both, "both"), (&open, "the ceiling"), (&alone, "the site")] {
+                for quorum in [people(0), people(3)] {
+                    let asked = Question { quorum, ..broken };
+                    let said = set.judge(&asked).unwrap();
+                    assert_eq!(said, Verdict::Denied(Denied::SamePerson), "{name}: {asked:?}");
+                    assert_eq!(set.decide(&asked), Ok(Decision::Deny));
+                }
+                // With the people who should sign it is allowed.
+                let whole = question(broken.principal.kind, broken.action);
+                assert_eq!(set.judge(&whole), Ok(Verdict::Allowed), "{name}: {whole:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_may_not_ask_at_all_is_told_nothing_of_persons() {
+        let shipped = PolicySet::shipped().unwrap();
+        for broken in one_person_for_two() {
+            let mut asked = broken;
+            asked.principal.kind = "terminal";
+            assert_eq!(shipped.judge(&asked), Ok(Verdict::Denied(Denied::Forbidden)), "{asked:?}");
+        }
+        let mut seal = one_person_for_two()[0];
+        seal.principal.capabilities = &[];
+        assert_eq!(shipped.judge(&seal), Ok(Verdict::Denied(Denied::Forbidden)));
+        let unknown = Question { action: "job.burn", ..seal };
+        assert_eq!(shipped.judge(&unknown), Ok(Verdict::Denied(Denied::Forbidden)));
+    }
+
+    #[test]
+    fn a_site_may_tell_of_a_separation_of_its_own_unless_another_forbid_holds_as_well() {
+        let told = r#"permit (principal, action, resource);
+            @refusal("same_person")
+            forbid (principal, action == Action::"job.close", resource)
+            when { context.reviewed_by.contains(context.witness) };"#;
+        let close = Question {
+            context: ContextFacts::Job(JobFacts { witness: "rita", ..job("job.close") }),
+            ..question("station", "job.close")
+        };
+        assert_eq!(site(told).judge(&close), Ok(Verdict::Denied(Denied::SamePerson)));
+        let silent =
+            format!("{told} forbid (principal, action, resource) when {{ principal.kind == \"station\" }};");
+        assert_eq!(site(&silent).judge(&close), Ok(Verdict::Denied(Denied::Forbidden)));
+        let untold = told.replace("@refusal(\"same_person\")", "");
+        assert_eq!(site(&untold).judge(&close), Ok(Verdict::Denied(Denied::Forbidden)));
+        let invented = told.replace("same_person", "frozen");
+        let refused = PolicySet::from_files(&[("site.cedar", &invented)]).unwrap_err();
+        assert!(matches!(refused, PolicyError::Refusal { line: 2, .. }), "{refused:?}");
+    }
+
+    #[test]
+    fn nobody_suspends_what_others_operate_and_no_other_generation_is_made_alone() {
+        let shipped = Source { name: DEFAULT_SITE_NAME.to_owned(), text: DEFAULT_SITE.to_owned() };
+        let alone = PolicySet::new(EVERYTHING, vec![shipped]).unwrap();
+        let suspend =
+            Question { context: ContextFacts::Job(job("job.count")), ..question("operator", "job.suspend") };
+        for set in [&site(EVERYTHING), &alone] {
+            assert_eq!(set.judge(&suspend), Ok(Verdict::Denied(Denied::Forbidden)));
+            for (generation, persons, expected) in [
+                (1, 0, Decision::Allow),
+                (2, 0, Decision::Deny),
+                (2, 1, Decision::Deny),
+                (2, 2, Decision::Allow),
+                (u32::MAX, 1, Decision::Deny),
+                (u32::MAX, 2, Decision::Allow),
+            ] {
+                let context = ContextFacts::CardDerive { cards: 1, slots: 1, generation, development: true };
+                let derive =
+                    Question { context, quorum: people(persons), ..question("station", "card.derive") };
+                assert_eq!(set.decide(&derive), Ok(expected), "{generation} {persons}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_sign_is_not_done_without_them_whatever_the_site_permits() {
+        let open = site(EVERYTHING);
+        for (action, without) in [
+            ("job.open", JobFacts { operators: &[], ..job("job.open") }),
+            ("job.resume", JobFacts { operators: &[], ..job("job.resume") }),
+            ("job.count", JobFacts { operators: &[], ..job("job.count") }),
+            ("job.count", JobFacts { reviewer: "", ..job("job.count") }),
+            ("job.incident", JobFacts { operators: &[], ..job("job.incident") }),
+            ("job.incident", JobFacts { reviewer: "", ..job("job.incident") }),
+            ("job.close", JobFacts { witness: "", ..job("job.close") }),
+        ] {
+            let asked = Question { context: ContextFacts::Job(without), ..question("station", action) };
+            assert_eq!(open.judge(&asked), Ok(Verdict::Denied(Denied::Forbidden)), "{asked:?}");
+        }
     }
 
     #[test]
@@ -764,7 +955,10 @@ mod tests {
             ("status", "log.proof"),
             ("card.derive", "value.update"),
             ("value.update", "card.derive"),
-            ("station.open", "status"),
+            ("job.seal", "status"),
+            ("job.seal", "job.get"),
+            ("job.record", "job.count"),
+            ("card.transition", "key.create"),
             ("freeze.set", "key.create"),
             ("quorum.set", "freeze.lift"),
             ("profile.put", "quorum.set"),

@@ -12,8 +12,8 @@ pub struct Question<'a> {
     pub resource: ResourceFacts<'a>,
     /// The circumstances of this one request.
     pub context: ContextFacts<'a>,
-    /// The people who stand behind it. Not put where the context is [`ContextFacts::None`]: such an
-    /// operation is allowed or denied to its caller alone.
+    /// The people who stand behind it. Not put where the context is [`ContextFacts::None`] or
+    /// [`ContextFacts::JobRead`]: such an operation is allowed or denied to its caller alone.
     pub quorum: QuorumFacts<'a>,
 }
 
@@ -50,7 +50,8 @@ pub struct PrincipalFacts<'a> {
 
 /// What an operation is about.
 ///
-/// `card.derive` is about a profile; `value.update` about a programme; `log.checkpoint`,
+/// `card.derive` is about a profile; `card.result` and every operation on one job, `job.create` to
+/// `job.record` but for `job.list`, about a job; `value.update` about a programme; `log.checkpoint`,
 /// `log.entries` and `log.proof` about the log; every other operation about the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceFacts<'a> {
@@ -63,6 +64,15 @@ pub enum ResourceFacts<'a> {
         /// The profile's name.
         name: &'a str,
     },
+    /// A personalization job; for `job.create` the one that is to be.
+    Job {
+        /// The job's name.
+        name: &'a str,
+        /// The customer the cards are for, by the bureau's own code.
+        customer: &'a str,
+        /// The name of the profile it is made under.
+        profile: &'a str,
+    },
     /// A value programme.
     Programme {
         /// The programme's name.
@@ -74,6 +84,27 @@ pub enum ResourceFacts<'a> {
     },
 }
 
+/// Who did what to a job before, and who signs this act on it beside its caller. The caller's own name
+/// is the principal's, and is put with these. Everyone stands by the name they are enrolled under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobFacts<'a> {
+    /// Who created it; empty while it is not created.
+    pub created_by: &'a str,
+    /// Who sealed it; empty while nobody has.
+    pub sealed_by: &'a str,
+    /// Everyone who ever operated it, in any order.
+    pub operated_by: &'a [String],
+    /// Everyone who ever reviewed a count or an incident of it, in any order.
+    pub reviewed_by: &'a [String],
+    /// The station operators whose agreements the request carries: two for `job.open` and `job.resume`,
+    /// one for `job.count` and `job.incident`, and none else.
+    pub operators: &'a [String],
+    /// The reviewer of this count or incident; empty where none signs.
+    pub reviewer: &'a str,
+    /// The witness of this purge; empty where none signs.
+    pub witness: &'a str,
+}
+
 /// The circumstances of one request.
 ///
 /// Its officers are those on the roster, enabled or not: with only two of them the ceiling's larger
@@ -82,16 +113,35 @@ pub enum ResourceFacts<'a> {
 pub enum ContextFacts<'a> {
     /// For every operation that is not named below; no quorum facts are put.
     None,
-    /// For `station.open`: the quorum facts alone.
-    Quorum,
     /// For `card.derive`.
     CardDerive {
         /// Cards in this request.
         cards: u32,
         /// Key slots per card.
         slots: u32,
+        /// Of the cards in this request: 1, or more where a card was issued before.
+        generation: u32,
         /// The service was founded as a development instance.
         development: bool,
+    },
+    /// For `job.create`, `job.items`, `job.seal`, `job.withdraw`, `job.open`, `job.resume`, `job.suspend`,
+    /// `card.result`, `job.count`, `job.incident` and `job.close`.
+    Job(JobFacts<'a>),
+    /// For `job.get` and `job.record`; no quorum facts are put.
+    JobRead {
+        /// As in [`JobFacts`].
+        created_by: &'a str,
+        /// As in [`JobFacts`].
+        sealed_by: &'a str,
+        /// As in [`JobFacts`].
+        operated_by: &'a [String],
+    },
+    /// For `card.transition`.
+    CardTransition {
+        /// The state the cards are to have: `active`, `retired` or `awaiting-destruction`.
+        to: &'a str,
+        /// Cards in this request.
+        cards: u32,
     },
     /// For `value.update`.
     ValueUpdate {
@@ -127,7 +177,7 @@ pub enum ContextFacts<'a> {
     },
     /// For `freeze.set` and `freeze.lift`.
     Freeze {
-        /// `card`, `terminal`, `station`, `programme`, `store`, `profile`, `key` or `all`.
+        /// `card`, `job`, `terminal`, `station`, `programme`, `store`, `profile`, `key` or `all`.
         scope: &'a str,
         /// Whose it is: the terminal's, the station's or the programme's organisation, or the store
         /// itself. For a card, the organisation of the programme named with it. Empty where nobody's.
@@ -151,6 +201,13 @@ pub enum ContextFacts<'a> {
     },
 }
 
+impl ContextFacts<'_> {
+    /// Whether the people behind the request are put to the policies beside these.
+    pub(crate) fn takes_people(&self) -> bool {
+        !matches!(self, Self::None | Self::JobRead { .. })
+    }
+}
+
 /// What the policies say.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,4 +216,34 @@ pub enum Decision {
     Allow,
     /// The ceiling or the site does not permit it, or forbids it.
     Deny,
+}
+
+/// What the policies say, and of a denial what the caller may be told.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The ceiling and the site both permit it.
+    Allowed,
+    /// The ceiling or the site does not permit it, or forbids it.
+    Denied(Denied),
+}
+
+impl Verdict {
+    /// The verdict without what the caller may be told.
+    pub fn decision(self) -> Decision {
+        match self {
+            Self::Allowed => Decision::Allow,
+            Self::Denied(_) => Decision::Deny,
+        }
+    }
+}
+
+/// Why the policies deny, as far as the caller may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// Nothing more may be told: what is not permitted, and what is forbidden for another reason.
+    Forbidden,
+    /// One person would do what takes two: every forbid of the layer that denies it is annotated
+    /// `@refusal("same_person")`. The same request with another person may pass.
+    SamePerson,
 }

@@ -8,8 +8,8 @@ use cedar_policy::{ActionConstraint, Authorizer, Entities, EntityUid, Policy, Po
 
 use crate::action::Action;
 use crate::error::PolicyError;
-use crate::question::Decision;
-use crate::source;
+use crate::question::{Denied, Verdict};
+use crate::source::{self, REFUSAL, SAME_PERSON};
 
 /// What both layers say about one action.
 pub(crate) struct Rules {
@@ -30,16 +30,24 @@ impl Rules {
     }
 
     /// Allows only what both layers permit.
-    pub(crate) fn decide(&self, request: &Request, entities: &Entities) -> Result<Decision, PolicyError> {
+    pub(crate) fn judge(&self, request: &Request, entities: &Entities) -> Result<Verdict, PolicyError> {
         // The ceiling first, because what it denies needs no opinion of the site.
         for layer in [&self.ceiling, &self.site] {
             let response = Authorizer::new().is_authorized(request, layer, entities);
             if sound(&response)? == cedar_policy::Decision::Deny {
-                return Ok(Decision::Deny);
+                return Ok(Verdict::Denied(denied(&response, layer)));
             }
         }
-        Ok(Decision::Allow)
+        Ok(Verdict::Allowed)
     }
+}
+
+/// What the caller of a denied request may be told. One forbid that says nothing makes the others silent:
+/// with another person the request would be denied all the same.
+fn denied(response: &Response, layer: &PolicySet) -> Denied {
+    let mut forbids = response.diagnostics().reason().peekable();
+    let says = |id| layer.annotation(id, REFUSAL) == Some(SAME_PERSON);
+    if forbids.peek().is_some() && forbids.all(says) { Denied::SamePerson } else { Denied::Forbidden }
 }
 
 /// The decision, unless a policy failed: Cedar skips a failed one, which for a forbid would permit.

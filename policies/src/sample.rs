@@ -2,18 +2,17 @@
 
 use std::sync::LazyLock;
 
-use crate::question::{ContextFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+use crate::question::{ContextFacts, JobFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 
 /// Every kind that can be enrolled.
 pub(crate) const KINDS: [&str; 7] =
     ["station", "terminal", "officer", "operator", "office", "auditor", "platform"];
 
 /// Every action of the schema.
-pub(crate) const ACTIONS: [&str; 44] = [
+pub(crate) const ACTIONS: [&str; 59] = [
     "status",
     "key.list",
     "key.get",
-    "station.open",
     "card.derive",
     "value.update",
     "log.checkpoint",
@@ -54,6 +53,22 @@ pub(crate) const ACTIONS: [&str; 44] = [
     "policy.propose",
     "policy.get",
     "ceremony.record",
+    "job.create",
+    "job.items",
+    "job.seal",
+    "job.withdraw",
+    "job.open",
+    "job.resume",
+    "job.suspend",
+    "card.result",
+    "job.count",
+    "job.incident",
+    "job.close",
+    "job.get",
+    "job.list",
+    "job.record",
+    "card.check",
+    "card.transition",
 ];
 
 /// A programme of the organisation that [`question`] asks for.
@@ -72,6 +87,44 @@ pub(crate) const LOAD: ContextFacts<'_> = ContextFacts::ValueUpdate {
 static DEPARTMENTS: LazyLock<[String; 3]> =
     LazyLock::new(|| ["finance", "sales", "security"].map(str::to_owned));
 
+static JOB_ROLES: LazyLock<[String; 4]> =
+    LazyLock::new(|| ["data-operator", "station-operator", "reviewer", "monitor"].map(str::to_owned));
+
+static OPERATORS: LazyLock<[String; 2]> = LazyLock::new(|| ["olga", "otto"].map(str::to_owned));
+
+static REVIEWERS: LazyLock<[String; 1]> = LazyLock::new(|| ["rita".to_owned()]);
+
+/// Who operates a job and asks to suspend it.
+static SOMEONE: LazyLock<[String; 1]> = LazyLock::new(|| ["someone".to_owned()]);
+
+/// A job of another customer's cards.
+pub(crate) const JOB: ResourceFacts<'_> =
+    ResourceFacts::Job { name: "week-47", customer: "globex", profile: "fob" };
+
+/// An act on a job that everyone who should signs, and nobody who should not.
+pub(crate) fn job(action: &str) -> JobFacts<'static> {
+    let none = JobFacts {
+        created_by: "dora",
+        sealed_by: "dan",
+        operated_by: &[],
+        reviewed_by: &[],
+        operators: &[],
+        reviewer: "",
+        witness: "",
+    };
+    let operated = JobFacts { operated_by: &OPERATORS[..], ..none };
+    match action {
+        "job.create" => JobFacts { created_by: "", sealed_by: "", ..none },
+        "job.items" | "job.seal" | "job.withdraw" => JobFacts { sealed_by: "", ..none },
+        "job.open" => JobFacts { operators: &OPERATORS[..], ..none },
+        "job.resume" => JobFacts { operators: &OPERATORS[..], ..operated },
+        "job.suspend" => JobFacts { operated_by: &SOMEONE[..], ..none },
+        "job.count" | "job.incident" => JobFacts { operators: &OPERATORS[..1], reviewer: "rita", ..operated },
+        "job.close" => JobFacts { reviewed_by: &REVIEWERS[..], witness: "mona", ..operated },
+        _ => operated,
+    }
+}
+
 /// So many people, each from a department of their own up to three.
 pub(crate) fn people(persons: u8) -> QuorumFacts<'static> {
     let departments = usize::from(persons).min(DEPARTMENTS.len());
@@ -83,21 +136,31 @@ pub(crate) fn question<'a>(kind: &'a str, action: &'a str) -> Question<'a> {
     let (resource, context) = match action {
         "card.derive" => (
             ResourceFacts::Profile { name: "fob" },
-            ContextFacts::CardDerive { cards: 2, slots: 3, development: false },
+            ContextFacts::CardDerive { cards: 2, slots: 3, generation: 1, development: false },
         ),
+        "job.create" | "job.items" | "job.seal" | "job.withdraw" | "job.open" | "job.resume"
+        | "job.suspend" | "card.result" | "job.count" | "job.incident" | "job.close" => {
+            (JOB, ContextFacts::Job(job(action)))
+        }
+        "job.get" | "job.record" => {
+            let JobFacts { created_by, sealed_by, operated_by, .. } = job(action);
+            (JOB, ContextFacts::JobRead { created_by, sealed_by, operated_by })
+        }
         "value.update" => (OWN_PROGRAMME, LOAD),
         "log.checkpoint" | "log.entries" | "log.proof" => (ResourceFacts::Log, ContextFacts::None),
         _ => (ResourceFacts::Service, of_the_service(kind, action)),
     };
+    // Whatever the kind: roles make no operator of a station.
+    let capabilities: &[String] = if action.starts_with("job.") { &JOB_ROLES[..] } else { &[] };
     let principal =
-        PrincipalFacts { id: "someone", kind, organisation: "acme", department: "sales", capabilities: &[] };
+        PrincipalFacts { id: "someone", kind, organisation: "acme", department: "sales", capabilities };
     Question { principal, action, resource, context, quorum: QuorumFacts::NONE }
 }
 
 fn of_the_service<'a>(kind: &'a str, action: &str) -> ContextFacts<'a> {
     let officers = 3;
     match action {
-        "station.open" => ContextFacts::Quorum,
+        "card.transition" => ContextFacts::CardTransition { to: "active", cards: 2 },
         "principal.rotate" => {
             ContextFacts::Principal { subject_kind: kind, subject_organisation: "acme", own: true, officers }
         }

@@ -2,10 +2,15 @@
 //! It does not decide anything, and it judges each file alone so that an error names its file.
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
 use crate::error::PolicyError;
 use crate::shipped::SCHEMA;
+
+/// The annotation of a forbid that says what its caller may be told.
+pub(crate) const REFUSAL: &str = "refusal";
+/// Its only value: one person would do what takes two.
+pub(crate) const SAME_PERSON: &str = "same_person";
 
 /// A policy file in memory.
 #[derive(Debug)]
@@ -27,6 +32,10 @@ impl Source {
             let line = template.as_ref().loc().map(|place| self.line(place.start())).unwrap_or_default();
             return Err(PolicyError::Template { file: self.name.clone(), line });
         }
+        if let Some(wrong) = parsed.policies().find(|policy| !tells_what_it_may(policy)) {
+            let (file, line) = (self.name.clone(), self.line(start(wrong)));
+            return Err(PolicyError::Refusal { file, line });
+        }
 
         // Named first, so that the validator's messages speak of places.
         let policies: Vec<_> = parsed.policies().map(|policy| policy.new_id(self.id(policy))).collect();
@@ -45,7 +54,7 @@ impl Source {
     }
 
     fn id(&self, policy: &Policy) -> PolicyId {
-        let offset = if let Some(place) = policy.as_ref().loc() { place.start() } else { 0 };
+        let offset = start(policy);
         let line_start = self
             .text
             .as_bytes()
@@ -76,6 +85,20 @@ impl Source {
 pub(crate) fn is_file_name(name: &str) -> bool {
     let stem = name.strip_suffix(".cedar").unwrap_or_default();
     !stem.is_empty() && !name.contains(|letter: char| letter == '/' || letter.is_control())
+}
+
+/// Whether the policy has no refusal, or is a forbid that has a known one. The keeper's refusals are few
+/// and fixed, and what a site cannot mean it should not believe it has said.
+fn tells_what_it_may(policy: &Policy) -> bool {
+    match policy.annotation(REFUSAL) {
+        None => true,
+        Some(value) => policy.effect() == Effect::Forbid && value == SAME_PERSON,
+    }
+}
+
+/// Where the policy begins, in bytes.
+fn start(policy: &Policy) -> usize {
+    if let Some(place) = policy.as_ref().loc() { place.start() } else { 0 }
 }
 
 /// A set of `policies`, whose ids must differ.
@@ -216,6 +239,25 @@ mod tests {
             "permit (principal, action, resource);\npermit (principal == ?principal, action, resource);";
         let expected = PolicyError::Template { file: "shop.cedar".to_owned(), line: 2 };
         assert_eq!(policies(text).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_known_is_refused_naming_file_and_line() {
+        let annotated = |refusal: &str, effect: &str| {
+            policies(&format!("// first\n@id(\"x\")\n{refusal}\n{effect} (principal, action, resource);"))
+        };
+        assert_eq!(annotated("@refusal(\"same_person\")", "forbid").unwrap().len(), 1);
+        assert_eq!(annotated("@told(\"anything\")", "permit").unwrap().len(), 1);
+        for (refusal, effect) in [
+            ("@refusal(\"frozen\")", "forbid"),
+            ("@refusal(\"Same_person\")", "forbid"),
+            ("@refusal(\"\")", "forbid"),
+            ("@refusal", "forbid"),
+            ("@refusal(\"same_person\")", "permit"),
+        ] {
+            let expected = PolicyError::Refusal { file: "shop.cedar".to_owned(), line: 2 };
+            assert_eq!(annotated(refusal, effect).unwrap_err(), expected, "{refusal} {effect}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::question::{ContextFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+use crate::question::{ContextFacts, JobFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
 
 /// The question in words: `officer anna of acme (security) may key.activate a card-master key, 3 officers
 /// on the roster, with 2 people of finance, sales`.
@@ -16,8 +16,9 @@ pub fn in_words(question: &Question<'_>) -> String {
     let mut words = format!("{} may {}", caller(&question.principal), plain(question.action));
     words.push_str(&matter(question.context));
     words.push_str(&place(question.resource));
+    words.push_str(&history(question.context));
     words.push_str(&officers(question.context));
-    if question.context != ContextFacts::None {
+    if question.context.takes_people() {
         words.push_str(&people(question.quorum));
     }
     words
@@ -42,9 +43,16 @@ fn caller(principal: &PrincipalFacts<'_>) -> String {
 /// What is done to what: ` a load of 5000 minor units with a card session`.
 fn matter(context: ContextFacts<'_>) -> String {
     match context {
-        ContextFacts::None | ContextFacts::Quorum | ContextFacts::Site { .. } => String::new(),
-        ContextFacts::CardDerive { cards, slots, development } => {
-            format!(" {}, {} each{}", counted(cards, "card"), counted(slots, "key"), developed(development))
+        ContextFacts::None | ContextFacts::JobRead { .. } | ContextFacts::Site { .. } => String::new(),
+        ContextFacts::CardDerive { cards, slots, generation, development } => format!(
+            " {}, {} each of generation {generation}{}",
+            counted(cards, "card"),
+            counted(slots, "key"),
+            developed(development)
+        ),
+        ContextFacts::Job(job) => signers(job),
+        ContextFacts::CardTransition { to, cards } => {
+            format!(" of {} to {}", counted(cards, "card"), plain(to))
         }
         ContextFacts::ValueUpdate { operation, amount, no_card_session, passive_tag, development } => {
             let session = if no_card_session { "without" } else { "with" };
@@ -71,10 +79,47 @@ fn matter(context: ContextFacts<'_>) -> String {
     }
 }
 
+/// Who signs beside the caller: ` with operator olga and reviewer rita`; nothing where nobody does.
+fn signers(job: JobFacts<'_>) -> String {
+    let one = |role: &str, name: &str| (!name.is_empty()).then(|| format!("{role} {}", plain(name)));
+    let operators = match job.operators.len() {
+        0 => None,
+        1 => Some(format!("operator {}", everyone(job.operators))),
+        _ => Some(format!("operators {}", everyone(job.operators))),
+    };
+    let others = [operators, one("reviewer", job.reviewer), one("witness", job.witness)];
+    let others: Vec<_> = others.into_iter().flatten().collect();
+    if others.is_empty() { String::new() } else { format!(" with {}", others.join(" and ")) }
+}
+
+/// Who did what to the job before: `, created by dora, sealed by dan, operated by olga and otto`.
+fn history(context: ContextFacts<'_>) -> String {
+    let (created_by, sealed_by, operated_by, reviewed_by) = match context {
+        ContextFacts::Job(job) => (job.created_by, job.sealed_by, job.operated_by, job.reviewed_by),
+        ContextFacts::JobRead { created_by, sealed_by, operated_by } => {
+            (created_by, sealed_by, operated_by, &[][..])
+        }
+        _ => return String::new(),
+    };
+    let one = |did: &str, name: &str| (!name.is_empty()).then(|| format!(", {did} by {}", plain(name)));
+    let all =
+        |did: &str, names: &[String]| (!names.is_empty()).then(|| format!(", {did} by {}", everyone(names)));
+    let said = [
+        one("created", created_by),
+        one("sealed", sealed_by),
+        all("operated", operated_by),
+        all("reviewed", reviewed_by),
+    ];
+    said.into_iter().flatten().collect()
+}
+
 fn place(resource: ResourceFacts<'_>) -> String {
     match resource {
         ResourceFacts::Service | ResourceFacts::Log => String::new(),
         ResourceFacts::Profile { name } => format!(", profile {}", plain(name)),
+        ResourceFacts::Job { name, customer, profile } => {
+            format!(", job {} for customer {}, profile {}", plain(name), plain(customer), plain(profile))
+        }
         ResourceFacts::Programme { name, organisation, currency } => {
             format!(", programme {} of {} in currency {currency:03}", plain(name), nobody_or(organisation))
         }
@@ -84,8 +129,10 @@ fn place(resource: ResourceFacts<'_>) -> String {
 fn officers(context: ContextFacts<'_>) -> String {
     match context {
         ContextFacts::None
-        | ContextFacts::Quorum
         | ContextFacts::CardDerive { .. }
+        | ContextFacts::Job(_)
+        | ContextFacts::JobRead { .. }
+        | ContextFacts::CardTransition { .. }
         | ContextFacts::ValueUpdate { .. } => String::new(),
         ContextFacts::Principal { officers, .. }
         | ContextFacts::Key { officers, .. }
@@ -104,6 +151,12 @@ fn people(quorum: QuorumFacts<'_>) -> String {
         1 => format!(", with 1 person{from}"),
         persons => format!(", with {persons} people{from}"),
     }
+}
+
+/// Each once, sorted: `olga and otto`.
+fn everyone(names: &[String]) -> String {
+    let names: BTreeSet<_> = names.iter().map(|name| plain(name)).collect();
+    names.into_iter().collect::<Vec<_>>().join(" and ")
 }
 
 fn developed(development: bool) -> &'static str {
@@ -182,8 +235,8 @@ mod tests {
         for (question, words) in [
             (
                 derive,
-                "station someone of acme (for spare and vault) may card.derive 2 cards, 3 keys each, \
-                 profile fob, alone",
+                "station someone of acme (for spare and vault) may card.derive 2 cards, 3 keys each \
+                 of generation 1, profile fob, alone",
             ),
             (
                 question("operator", "principal.rotate"),
@@ -204,8 +257,49 @@ mod tests {
                 "officer someone of acme (sales) may policy.propose, 3 officers on the roster, alone",
             ),
             (question("auditor", "log.entries"), "auditor someone of acme (sales) may log.entries"),
+            (
+                question("office", "card.transition"),
+                "office someone of acme (sales) may card.transition of 2 cards to active, alone",
+            ),
         ] {
             assert_eq!(in_words(&question), words);
+        }
+    }
+
+    #[test]
+    fn an_act_on_a_job_says_who_signs_it_and_who_did_what_before() {
+        let roles = "for data-operator and monitor and reviewer and station-operator";
+        let job = "job week-47 for customer globex, profile fob";
+        for (kind, action, words) in [
+            ("operator", "job.create", format!("{job}, alone")),
+            ("operator", "job.seal", format!("{job}, created by dora, alone")),
+            ("station", "job.open", format!("{job}, created by dora, sealed by dan, alone")),
+            (
+                "station",
+                "job.count",
+                format!("{job}, created by dora, sealed by dan, operated by olga and otto, alone"),
+            ),
+            (
+                "station",
+                "job.close",
+                format!(
+                    "{job}, created by dora, sealed by dan, operated by olga and otto, reviewed by rita, alone"
+                ),
+            ),
+            (
+                "auditor",
+                "job.record",
+                format!("{job}, created by dora, sealed by dan, operated by olga and otto"),
+            ),
+        ] {
+            let signers = match action {
+                "job.open" => " with operators olga and otto",
+                "job.count" => " with operator olga and reviewer rita",
+                "job.close" => " with witness mona",
+                _ => "",
+            };
+            let expected = format!("{kind} someone of acme (sales, {roles}) may {action}{signers}, {words}");
+            assert_eq!(in_words(&question(kind, action)), expected);
         }
     }
 
@@ -228,10 +322,8 @@ mod tests {
         for kind in KINDS {
             for action in ACTIONS {
                 let words = in_words(&question(kind, action));
-                assert!(
-                    words.starts_with(&format!("{kind} someone of acme (sales) may {action}")),
-                    "{words}"
-                );
+                assert!(words.starts_with(&format!("{kind} someone of acme (sales")), "{words}");
+                assert!(words.contains(&format!(") may {action}")), "{words}");
                 assert!(words.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{words}");
             }
         }
@@ -254,5 +346,27 @@ mod tests {
             assert!(seen.insert(in_words(&other)), "{other:?}");
         }
         assert_eq!(one.resource, OWN_PROGRAMME);
+
+        let seal = question("operator", "job.seal");
+        let names = ["finance".to_owned(), "sales".to_owned()];
+        let same = crate::sample::job("job.seal");
+        let mut seen = BTreeSet::from([in_words(&seal)]);
+        for other in [
+            JobFacts { created_by: "cy", ..same },
+            JobFacts { created_by: "", ..same },
+            JobFacts { sealed_by: "cy", ..same },
+            JobFacts { operated_by: &names, ..same },
+            JobFacts { operated_by: &names[..1], ..same },
+            JobFacts { reviewed_by: &names, ..same },
+            JobFacts { operators: &names, ..same },
+            JobFacts { operators: &names[..1], ..same },
+            JobFacts { reviewer: "finance", ..same },
+            JobFacts { witness: "finance", ..same },
+        ] {
+            assert!(
+                seen.insert(in_words(&Question { context: ContextFacts::Job(other), ..seal })),
+                "{other:?}"
+            );
+        }
     }
 }

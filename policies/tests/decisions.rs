@@ -10,11 +10,10 @@ use keysvc_policies::case::{self, Cases};
 
 const KINDS: [&str; 7] = ["station", "terminal", "officer", "operator", "office", "auditor", "platform"];
 
-const ACTIONS: [&str; 44] = [
+const ACTIONS: [&str; 59] = [
     "status",
     "key.list",
     "key.get",
-    "station.open",
     "card.derive",
     "value.update",
     "log.checkpoint",
@@ -55,6 +54,22 @@ const ACTIONS: [&str; 44] = [
     "policy.propose",
     "policy.get",
     "ceremony.record",
+    "job.create",
+    "job.items",
+    "job.seal",
+    "job.withdraw",
+    "job.open",
+    "job.resume",
+    "job.suspend",
+    "card.result",
+    "job.count",
+    "job.incident",
+    "job.close",
+    "job.get",
+    "job.list",
+    "job.record",
+    "card.check",
+    "card.transition",
 ];
 
 #[test]

@@ -40,7 +40,8 @@ const FAMILIES: [(&str, bool); 9] = [
 const KEY_KINDS: [&str; 6] =
     ["card-master", "value-signing", "service-statement", "checkpoint", "storage", "transport"];
 
-const SCOPES: [&str; 8] = ["card", "terminal", "station", "programme", "store", "profile", "key", "all"];
+const SCOPES: [&str; 9] =
+    ["card", "job", "terminal", "station", "programme", "store", "profile", "key", "all"];
 
 /// The fewest people an act takes; 0 where one officer alone does it.
 fn floor(action: &str, context: ContextFacts<'_>) -> u8 {

@@ -3,9 +3,11 @@
 use std::fs;
 
 use keysvc_policies::{
-    ContextFacts, Decision, PolicyError, PolicyNeed, PolicySet, PrincipalFacts, Question, QuorumFacts,
-    ResourceFacts, Voter,
+    ContextFacts, Decision, JobFacts, PolicyError, PolicyNeed, PolicySet, PrincipalFacts, Question,
+    QuorumFacts, ResourceFacts, Voter,
 };
+
+const NONE: ContextFacts<'_> = ContextFacts::None;
 
 const OFFICERS: [&str; 4] = ["finance", "finance", "sales", "security"];
 
@@ -163,16 +165,45 @@ fn what_a_site_asks_beyond_the_floor_is_asked_for() {
 fn a_station_can_be_made_to_wait_for_people() {
     let ceremony = site(
         r#"permit (principal, action, resource);
-           forbid (principal, action in [Action::"station.open", Action::"card.derive"], resource)
+           forbid (principal, action in [Action::"job.open", Action::"card.derive"], resource)
            unless { context.persons >= 2 };"#,
     );
-    let open = question("station", "station.open", ContextFacts::Quorum);
+    let operators = ["olga", "otto"].map(str::to_owned);
+    let job = JobFacts {
+        created_by: "dora",
+        sealed_by: "dan",
+        operated_by: &[],
+        reviewed_by: &[],
+        operators: &operators,
+        reviewer: "",
+        witness: "",
+    };
+    let resource = ResourceFacts::Job { name: "week-47", customer: "acme", profile: "fob" };
+    let open =
+        Question { context: ContextFacts::Job(job), resource, ..question("station", "job.open", NONE) };
     assert_eq!(ceremony.decide(&open), Ok(Decision::Deny));
     assert_eq!(need(&ceremony, &open, &OFFICERS), Some(expected(2, 1, &[])));
-    let context = ContextFacts::CardDerive { cards: 1, slots: 1, development: false };
+    // What one person may not do, no number of officers may.
+    let mine = JobFacts { sealed_by: "otto", ..job };
+    assert_eq!(need(&ceremony, &Question { context: ContextFacts::Job(mine), ..open }, &OFFICERS), None);
+    let context = ContextFacts::CardDerive { cards: 1, slots: 1, generation: 1, development: false };
     let resource = ResourceFacts::Profile { name: "fob" };
     let derive = Question { resource, ..question("station", "card.derive", context) };
     assert_eq!(need(&ceremony, &derive, &OFFICERS), Some(expected(2, 1, &[])));
+}
+
+#[test]
+fn another_generation_of_a_cards_keys_takes_two_people_as_shipped() {
+    let shipped = PolicySet::shipped().unwrap();
+    for (generation, expected) in [(1, Decision::Allow), (2, Decision::Deny)] {
+        let context = ContextFacts::CardDerive { cards: 1, slots: 1, generation, development: false };
+        let resource = ResourceFacts::Profile { name: "fob" };
+        let derive = Question { resource, ..question("station", "card.derive", context) };
+        assert_eq!(shipped.decide(&derive), Ok(expected));
+        if expected == Decision::Deny {
+            assert_eq!(need(&shipped, &derive, &OFFICERS), Some(self::expected(2, 1, &[])));
+        }
+    }
 }
 
 #[test]

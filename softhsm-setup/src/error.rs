@@ -37,6 +37,14 @@ pub enum SetupError {
         /// The name.
         name: String,
     },
+    /// Somebody is to have capabilities that do not do.
+    #[error("the capabilities of {name} do not do: {reason}")]
+    Capabilities {
+        /// Who.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// There is no `SoftHSM`, and none was installed.
     #[error("no SoftHSM on this machine ({why}): run '{command}', then try again")]
     NoModule {
@@ -115,6 +123,7 @@ impl SetupError {
                 | Self::PathTooLong { .. }
                 | Self::NoPort
                 | Self::NameTaken { .. }
+                | Self::Capabilities { .. }
                 | Self::NoTokenFolder
                 | Self::ModuleNamedWrongly { .. }
         )

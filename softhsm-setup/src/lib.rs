@@ -7,6 +7,7 @@
 //!
 //! It starts no service and signs nothing in an officer's name.
 
+mod cards;
 mod claim;
 mod config;
 pub mod debian;

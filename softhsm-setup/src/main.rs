@@ -83,6 +83,9 @@ struct AddPersona {
     /// An officer's department, anyone else's organisation
     #[arg(long)]
     group: Name,
+    /// What it may do beyond its kind, such as data-operator, station-operator, reviewer or monitor; may be repeated
+    #[arg(long = "capability", value_name = "NAME")]
+    capabilities: Vec<Name>,
 }
 
 fn kind_parser() -> impl clap::builder::TypedValueParser<Value = PrincipalKind> {
@@ -157,9 +160,9 @@ fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
 }
 
 fn add_persona(order: AddPersona, output: &mut Output) -> Result<(), SetupError> {
-    let AddPersona { folder, kind, name, group } = order;
+    let AddPersona { folder, kind, name, group, capabilities } = order;
     let site = Site::open(&folder)?;
-    let newcomer = Newcomer { name, kind, group };
+    let newcomer = Newcomer { name, kind, group, capabilities };
     site.add_persona(&this_program()?, &newcomer)?;
     let request = site.home(newcomer.name.as_str()).enrolment();
     said(output.data(&format!("{}\n", request.display())))?;

@@ -18,10 +18,13 @@ use keysvc_protocol::{
     name::Name,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// What a site keeps beside its personas' folders before anything is there: the trust file is written at the founding.
 const RESERVED: [&str; 1] = ["trust"];
+
+/// Capabilities of one principal, as an enrolment holds them.
+const CAPABILITIES_MAX: usize = 16;
 
 /// What stands above an enrolment request's first line.
 const HEADING: &str = "\
@@ -42,6 +45,8 @@ pub struct Newcomer {
     pub kind: PrincipalKind,
     /// An officer's department, anyone else's organisation.
     pub group: Name,
+    /// What it may do beyond its kind, as the site's policies name it; an officer has none.
+    pub capabilities: Vec<Name>,
 }
 
 /// An enrolment request: what `enrolment.toml` says.
@@ -58,6 +63,9 @@ pub struct Enrolment {
     /// The department; of an officer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<Name>,
+    /// What it may do beyond its kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<Name>,
     /// SHA-256 of the TLS key's `SubjectPublicKeyInfo`, hexadecimal.
     #[serde(with = "hexadecimal")]
     pub tls_key: Digest,
@@ -80,6 +88,7 @@ impl Enrolment {
             kind: newcomer.kind,
             organisation: group(false),
             department: group(true),
+            capabilities: newcomer.capabilities.clone(),
             tls_key,
             statement_key: public.approval.or(public.statement),
             wrapping_key: public.wrapping,
@@ -103,9 +112,10 @@ impl Site {
     /// and writes the request for its enrolment there. `program` is the `softhsm-setup` program.
     ///
     /// # Errors
-    /// [`SetupError::NameTaken`] if the name is in use, or [`SetupError`] if anything cannot be made; then nothing of
-    /// it stays.
+    /// [`SetupError::NameTaken`] if the name is in use, [`SetupError::Capabilities`] for an officer with some or for
+    /// one twice, or [`SetupError`] if anything cannot be made; then nothing of it stays.
     pub fn add_persona(&self, program: &Path, newcomer: &Newcomer) -> Result<Enrolment, SetupError> {
+        can_have(newcomer)?;
         let name = newcomer.name.as_str();
         let home = self.home(name);
         let taken = || SetupError::NameTaken { name: name.to_owned() };
@@ -127,6 +137,22 @@ impl Site {
         new_file(&home.enrolment(), enrolment.to_text()?)?;
         claim.keep();
         Ok(enrolment)
+    }
+}
+
+/// Refuses capabilities that no quorum could enrol, before there is anything to remove.
+fn can_have(newcomer: &Newcomer) -> Result<(), SetupError> {
+    let wrong = |reason: String| Err(SetupError::Capabilities { name: newcomer.name.to_string(), reason });
+    if newcomer.kind == PrincipalKind::Officer && !newcomer.capabilities.is_empty() {
+        return wrong("an officer has none, leave --capability out".to_owned());
+    }
+    if newcomer.capabilities.len() > CAPABILITIES_MAX {
+        return wrong(format!("give {CAPABILITIES_MAX} at most"));
+    }
+    let mut seen = BTreeSet::new();
+    match newcomer.capabilities.iter().find(|one| !seen.insert(one.as_str())) {
+        Some(twice) => wrong(format!("{twice} stands there twice, give it once")),
+        None => Ok(()),
     }
 }
 

@@ -1,18 +1,16 @@
 //! Who takes part in a development site, and the founding file that says so.
 //!
-//! Apart because it is the site's story as data: three officers of three departments, a bureau that makes cards, a
-//! roastery and a bakery with a terminal each, and those who look on. It writes no file.
+//! Apart because it is the site's story as data: three officers of three departments, a bureau with two stations and
+//! the six people who make cards there, a roastery and a bakery with a terminal each, and those who look on. It writes
+//! no file.
 
 use crate::{
-    SetupError, TRUST_DOMAIN,
+    SetupError, TRUST_DOMAIN, cards,
     token::{PersonaKey, PublicKeys},
 };
 use keysvc_protocol::{
     bytes::Digest,
-    founding::{
-        CardFamily, CardSession, Delays, FoundedKey, FoundedKind, Founding, Function, GoldenVector,
-        InputPart, Officer, Principal, PrincipalKind, Profile, Programme, Scheme, Slot, ValueRules,
-    },
+    founding::{Delays, Founding, Officer, Principal, PrincipalKind, Programme},
     name::{Name, NotAName},
     trust::NotATrustDomain,
 };
@@ -29,20 +27,6 @@ const HEADING: &str = "\
 # note AN10922: a TEST KEY. Delays are in seconds; with real cards a day and a week at least.
 
 ";
-
-/// NXP's example system identifier (AN10922 section 2.2): "NXP Abu" in ASCII.
-const KNOWN_SYSTEM: &str = "4e585020416275";
-/// NXP's example application identifier (AN10922 section 2.2).
-const KNOWN_APPLICATION: &str = "3042f5";
-/// NXP's example card (AN10922 section 2.2).
-const KNOWN_CARD: &str = "04782e21801d80";
-/// The check value of its key, a8dd63a3b89d54b37ca802473fda9175: AES-CMAC over a zero block, 5 bytes.
-const KNOWN_CHECK_VALUE: &str = "5b298c80bf";
-/// NXP's example master key (AN10922 section 2.2).
-const KNOWN_VALUE: &str = "00112233445566778899aabbccddeeff";
-/// "keysvc" in ASCII.
-const GENERATED_SYSTEM: &str = "6b6579737663";
-const GENERATED_APPLICATION: &str = "f54130";
 
 /// Where a persona keeps its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,16 +48,28 @@ pub(crate) struct Persona<'a> {
     pub(crate) kind: PrincipalKind,
     /// An officer's department, anyone else's organisation. None if it is not enrolled.
     pub(crate) group: Option<&'a str>,
+    /// What it may do beyond its kind.
+    pub(crate) capabilities: &'a [&'a str],
     /// Its keys.
     pub(crate) keys: Keys,
 }
 
 const fn persona<'a>(name: &'a str, kind: PrincipalKind, group: &'a str, keys: Keys) -> Persona<'a> {
-    Persona { name, kind, group: Some(group), keys }
+    Persona { name, kind, group: Some(group), capabilities: &[], keys }
 }
+
+/// Someone of the bureau who makes cards. One capability each: what takes two takes two people.
+const fn worker(name: &'static str, capabilities: &'static [&'static str], keys: Keys) -> Persona<'static> {
+    Persona { capabilities, ..persona(name, PrincipalKind::Operator, BUREAU, keys) }
+}
+
+/// The organisation that makes the cards.
+const BUREAU: &str = "bureau";
 
 const OFFICERS_KEYS: Keys = Keys::Token(&[PersonaKey::Approval]);
 const STATIONS_KEYS: Keys = Keys::Token(&[PersonaKey::Statement, PersonaKey::Wrapping]);
+/// A card of one's own, on which nothing is but the key one signs with.
+const SIGNERS_KEYS: Keys = Keys::Token(&[PersonaKey::Statement]);
 
 impl<'a> Persona<'a> {
     /// Someone who comes later, with all the keys that its kind can use.
@@ -89,11 +85,19 @@ impl<'a> Persona<'a> {
 }
 
 /// Everyone, in the founding file's order.
-pub(crate) const PERSONAS: [Persona<'static>; 10] = [
+pub(crate) const PERSONAS: [Persona<'static>; 17] = [
     persona("officer-1", PrincipalKind::Officer, "security", OFFICERS_KEYS),
     persona("officer-2", PrincipalKind::Officer, "finance", OFFICERS_KEYS),
     persona("officer-3", PrincipalKind::Officer, "audit", OFFICERS_KEYS),
-    persona("station-1", PrincipalKind::Station, "bureau", STATIONS_KEYS),
+    persona("station-1", PrincipalKind::Station, BUREAU, STATIONS_KEYS),
+    persona("station-2", PrincipalKind::Station, BUREAU, STATIONS_KEYS),
+    worker("data-1", &["data-operator"], Keys::File),
+    worker("data-2", &["data-operator"], Keys::File),
+    worker("operator-1", &["station-operator"], Keys::File),
+    worker("operator-2", &["station-operator"], Keys::File),
+    worker("reviewer-1", &["reviewer"], Keys::File),
+    // Comes to the floor only to see a job purged, and brings the card to say so.
+    worker("monitor-1", &["monitor"], SIGNERS_KEYS),
     persona("terminal-1", PrincipalKind::Terminal, "roastery", Keys::File),
     persona("terminal-2", PrincipalKind::Terminal, "bakery", Keys::File),
     // The roastery's hub and back office: passes on what its terminals signed, and freezes its own cards and terminals.
@@ -101,7 +105,13 @@ pub(crate) const PERSONAS: [Persona<'static>; 10] = [
     persona("auditor-1", PrincipalKind::Auditor, "auditors", Keys::None),
     persona("platform-1", PrincipalKind::Platform, "platform", Keys::None),
     // Has a certificate of the site's CA and keys, but nobody enrolled it.
-    Persona { name: "stranger", kind: PrincipalKind::Terminal, group: None, keys: Keys::File },
+    Persona {
+        name: "stranger",
+        kind: PrincipalKind::Terminal,
+        group: None,
+        capabilities: &[],
+        keys: Keys::File,
+    },
 ];
 
 /// Other people than the story's, for a site that stands in for a real one.
@@ -109,7 +119,7 @@ pub(crate) const PERSONAS: [Persona<'static>; 10] = [
 pub struct Cast {
     /// The officers in place of the three, each of a department of their own; the three where there are none.
     pub officers: Vec<Name>,
-    /// Operators that come to everyone else.
+    /// Operators that come to everyone else. One of a name that an operator of the story has is that operator.
     pub operators: Vec<Name>,
 }
 
@@ -146,7 +156,10 @@ impl Cast {
         }
         let named = self.officers.iter().zip(DEPARTMENTS);
         let named = named.map(|(name, group)| Persona::new(name.as_str(), PrincipalKind::Officer, group));
-        let operators = self.operators.iter();
+        let of_story = |name: &Name| {
+            PERSONAS.iter().any(|one| one.kind == PrincipalKind::Operator && one.name == name.as_str())
+        };
+        let operators = self.operators.iter().filter(|name| !of_story(name));
         let operators =
             operators.map(|name| Persona::new(name.as_str(), PrincipalKind::Operator, OPERATIONS));
         let kept = |one: &&Persona<'_>| self.officers.is_empty() || one.kind != PrincipalKind::Officer;
@@ -196,8 +209,8 @@ pub(crate) fn found(ca: Digest, policy: Digest, everyone: &[Equipped<'_>]) -> Re
             profile: name("generated")?,
             value_key: name("value-1")?,
         }],
-        profiles: profiles()?,
-        keys: keys()?,
+        profiles: cards::profiles()?,
+        keys: cards::keys()?,
     };
     for equipped in everyone {
         enrol(&mut founding, equipped)?;
@@ -222,7 +235,7 @@ fn enrol(founding: &mut Founding, equipped: &Equipped<'_>) -> Result<(), SetupEr
             id: name(persona.name)?,
             kind: persona.kind,
             organisation: name(group)?,
-            capabilities: Vec::new(),
+            capabilities: persona.capabilities.iter().map(|one| name(one)).collect::<Result<_, _>>()?,
             tls_key: *tls_key,
             statement_key: public.statement,
             wrapping_key: public.wrapping.clone(),
@@ -231,82 +244,8 @@ fn enrol(founding: &mut Founding, equipped: &Equipped<'_>) -> Result<(), SetupEr
     Ok(())
 }
 
-fn profiles() -> Result<Vec<Profile>, SetupError> {
-    let known = Profile {
-        name: name("known")?,
-        version: 1,
-        family: CardFamily::DesfireEv2,
-        scheme: Scheme::An10922Aes128,
-        input: vec![InputPart::Uid, InputPart::Application, InputPart::SystemIdentifier],
-        system_identifier: KNOWN_SYSTEM.to_owned(),
-        slots: vec![slot(0, "demo-known", KNOWN_APPLICATION)?],
-        functions: vec![Function::Membership],
-        // The published card of AN10922: the token must derive its key, or the service does not start.
-        vectors: vec![GoldenVector {
-            slot: 0,
-            card: KNOWN_CARD.to_owned(),
-            check_value: KNOWN_CHECK_VALUE.to_owned(),
-        }],
-        value: None,
-    };
-    let generated = Profile {
-        name: name("generated")?,
-        version: 1,
-        family: CardFamily::DesfireEv2,
-        scheme: Scheme::An10922Aes128,
-        input: vec![
-            InputPart::Uid,
-            InputPart::Application,
-            InputPart::KeyNumber,
-            InputPart::KeyVersion,
-            InputPart::SystemIdentifier,
-        ],
-        system_identifier: GENERATED_SYSTEM.to_owned(),
-        slots: vec![
-            slot(0, "demo-generated", GENERATED_APPLICATION)?,
-            slot(1, "demo-generated", GENERATED_APPLICATION)?,
-        ],
-        functions: vec![Function::StoredValue],
-        vectors: vec![],
-        // Cents: at most 10,000 euro on a card; loads of 6,000 at most, so that one of 5,000 can wait for two people,
-        // and payments of 200.
-        value: Some(ValueRules {
-            purses: vec![1],
-            currency: 978,
-            reloadable: true,
-            one_time: false,
-            ceiling: 1_000_000,
-            load_max: 600_000,
-            debit_max: 20_000,
-            card_session: CardSession::PassiveTag,
-        }),
-    };
-    Ok(vec![known, generated])
-}
-
-fn slot(number: u8, key: &str, application: &str) -> Result<Slot, SetupError> {
-    Ok(Slot {
-        slot: number,
-        key: name(key)?,
-        key_version: 1,
-        key_number: number,
-        application: application.to_owned(),
-    })
-}
-
-fn keys() -> Result<Vec<FoundedKey>, SetupError> {
-    Ok(vec![
-        key("demo-known", FoundedKind::CardMaster, Some(KNOWN_VALUE))?,
-        key("demo-generated", FoundedKind::CardMaster, None)?,
-        key("value-1", FoundedKind::ValueSigning, None)?,
-    ])
-}
-
-fn key(text: &str, kind: FoundedKind, value: Option<&str>) -> Result<FoundedKey, SetupError> {
-    Ok(FoundedKey { name: name(text)?, kind, value: value.map(str::to_owned) })
-}
-
-fn name(text: &str) -> Result<Name, SetupError> {
+/// The name that this text is.
+pub(crate) fn name(text: &str) -> Result<Name, SetupError> {
     text.parse().map_err(|error: NotAName| wrong(error.to_string()))
 }
 
@@ -336,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn the_bureau_has_two_for_what_takes_two_and_nobody_has_two_roles() {
+        let mut roles: Vec<_> = PERSONAS.iter().flat_map(|one| one.capabilities).collect();
+        roles.sort_unstable();
+        let twice =
+            ["data-operator", "data-operator", "monitor", "reviewer", "station-operator", "station-operator"];
+        assert_eq!(roles, twice.iter().collect::<Vec<_>>());
+        assert!(PERSONAS.iter().all(|one| one.capabilities.len() <= 1));
+        let workers = PERSONAS.iter().filter(|one| !one.capabilities.is_empty());
+        assert!(workers.clone().all(|one| one.kind == PrincipalKind::Operator && one.group == Some(BUREAU)));
+        let in_token: Vec<_> =
+            workers.filter(|one| matches!(one.keys, Keys::Token(_))).map(|one| one.name).collect();
+        assert_eq!(in_token, ["monitor-1"]);
+    }
+
+    #[test]
     fn without_a_cast_it_is_the_story_and_nobody_stands_there_twice() {
         let names = |cast: &Cast| -> Vec<String> {
             cast.everyone().unwrap().iter().map(|one| one.name.to_owned()).collect()
@@ -343,5 +297,12 @@ mod tests {
         assert_eq!(names(&Cast::default()), PERSONAS.map(|one| one.name));
         assert!(cast(&["ann", "ann"], &[]).everyone().is_err());
         assert!(cast(&["ann", "bob"], &["office-1"]).everyone().is_err());
+        assert!(cast(&["ann", "bob"], &["cy", "cy"]).everyone().is_err());
+        // Who is an operator already stays as they are, with what they may do.
+        let known = cast(&["ann", "bob", "cat"], &["operator-1"]);
+        let everyone = known.everyone().unwrap();
+        assert_eq!(everyone.len(), PERSONAS.len());
+        let one = everyone.iter().find(|one| one.name == "operator-1").unwrap();
+        assert_eq!(one.capabilities, ["station-operator"]);
     }
 }

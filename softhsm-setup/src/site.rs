@@ -177,8 +177,9 @@ impl Site {
         self.home("service")
     }
 
-    /// A persona's folder: `officer-1` to `officer-3`, `station-1`, `terminal-1`, `terminal-2`, `office-1`,
-    /// `auditor-1`, `platform-1`, `stranger`, or `service`, and whoever [`Site::add_persona`] made later.
+    /// A persona's folder: `officer-1` to `officer-3`, `station-1`, `station-2`, `data-1`, `data-2`, `operator-1`,
+    /// `operator-2`, `reviewer-1`, `monitor-1`, `terminal-1`, `terminal-2`, `office-1`, `auditor-1`, `platform-1`,
+    /// `stranger`, or `service`, and whoever [`Site::add_persona`] made later.
     #[must_use]
     pub fn home(&self, name: &str) -> Home {
         Home { folder: self.folder.join(name) }
@@ -187,7 +188,7 @@ impl Site {
     fn fill(&self, plan: &SitePlan, personas: &[Persona<'_>]) -> Result<(), SetupError> {
         self.authority.write(&self.folder.join("pki"))?;
         new_folder(&self.signatures())?;
-        // All tokens at once: the station's RSA key alone takes longer than the rest of the site.
+        // All tokens at once: a station's RSA key alone takes longer than the rest of the site.
         let service = self.begin_service(plan);
         let tools = Tools { module: &plan.module, program: &plan.program };
         let begun: Vec<_> = personas.iter().map(|persona| self.begin(persona, tools)).collect();

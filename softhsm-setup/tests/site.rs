@@ -5,7 +5,7 @@ use keysvc_protocol::{
     founding::{Delays, Founding, P256Text, PrincipalKind},
     hash::sha256,
 };
-use keysvc_token::{KeyKind, Pin, Token, TokenConfig, TokenError};
+use keysvc_token::{Pin, Token, TokenConfig, TokenError};
 use softhsm_setup::{
     Enrolment, Home, Newcomer, SetupError, Site, SitePlan, lay_out, pki, softhsm, token::PersonaKey,
 };
@@ -30,11 +30,18 @@ const LABEL: &str = "SETUP_TEST_LABEL";
 const PIN: &str = "SETUP_TEST_PIN";
 const ANSWER: &str = "SETUP_TEST_ANSWER";
 const KEY: &str = "SETUP_TEST_KEY";
-const PERSONAS: [&str; 10] = [
+const PERSONAS: [&str; 17] = [
     "officer-1",
     "officer-2",
     "officer-3",
     "station-1",
+    "station-2",
+    "data-1",
+    "data-2",
+    "operator-1",
+    "operator-2",
+    "reviewer-1",
+    "monitor-1",
     "terminal-1",
     "terminal-2",
     "office-1",
@@ -42,7 +49,8 @@ const PERSONAS: [&str; 10] = [
     "platform-1",
     "stranger",
 ];
-const WITH_TOKEN: [&str; 5] = ["service", "station-1", "officer-1", "officer-2", "officer-3"];
+const WITH_TOKEN: [&str; 7] =
+    ["service", "station-1", "station-2", "monitor-1", "officer-1", "officer-2", "officer-3"];
 
 fn plan() -> SitePlan {
     SitePlan {
@@ -137,8 +145,9 @@ fn answer(path: &Path) {
     let opened = Token::open(&TokenConfig { module: plan().module, label }, &pin);
     let went = match opened {
         Ok(token) if std::env::var_os(KEY).is_some() => {
-            let key = token.signing_key(KeyKind::Approval, PersonaKey::Approval.id()).unwrap();
-            sha256(&[key.spki()]).to_string()
+            let wanted = std::env::var(KEY).unwrap();
+            let key = PersonaKey::ALL.into_iter().find(|key| key.name() == wanted).unwrap();
+            sha256(&[token.signing_key(key.kind(), key.id()).unwrap().spki()]).to_string()
         }
         Ok(_) => "opens".to_owned(),
         Err(TokenError::SlotNotFound { .. }) => "no such token".to_owned(),
@@ -158,7 +167,7 @@ fn persona(home: &Home, label: &str) -> Command {
 
 #[test]
 fn the_founding_file_is_one_that_a_service_accepts() {
-    use PrincipalKind::{Auditor, Office, Platform, Station, Terminal};
+    use PrincipalKind::{Auditor, Office, Operator, Platform, Station, Terminal};
     let site = site();
     let founding = founding(&site);
     assert_eq!(founding.check(), Ok(()));
@@ -170,7 +179,43 @@ fn the_founding_file_is_one_that_a_service_accepts() {
     let rules = founding.profiles.iter().find_map(|profile| profile.value.as_ref()).unwrap();
     assert_eq!((rules.ceiling, rules.load_max, rules.debit_max), (1_000_000, 600_000, 20_000));
     let kinds: Vec<_> = founding.principals.iter().map(|principal| principal.kind).collect();
-    assert_eq!(kinds, [Station, Terminal, Terminal, Office, Auditor, Platform]);
+    let others = [Terminal, Terminal, Office, Auditor, Platform];
+    assert_eq!(kinds, [[Station; 2].as_slice(), &[Operator; 6], &others].concat());
+    let pipelines: Vec<_> =
+        founding.profiles.iter().map(|profile| (profile.name.as_str(), profile.pipeline)).collect();
+    assert_eq!(pipelines, [("known", 8), ("generated", 8), ("inline", 1000)]);
+    assert!(founding.profiles.iter().all(|profile| profile.unit_cost == 0));
+}
+
+#[test]
+fn the_people_of_the_bureau_have_their_roles_and_keys_to_sign_with() {
+    let site = site();
+    let founding = founding(&site);
+    let mut seen = vec![];
+    for principal in founding.principals.iter().filter(|one| one.kind == PrincipalKind::Operator) {
+        let name = principal.id.as_str();
+        assert_eq!(principal.organisation.as_str(), "bureau", "{name}");
+        assert!(principal.statement_key.is_some() && principal.wrapping_key.is_none(), "{name}");
+        let home = site.home(name);
+        assert_eq!(home.has_token(), name == "monitor-1", "{name}");
+        assert_eq!(home.statement_key().exists(), name != "monitor-1", "{name}");
+        let roles: Vec<_> = principal.capabilities.iter().map(ToString::to_string).collect();
+        seen.push((name, roles.join(",")));
+    }
+    let expected = [
+        ("data-1", "data-operator"),
+        ("data-2", "data-operator"),
+        ("operator-1", "station-operator"),
+        ("operator-2", "station-operator"),
+        ("reviewer-1", "reviewer"),
+        ("monitor-1", "monitor"),
+    ];
+    assert_eq!(seen, expected.map(|(name, role)| (name, role.to_owned())));
+    // The key pinned for the monitor is the one on its card.
+    let monitor = founding.principals.iter().find(|one| one.id.as_str() == "monitor-1").unwrap();
+    let pinned = monitor.statement_key.unwrap().p256().digest().to_string();
+    let home = site.home("monitor-1");
+    assert_eq!(child(&home, "monitor-1", &home.pin_file(), &[(KEY, "statement")]), pinned);
 }
 
 #[test]
@@ -222,7 +267,7 @@ fn every_token_has_pins_of_its_own() {
         .collect();
     pins.sort();
     pins.dedup();
-    assert_eq!(pins.len(), 10);
+    assert_eq!(pins.len(), 14);
 }
 
 #[test]
@@ -242,7 +287,11 @@ fn every_certificate_names_its_persona_once_and_its_key_is_pinned() {
         let text = fs::read(site.home(name).tls_certificate()).unwrap();
         let (_, pem) = parse_x509_pem(&text).unwrap();
         let (_, certificate) = parse_x509_certificate(&pem.contents).unwrap();
-        let kind = name.split_once('-').map_or("terminal", |(kind, _)| kind);
+        let kind = match name.split_once('-') {
+            None => "terminal",
+            Some(("data" | "reviewer" | "monitor", _)) => "operator",
+            Some((kind, _)) => kind,
+        };
         let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
         let uri = pki::spiffe("demo.keysvc.test", kind, name);
         assert_eq!(names, [GeneralName::URI(&uri)]);
@@ -387,7 +436,8 @@ fn own_site() -> Ground {
 }
 
 fn newcomer(name: &str, kind: PrincipalKind, group: &str) -> Newcomer {
-    Newcomer { name: name.parse().unwrap(), kind, group: group.parse().unwrap() }
+    let capabilities = Vec::new();
+    Newcomer { name: name.parse().unwrap(), kind, group: group.parse().unwrap(), capabilities }
 }
 
 /// The one URI name and the pin of a persona's certificate.
@@ -507,4 +557,36 @@ fn the_command_adds_a_persona_and_says_where_the_request_is() {
     let again = run("officer");
     assert_eq!(again.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&again.stderr).contains("the name officer-4 is taken"), "{again:?}");
+}
+
+#[test]
+fn the_command_gives_an_operator_capabilities_and_an_officer_none() {
+    let site = own_site();
+    let before = contents(site.folder());
+    let run = |kind: &str, capabilities: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["add-persona", "--kind", kind, "--name", "night-1", "--group", "bureau"]);
+        for capability in capabilities {
+            command.args(["--capability", capability]);
+        }
+        let output = command.arg("--folder").arg(site.folder()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (kind, capabilities, words) in [
+        ("officer", &["reviewer"][..], "the capabilities of night-1 do not do: an officer has none"),
+        ("operator", &["reviewer", "reviewer"], "reviewer stands there twice"),
+        ("operator", &["not a name"], "not a name"),
+    ] {
+        let (code, said) = run(kind, capabilities);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(words), "{said}");
+        assert_eq!(contents(site.folder()), before);
+    }
+    let (code, said) = run("operator", &["station-operator", "monitor"]);
+    assert_eq!(code, Some(0), "{said}");
+    let text = fs::read_to_string(site.home("night-1").enrolment()).unwrap();
+    assert!(text.contains("\ncapabilities = [\"station-operator\", \"monitor\"]\n"), "{text}");
+    let made: Enrolment = toml::from_str(&text).unwrap();
+    let names: Vec<_> = made.capabilities.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["station-operator", "monitor"]);
 }

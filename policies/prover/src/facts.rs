@@ -12,12 +12,15 @@ pub(crate) const KINDS: [&str; 7] =
 pub(crate) const KEY_KINDS: [&str; 2] = ["card-master", "value-signing"];
 
 /// What can be frozen.
-pub(crate) const SCOPES: [&str; 8] =
-    ["all", "key", "programme", "store", "profile", "station", "terminal", "card"];
+pub(crate) const SCOPES: [&str; 9] =
+    ["all", "key", "programme", "store", "profile", "station", "terminal", "job", "card"];
 
 /// What the keeper counts up to: people are counted in eight bits, officers in thirty-two.
 const PERSONS_MAX: i64 = 255;
 const OFFICERS_MAX: i64 = 4_294_967_295;
+
+/// What the keeper counts generations, cards and slots up to.
+const COUNT_MAX: i64 = 4_294_967_295;
 
 /// One request's facts.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +62,16 @@ impl<'a> Facts<'a> {
         long(self.attribute(self.0.request.resource(), "currency"))
     }
 
+    /// Another text of what it is about.
+    pub(crate) fn of_resource(self, name: &str) -> Option<String> {
+        text(self.attribute(self.0.request.resource(), name))
+    }
+
+    /// Whether it is a resource of this type.
+    pub(crate) fn is_about(self, kind: &str) -> bool {
+        self.0.request.resource().is_some_and(|uid| uid.type_name().basename() == kind)
+    }
+
     /// A number among the circumstances.
     pub(crate) fn number(self, name: &str) -> Option<i64> {
         long(self.context(name))
@@ -79,7 +92,12 @@ impl<'a> Facts<'a> {
 
     /// The departments behind the request; `None` where the operation takes no people.
     pub(crate) fn departments(self) -> Option<Vec<String>> {
-        texts(self.context("departments"))
+        self.names("departments")
+    }
+
+    /// A set of names among the circumstances.
+    pub(crate) fn names(self, name: &str) -> Option<Vec<String>> {
+        texts(self.context(name))
     }
 
     /// Whether the keeper could put such a request: a theorem that fails on another one fails as well,
@@ -101,7 +119,28 @@ impl<'a> Facts<'a> {
             && self.number("officers").is_none_or(|count| (0..=OFFICERS_MAX).contains(&count))
             && self.currency().is_none_or(|code| (0..=999).contains(&code))
             && own_is_own
+            && self.number("generation").is_none_or(|number| (1..=COUNT_MAX).contains(&number))
+            && ["cards", "slots"]
+                .iter()
+                .all(|name| self.number(name).is_none_or(|number| (0..=COUNT_MAX).contains(&number)))
+            && self.text("caller").is_none_or(|caller| caller == self.principal_name())
+            && self.has_plausible_signers()
             && self.has_a_plausible_quorum()
+    }
+
+    /// Whether who did something and who signs have names, and as many sign as the keeper lets pass.
+    fn has_plausible_signers(self) -> bool {
+        let said = |name: &str| self.text(name).is_none_or(|value| !value.is_empty());
+        let named = |name: &str| self.names(name).is_none_or(|all| all.iter().all(|one| !one.is_empty()));
+        let operators = self.names("operators").map(|names| names.len());
+        let signed = match self.action() {
+            "job.open" | "job.resume" => operators == Some(2),
+            "job.count" | "job.incident" => operators == Some(1) && said("reviewer"),
+            "job.close" => operators == Some(0) && said("witness"),
+            _ => operators.is_none_or(|count| count == 0),
+        };
+        let is_sealed = self.action() == "job.seal" || said("sealed_by");
+        signed && is_sealed && said("created_by") && named("operators") && named("operated_by")
     }
 
     fn has_a_plausible_quorum(self) -> bool {

@@ -32,6 +32,7 @@ mod claim;
 mod counterexample;
 mod error;
 mod facts;
+mod job;
 mod notice;
 mod proof;
 mod prover;

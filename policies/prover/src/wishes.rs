@@ -6,6 +6,7 @@
 //! odd matters: a name, a capability or a count that is not as wished for is part of the hole.
 
 use crate::facts::{Facts, KEY_KINDS, KINDS, SCOPES};
+use crate::job;
 
 /// Names nobody has. Where a wish for one is granted the name does not matter.
 pub(crate) const ANYONE: &str = "(anyone)";
@@ -13,6 +14,8 @@ pub(crate) const ANYONE: &str = "(anyone)";
 pub(crate) const ANY_ORGANISATION: &str = "(any organisation)";
 /// As [`ANYONE`], for a department.
 pub(crate) const ANY_DEPARTMENT: &str = "(any department)";
+/// A second department nobody is of.
+pub(crate) const ANOTHER_DEPARTMENT: &str = "(another department)";
 /// As [`ANYONE`], for a programme.
 pub(crate) const ANY_PROGRAMME: &str = "(any programme)";
 /// The currency of amounts, where it does not matter: euro in ISO 4217.
@@ -21,6 +24,11 @@ pub(crate) const ANY_CURRENCY: i64 = 978;
 pub(crate) const ANY_OFFICERS: i64 = 3;
 /// A card family, where it does not matter.
 pub(crate) const ANY_FAMILY: &str = "desfire-ev3";
+
+/// A card profile, where it does not matter.
+pub(crate) const ANY_PROFILE: &str = "(any profile)";
+/// The first generation after the first.
+pub(crate) const ANY_GENERATION: i64 = 2;
 
 /// Conditions of which the first that can be granted is.
 pub(crate) type Wish = Vec<String>;
@@ -31,7 +39,8 @@ pub(crate) fn for_request(facts: Facts<'_>, load_max: u64) -> Vec<Wish> {
     let mut wishes = vec![kind(facts.action())];
     wishes.extend(quorum(facts));
     wishes.extend(subject(facts));
-    wishes.extend(principal());
+    wishes.extend(principal(facts));
+    wishes.extend(job::wishes(facts));
     wishes.extend(resource(facts, load_max));
     wishes.extend(circumstances(facts));
     wishes
@@ -54,7 +63,12 @@ fn one(condition: String) -> Wish {
 }
 
 fn kind(action: &str) -> Wish {
-    let usual = if action == crate::claim::UPDATE { "terminal" } else { "officer" };
+    let usual = match action {
+        crate::claim::UPDATE => "terminal",
+        "card.derive" | "job.open" | "job.resume" | "job.count" | "job.incident" | "job.close" => "station",
+        "job.seal" | "job.suspend" | "job.record" => "operator",
+        _ => "officer",
+    };
     let others = KINDS.into_iter().filter(|kind| *kind != usual);
     [usual].into_iter().chain(others).map(|kind| format!("principal.kind == \"{kind}\"")).collect()
 }
@@ -63,7 +77,7 @@ fn kind(action: &str) -> Wish {
 fn quorum(facts: Facts<'_>) -> Option<Wish> {
     facts.number("persons")?;
     let one = "context.persons == 1 && context.departments_count == 1";
-    Some(vec![
+    let mut wishes = vec![
         "context.persons == 0 && context.departments_count == 0 && context.departments.isEmpty()".to_owned(),
         format!("{one} && context.departments == [\"{ANY_DEPARTMENT}\"]"),
         format!("{one} && !context.departments.isEmpty()"),
@@ -74,7 +88,16 @@ fn quorum(facts: Facts<'_>) -> Option<Wish> {
         ),
         "context.persons == 1".to_owned(),
         "context.persons == 0".to_owned(),
-    ])
+    ];
+    // A separation is about who they are, and may be broken however many agree.
+    wishes.extend([2, 3].map(|persons| {
+        format!(
+            "context.persons == {persons} && context.departments_count == 2 \
+             && context.departments == [\"{ANY_DEPARTMENT}\", \"{ANOTHER_DEPARTMENT}\"]"
+        )
+    }));
+    wishes.push("context.persons > 1 && context.persons < 256 && context.departments_count >= 0".to_owned());
+    Some(wishes)
 }
 
 fn subject(facts: Facts<'_>) -> Vec<Wish> {
@@ -91,9 +114,19 @@ fn subject(facts: Facts<'_>) -> Vec<Wish> {
     vec![own, kinds, one(format!("context.subject_organisation == \"{ANY_ORGANISATION}\""))]
 }
 
-fn principal() -> [Wish; 4] {
+fn principal(facts: Facts<'_>) -> [Wish; 4] {
+    let anyone = format!("principal == Principal::\"{ANYONE}\"");
+    // Cedar cannot say that the caller is the principal, so each name found is tried for both.
+    let named = match facts.text("caller") {
+        None => one(anyone),
+        Some(caller) => [ANYONE, facts.principal_name(), &caller]
+            .iter()
+            .map(|name| format!("principal == Principal::{name:?} && context.caller == {name:?}"))
+            .chain([anyone])
+            .collect(),
+    };
     [
-        one(format!("principal == Principal::\"{ANYONE}\"")),
+        named,
         one(format!("principal.organisation == \"{ANY_ORGANISATION}\"")),
         one(format!("principal.department == \"{ANY_DEPARTMENT}\"")),
         one("principal.capabilities.isEmpty()".to_owned()),
@@ -101,6 +134,15 @@ fn principal() -> [Wish; 4] {
 }
 
 fn resource(facts: Facts<'_>, load_max: u64) -> Vec<Wish> {
+    if facts.is_about("Profile") {
+        return vec![
+            one(format!("resource == Profile::\"{ANY_PROFILE}\"")),
+            one(format!("resource.name == \"{ANY_PROFILE}\"")),
+        ];
+    }
+    if facts.is_about("Job") {
+        return job::wishes_of_resource();
+    }
     if facts.resource_organisation().is_none() {
         return vec![one("resource == Service::\"keysvc\"".to_owned())];
     }
@@ -152,6 +194,18 @@ fn circumstances(facts: Facts<'_>) -> Vec<Wish> {
     );
     wish(facts.text("family").is_some(), among("family", &[ANY_FAMILY]));
     wish(facts.flag("stored_value").is_some(), one("context.stored_value".to_owned()));
+    wish(
+        facts.number("generation").is_some(),
+        vec![
+            format!("context.generation == {ANY_GENERATION}"),
+            "context.generation > 1 && context.generation < 1000".to_owned(),
+        ],
+    );
+    for (number, least) in [("cards", 1), ("slots", 1)] {
+        let plain = format!("context.{number} == {least}");
+        let few = format!("context.{number} > 0 && context.{number} < 100000");
+        wish(facts.number(number).is_some(), vec![plain, few]);
+    }
     for flag in ["no_card_session", "passive_tag", "development"] {
         wish(facts.flag(flag).is_some(), one(format!("!context.{flag}")));
     }

@@ -3,8 +3,10 @@
 //! stand as a policy would write them, so that none does anything to a terminal.
 
 use crate::facts::{Facts, KEY_KINDS, KINDS};
+use crate::job;
 use crate::wishes::{
-    ANY_CURRENCY, ANY_DEPARTMENT, ANY_FAMILY, ANY_OFFICERS, ANY_ORGANISATION, ANY_PROGRAMME, ANYONE,
+    ANOTHER_DEPARTMENT, ANY_CURRENCY, ANY_DEPARTMENT, ANY_FAMILY, ANY_OFFICERS, ANY_ORGANISATION,
+    ANY_PROFILE, ANY_PROGRAMME, ANYONE,
 };
 
 /// The whole sentence, without a full stop.
@@ -56,7 +58,8 @@ fn what(facts: Facts<'_>) -> String {
         "proposal.approve" => "approve a proposal".to_owned(),
         "proposal.reject" => "reject a proposal".to_owned(),
         crate::claim::UPDATE => load(facts),
-        other => format!("do {other}"),
+        "card.derive" => derive(facts),
+        other => job::what(facts).unwrap_or_else(|| format!("do {other}")),
     }
 }
 
@@ -101,6 +104,25 @@ fn freeze(facts: Facts<'_>) -> String {
     }
 }
 
+/// `derive generation 2 of a card's keys`.
+fn derive(facts: Facts<'_>) -> String {
+    let number = |name| facts.number(name).unwrap_or_default();
+    let whose = match number("cards") {
+        1 => "a card's keys".to_owned(),
+        cards => format!("the keys of {cards} cards"),
+    };
+    let slots = match number("slots") {
+        1 => String::new(),
+        slots => format!(" with {slots} slots each"),
+    };
+    let name = facts.of_resource("name").unwrap_or_default();
+    let profile = match [facts.resource_name(), &name].iter().find(|name| **name != ANY_PROFILE) {
+        None => String::new(),
+        Some(name) => format!(" under profile {name:?}"),
+    };
+    format!("derive generation {} of {whose}{slots}{profile}", number("generation"))
+}
+
 /// `load 100001 minor units of currency 978 in a programme of their own organisation`.
 fn load(facts: Facts<'_>) -> String {
     let does = facts.text("operation").unwrap_or_default();
@@ -124,14 +146,17 @@ fn people(facts: Facts<'_>) -> String {
     let (Some(persons), Some(departments)) = (facts.number("persons"), facts.departments()) else {
         return String::new();
     };
+    // No number of people's approval mends a separation: only what a policy rests on is said.
+    let separated = facts.action().starts_with("job.");
     let behind = match persons {
+        0 if separated => return String::new(),
         0 => " with nobody's approval".to_owned(),
         1 => " with the approval of 1 person".to_owned(),
         many => format!(" with the approval of {many} people"),
     };
+    let any = departments.iter().all(|name| [ANY_DEPARTMENT, ANOTHER_DEPARTMENT].contains(&name.as_str()));
     let from = match quoted(&departments) {
-        (0, _) => String::new(),
-        (1, _) if departments.iter().any(|name| name == ANY_DEPARTMENT) => String::new(),
+        _ if any => String::new(),
         (1, names) => format!(" of department {names}"),
         (_, names) => format!(" of departments {names}"),
     };

@@ -29,13 +29,13 @@ fn the_shipped_policies_alone_take_two_people_and_officers() {
     let set = PolicySet::shipped().unwrap();
     let proof = prove(&set, LOAD_MAX_DEFAULT);
     assert!(proof.holds(), "{}", proof.report());
-    assert_eq!((proof.theorems.len(), proof.environments()), (16, 16));
+    assert_eq!((proof.theorems.len(), proof.environments()), (25, 25));
     assert!(proof.theorems.iter().all(|theorem| theorem.outcome == Outcome::Holds));
     assert_eq!((proof.policies, proof.load_max), (set.digest(), LOAD_MAX_DEFAULT));
     assert!(proof.solver.starts_with("cvc5 "), "{}", proof.solver);
     // Officers can stop everything at once, and nothing is impossible.
     assert!(proof.notices.is_empty(), "{}", proof.report());
-    assert!(proof.report().ends_with("\n16 theorems over 16 request environments: all hold\n"));
+    assert!(proof.report().ends_with("\n25 theorems over 25 request environments: all hold\n"));
 }
 
 #[test]
@@ -136,6 +136,22 @@ fn the_kind_of_key_and_the_family_of_cards_are_said_where_they_matter() {
 }
 
 #[test]
+fn the_cards_that_are_made_again_are_said_where_they_matter() {
+    for (condition, expected) in [
+        ("context.generation == 7", "generation 7 of a card's keys"),
+        ("context.cards >= 20 && context.cards <= 20", "generation 2 of the keys of 20 cards"),
+        ("context.slots == 3", "generation 2 of a card's keys with 3 slots each"),
+        ("resource == Profile::\"fob\"", "generation 2 of a card's keys under profile \"fob\""),
+    ] {
+        let text = format!(
+            "permit (principal, action == Action::\"card.derive\", resource) when {{ {condition} }};"
+        );
+        let expected = format!("a station could derive {expected} with nobody's approval");
+        assert_eq!(broken(&text), (expected, true), "{condition}");
+    }
+}
+
+#[test]
 fn what_the_keeper_would_never_ask_is_found_and_said_to_be_that() {
     for (condition, expected) in [
         (
@@ -154,6 +170,45 @@ fn what_the_keeper_would_never_ask_is_found_and_said_to_be_that() {
         let (words, plausible) = broken(&text);
         assert!(words.starts_with(expected), "{words}");
         assert!(!plausible, "{words}");
+    }
+}
+
+#[test]
+fn people_of_a_job_whose_very_names_matter_are_said_and_what_never_signs_is_said_to_be_that() {
+    let station = "principal.kind == \"station\"";
+    for (action, condition, expected, plausible) in [
+        (
+            "job.open",
+            "context.operators.contains(\"anna\") && resource.profile == \"fob\"",
+            "a station could open a job under profile \"fob\" with an operator who created it, \
+             with operator \"anna\"",
+            true,
+        ),
+        (
+            "job.close",
+            "context.sealed_by == \"dan\" && context.witness == \"dan\" && resource == Job::\"week-47\"",
+            "a station could close the job \"week-47\" with a witness who sealed it, sealed by \"dan\", \
+             with witness \"dan\"",
+            true,
+        ),
+        (
+            "job.count",
+            "context.persons >= 2 && context.reviewed_by.contains(\"rita\")",
+            "a station could count a job with a reviewer who operated it, reviewed by \"rita\" \
+             with the approval of 2 people",
+            true,
+        ),
+        (
+            "job.incident",
+            "context.operators.isEmpty()",
+            "a station could report an incident of a job with a reviewer who operated it",
+            false,
+        ),
+    ] {
+        let text = format!(
+            "permit (principal, action == Action::\"{action}\", resource) when {{ {station} && {condition} }};"
+        );
+        assert_eq!(broken(&text), (expected.to_owned(), plausible), "{condition}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Case;
 use super::error::CaseError;
 
-/// Cases a folder may hold: ten times the shipped ones.
+/// Cases a folder may hold: six times the shipped ones.
 pub const CASES_MAX: usize = 4096;
 
 /// Bytes of one case, a hundred times a shipped one: 4096 * 64 KiB is 256 MiB at most, read once.

@@ -3,7 +3,9 @@
 
 use serde::Deserialize;
 
-use crate::question::{ContextFacts, Decision, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+use crate::question::{
+    ContextFacts, Decision, JobFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts,
+};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -49,21 +51,57 @@ enum Resource {
     Service {},
     Log {},
     Profile { name: String },
+    Job { name: String, customer: String, profile: String },
     Programme { name: String, organisation: String, currency: u16 },
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Context {
-    CardDerive { cards: u32, slots: u32, development: bool },
+    CardDerive {
+        cards: u32,
+        slots: u32,
+        generation: u32,
+        development: bool,
+    },
+    Job(Job),
+    JobRead {
+        #[serde(default)]
+        created_by: String,
+        #[serde(default)]
+        sealed_by: String,
+        #[serde(default)]
+        operated_by: Vec<String>,
+    },
+    CardTransition {
+        to: String,
+        cards: u32,
+    },
     Load(Value),
     Debit(Value),
-    StationOpen {},
-    Principal { subject_kind: String, subject_organisation: String, own: bool, officers: u32 },
-    Key { kind: String, officers: u32 },
-    Freeze { scope: String, organisation: String, officers: u32 },
-    Profile { family: String, stored_value: bool, officers: u32 },
-    Site { officers: u32 },
+    Principal {
+        subject_kind: String,
+        subject_organisation: String,
+        own: bool,
+        officers: u32,
+    },
+    Key {
+        kind: String,
+        officers: u32,
+    },
+    Freeze {
+        scope: String,
+        organisation: String,
+        officers: u32,
+    },
+    Profile {
+        family: String,
+        stored_value: bool,
+        officers: u32,
+    },
+    Site {
+        officers: u32,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +111,19 @@ struct Value {
     no_card_session: bool,
     passive_tag: bool,
     development: bool,
+}
+
+/// What is left out, nobody did and nobody signs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Job {
+    created_by: String,
+    sealed_by: String,
+    operated_by: Vec<String>,
+    reviewed_by: Vec<String>,
+    operators: Vec<String>,
+    reviewer: String,
+    witness: String,
 }
 
 impl Form {
@@ -109,6 +160,7 @@ impl Resource {
             Self::Service {} => ResourceFacts::Service,
             Self::Log {} => ResourceFacts::Log,
             Self::Profile { name } => ResourceFacts::Profile { name },
+            Self::Job { name, customer, profile } => ResourceFacts::Job { name, customer, profile },
             Self::Programme { name, organisation, currency } => {
                 ResourceFacts::Programme { name, organisation, currency: *currency }
             }
@@ -119,12 +171,19 @@ impl Resource {
 impl Context {
     fn facts(&self) -> ContextFacts<'_> {
         match self {
-            Self::CardDerive { cards, slots, development } => {
-                ContextFacts::CardDerive { cards: *cards, slots: *slots, development: *development }
+            Self::CardDerive { cards, slots, generation, development } => ContextFacts::CardDerive {
+                cards: *cards,
+                slots: *slots,
+                generation: *generation,
+                development: *development,
+            },
+            Self::Job(job) => ContextFacts::Job(job.facts()),
+            Self::JobRead { created_by, sealed_by, operated_by } => {
+                ContextFacts::JobRead { created_by, sealed_by, operated_by }
             }
+            Self::CardTransition { to, cards } => ContextFacts::CardTransition { to, cards: *cards },
             Self::Load(value) => value.facts("load"),
             Self::Debit(value) => value.facts("debit"),
-            Self::StationOpen {} => ContextFacts::Quorum,
             Self::Principal { subject_kind, subject_organisation, own, officers } => {
                 ContextFacts::Principal { subject_kind, subject_organisation, own: *own, officers: *officers }
             }
@@ -136,6 +195,20 @@ impl Context {
                 ContextFacts::Profile { family, stored_value: *stored_value, officers: *officers }
             }
             Self::Site { officers } => ContextFacts::Site { officers: *officers },
+        }
+    }
+}
+
+impl Job {
+    fn facts(&self) -> JobFacts<'_> {
+        JobFacts {
+            created_by: &self.created_by,
+            sealed_by: &self.sealed_by,
+            operated_by: &self.operated_by,
+            reviewed_by: &self.reviewed_by,
+            operators: &self.operators,
+            reviewer: &self.reviewer,
+            witness: &self.witness,
         }
     }
 }
