@@ -13,7 +13,7 @@ use crate::{
         serve::now_ms,
         site::Site,
         start::{
-            InForce, OTHER_MASTERS, compare_anchor, compare_destroyed, compare_token, compare_trust,
+            InForce, OTHER_MASTERS, compare_anchor, compare_destroyed, compare_token, compare_trust, figures,
             founding_of, not_founded, open_anchor, policies_in_force, site_of,
         },
     },
@@ -26,6 +26,7 @@ use keysvc_protocol::{
     bytes::Digest,
     control::Control,
     key::{KeyRecord, KeyState},
+    leaf::RetentionClass,
     trust::Trust,
 };
 use keysvc_token::Token;
@@ -128,7 +129,13 @@ fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) -> Optio
     });
     let reader = reader?;
     let seals = storage(config, token).seals();
-    let seals = report.line("seals", seals, |seals| format!("data keys that open: {}", seals.len()));
+    let seals = report.line("seals", seals, |seals| {
+        let of = |class| seals.iter().filter(|seal| seal.class().retention() == class).count();
+        let [operational, incident, jobs] =
+            [RetentionClass::Operational, RetentionClass::Incident, RetentionClass::Job].map(of);
+        let all = seals.len();
+        format!("data keys that open: {all} (operational {operational}, incident {incident}, jobs {jobs})")
+    });
     let log = Log { reader, seals: seals.unwrap_or_default() };
     check_history(config, &log, anchor, token, report)
 }
@@ -166,6 +173,7 @@ fn check_history(
         "token and manifest agree".to_owned()
     });
     destroyed(token, &records, report);
+    jobs(reader, report);
     let (_, control) = stands?;
     let seen = vectors_in_use(token, &control);
     let seen = seen.and_then(|seen| seen.must_agree(OTHER_MASTERS));
@@ -222,6 +230,19 @@ fn destroyed(token: &Token, records: &[KeyRecord], report: &mut Report<'_>) {
     });
     let keys = if count == 1 { "key, nothing of it" } else { "keys, nothing of them" };
     report.line("destroyed", gone, |()| format!("{count} {keys} left in the token"));
+}
+
+/// A purge that is due is people's to do, and hinders no start.
+fn jobs(reader: &Reader, report: &mut Report<'_>) {
+    let found = report.line("jobs", figures(reader, now_ms()), |(figures, _)| {
+        let (jobs, cards) = (figures.jobs(), figures.cards);
+        format!("{jobs} not purged; {cards} cards in the registry")
+    });
+    let Some((_, overdue)) = found else { return };
+    if !overdue.is_empty() {
+        let names: Vec<_> = overdue.iter().map(ToString::to_string).collect();
+        report.notice("jobs", &format!("should have been purged by now: {}", names.join(", ")));
+    }
 }
 
 /// 2026-01-01 in milliseconds: this program did not exist before.

@@ -7,12 +7,14 @@
 
 mod commits;
 mod front;
+mod jobs;
 mod keeper;
 mod kind;
 mod requests;
 
 pub use commits::Commits;
 pub use front::{Counted, FrontMetrics, Gauges};
+pub use jobs::JobFigures;
 pub use keeper::KeeperMetrics;
 pub use kind::{UNKNOWN_OPERATION, kind_of};
 pub use requests::{Outcome, Requests};

@@ -1,6 +1,7 @@
 //! `[keeper.limits]`: the limits of the keeper, with their arithmetic.
 
 use super::limit::Limit;
+use keysvc_protocol::job::SESSION_LIFE_MS;
 use serde::Deserialize;
 
 /// `[keeper.limits]`: queues, lives and slices inside the keeper.
@@ -15,10 +16,9 @@ pub struct KeeperLimits {
     /// How long a commit waits for company when there was company before, in microseconds; a lone request never
     /// waits.
     pub commit_gather_us: u64,
-    /// Life of an exchange with a station, in milliseconds: one shift of 8 hours.
+    /// Life of a session of two operators at a station, and of its transport key, in milliseconds: 2 hours. A station has
+    /// one session at a time.
     pub exchange_life_ms: u64,
-    /// Open exchanges of one station; the oldest ends when one more is opened.
-    pub exchanges_per_station_max: usize,
     /// Until when a terminal may write an update to the card, in milliseconds from its issue: 24 hours.
     pub value_valid_ms: u64,
     /// Life of a trust bundle, in milliseconds: 7 days, so that a till that is offline over a long weekend still
@@ -31,8 +31,9 @@ pub struct KeeperLimits {
 }
 
 /// Every limit of `[keeper.limits]`. A commit of 4,096 changes takes 50 ms; one that waits 0.1 s for company delays
-/// everyone; an exchange outlives no week and an update no month, so that a lost station or card is bounded.
-pub(super) const KEEPER: [Limit<KeeperLimits>; 9] = [
+/// everyone; a session lasts no longer than [`keysvc_protocol::job::SESSION_LIFE_MS`], which no verifier lets pass, and an
+/// update outlives no month, so that a lost card is bounded.
+pub(super) const KEEPER: [Limit<KeeperLimits>; 8] = [
     Limit {
         name: "ledger-queue-len",
         range: (1, 65_536),
@@ -53,15 +54,9 @@ pub(super) const KEEPER: [Limit<KeeperLimits>; 9] = [
     },
     Limit {
         name: "exchange-life-ms",
-        range: (60_000, 604_800_000),
-        bounds: "life of an exchange with a station",
+        range: (60_000, SESSION_LIFE_MS),
+        bounds: "life of a session at a station",
         value: |limits| limits.exchange_life_ms,
-    },
-    Limit {
-        name: "exchanges-per-station-max",
-        range: (1, 64),
-        bounds: "open exchanges of one station",
-        value: |limits| size(limits.exchanges_per_station_max),
     },
     Limit {
         name: "value-valid-ms",
@@ -100,8 +95,7 @@ impl Default for KeeperLimits {
             ledger_queue_len: 4_096,
             commit_batch_max: 256,
             commit_gather_us: 200,
-            exchange_life_ms: 8 * 3_600_000,
-            exchanges_per_station_max: 4,
+            exchange_life_ms: SESSION_LIFE_MS,
             value_valid_ms: 24 * 3_600_000,
             bundle_life_ms: 7 * 24 * 3_600_000,
             slice_ms: 2,

@@ -3,9 +3,11 @@
 
 mod governed;
 mod imports;
+mod jobs;
 mod people;
 
 pub use governed::policy_set;
+pub use jobs::{Acted, Histories, JobAround, JobSeen};
 
 use super::site::{Enrolled, Site};
 use keysvc_policies::{ContextFacts, PrincipalFacts, ResourceFacts};
@@ -13,11 +15,11 @@ use keysvc_protocol::{
     bytes::Idem,
     control::{Change, Control},
     founding::{Function, ValueRules},
+    name::Name,
     refusal::{Forbids, Invalid, Refusal, Thing},
     request::{
-        DeriveCardKeys, ENTRIES_MAX, ListKeys, ListProfiles, OpenStation, Operation, ReadBundle,
-        ReadCheckpoint, ReadEntries, ReadKey, ReadPolicy, ReadProfile, ReadProof, ReadStatus, UpdateValue,
-        UpdateValues,
+        ENTRIES_MAX, ListKeys, ListProfiles, Operation, ReadBundle, ReadCheckpoint, ReadEntries, ReadKey,
+        ReadPolicy, ReadProfile, ReadProof, ReadStatus, UpdateValue, UpdateValues,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -27,6 +29,9 @@ use std::collections::BTreeSet;
 pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its operation: the path it came by, the domain its signature is bound to, the policies' action.
     const OPERATION: Operation;
+    /// Whether officers can agree to it, where the policies ask for people. What the caller's own colleagues agree to
+    /// cannot wait for officers.
+    const BY_QUORUM: bool = true;
 
     /// What the policies are asked about it.
     ///
@@ -44,6 +49,16 @@ pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// What it would change of principals, keys' states, freezes and thresholds.
     fn alters(&self) -> Option<Change> {
+        None
+    }
+
+    /// The job it is about.
+    fn job(&self) -> Option<&Name> {
+        None
+    }
+
+    /// What people agreed to with `caller` on that job, where the request carries their agreements.
+    fn acted(&self, _caller: &Name) -> Option<Acted<'_>> {
         None
     }
 
@@ -65,6 +80,8 @@ pub struct Around<'a> {
     pub control: &'a Control,
     /// Who asks.
     pub caller: &'a Enrolled,
+    /// The job that the request names; empty where it names none.
+    pub job: &'a JobAround,
 }
 
 impl Around<'_> {
@@ -124,61 +141,6 @@ impl Action for ReadEntries {
             Some(1..=ENTRIES_MAX) => Ok(()),
             _ => Err(Refusal::Invalid { reason: Invalid::Range }),
         }
-    }
-}
-
-impl Action for OpenStation {
-    const OPERATION: Operation = Operation::StationOpen;
-
-    fn question<'a>(&'a self, _: &'a Around<'a>) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
-        Ok((ResourceFacts::Service, ContextFacts::Quorum))
-    }
-
-    fn idem(&self) -> Option<Idem> {
-        Some(self.idem)
-    }
-}
-
-impl Action for DeriveCardKeys {
-    const OPERATION: Operation = Operation::CardDerive;
-
-    fn idem(&self) -> Option<Idem> {
-        Some(self.idem)
-    }
-
-    fn question<'a>(
-        &'a self,
-        around: &'a Around<'a>,
-    ) -> Result<(ResourceFacts<'a>, ContextFacts<'a>), Refusal> {
-        let site = around.site;
-        let context = ContextFacts::CardDerive {
-            cards: u32::try_from(self.cards.len()).unwrap_or(u32::MAX),
-            slots: u32::try_from(self.slots.len()).unwrap_or(u32::MAX),
-            development: site.development(),
-        };
-        Ok((ResourceFacts::Profile { name: self.profile.as_str() }, context))
-    }
-
-    fn check(&self, around: &Around<'_>) -> Result<(), Refusal> {
-        let profile = around.control.profiles().get(&self.profile, self.profile_version);
-        let profile = &profile.ok_or(Refusal::NotFound { what: Thing::Profile })?.profile;
-        let items = Refusal::Invalid { reason: Invalid::Items };
-        if self.cards.is_empty() || self.slots.is_empty() || !self.slots.is_sorted_by(|a, b| a < b) {
-            return Err(items);
-        }
-        let mut seen = BTreeSet::new();
-        if !self.cards.iter().all(|card| seen.insert(card)) {
-            return Err(items);
-        }
-        for number in self.slots.iter() {
-            let slot = profile.slot(*number).ok_or(Refusal::NotFound { what: Thing::Slot })?;
-            for card in self.cards.iter() {
-                profile
-                    .diversification_input(slot, card)
-                    .map_err(|reason| Refusal::ProfileForbids { reason })?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ use keysvc_protocol::{
     cbor,
     checkpoint::SignedCheckpoint,
     founding::{Programme, ValueRules},
-    freeze::Scope,
+    freeze::{Scope, ScopeKind},
     hash::sha256,
     key::{KeyKind, KeyRecord},
     leaf::BundleMadeLeaf,
@@ -123,7 +123,9 @@ impl Maker<'_> {
             Some(of_programme(programme, rules))
         });
         let programmes = programmes.collect::<Result<Vec<_>, _>>()?;
-        let denied: Vec<_> = control.freezes().iter().map(|(scope, _)| scope.clone()).collect();
+        // Of jobs a bundle says nothing: they are no terminal's affair, and stop no value.
+        let of_value = control.freezes().iter().filter(|(scope, _)| scope.kind() != ScopeKind::Job);
+        let denied: Vec<_> = of_value.map(|(scope, _)| scope.clone()).collect();
         let too_many = |_| Fault::Invariant("more keys or programmes than a trust bundle holds");
         fitting(TrustBundle {
             schema: Schema,

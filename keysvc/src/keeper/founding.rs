@@ -16,7 +16,7 @@ use super::{
     manifest::{self, Order},
     own_token,
     serve::now_ms,
-    storage::{Storage, name_of_month},
+    storage::{Storage, names_of_month},
 };
 use crate::{
     config::{Config, ConfigError, FILE_LEN_MAX, parse_toml, read_capped},
@@ -298,7 +298,8 @@ fn object_line(object: &FoundObject) -> String {
 }
 
 fn orders(token: &Token, founding: &Founding) -> Result<Vec<Order>, Fault> {
-    let storage = name_of_month(now_ms())?;
+    // The other classes' come with their first month's start.
+    let [storage, _] = names_of_month(now_ms())?;
     let own = [
         ("checkpoint", KeyKind::Checkpoint, None),
         ("statement", KeyKind::ServiceStatement, None),
@@ -343,9 +344,9 @@ async fn begin_log(
 ) -> Result<Trust, Fault> {
     let keys = leaf.keys.to_vec();
     let storage_key = leaf.keys.iter().find(|key| key.kind == KeyKind::Storage);
-    let storage_key = storage_key.map(|key| key.id).ok_or(Fault::Invariant("no storage key was made"))?;
+    let storage_key = storage_key.ok_or(Fault::Invariant("no storage key was made"))?;
     let (sequencer, _reader) = Sequencer::start(&config.keeper.store, Options::from(&config.keeper.limits))?;
-    sequencer.install_seal(storage(config, token).seal_of(&storage_key)?);
+    sequencer.install_seal(storage(config, token).seal_of(storage_key)?);
     let settled = sequencer.submit(Change::Founding { leaf }).await?;
     let head = settled.commit.head();
     let trust = Trust { domain: founding.trust_domain.clone(), genesis: head.root };

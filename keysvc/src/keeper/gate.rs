@@ -4,15 +4,16 @@
 //! state) is decided again inside the ledger's transaction. Where the policies ask for people it makes an [`Unapproved`],
 //! which becomes a proposal; with a proposal's evidence the same request passes here afresh.
 
+mod job;
 mod need;
 
 use super::{
-    action::{Action, Around, policy_set, principal_facts},
+    action::{Action, Around, Histories, policy_set, principal_facts},
     site::{Enrolled, Site},
 };
 use crate::{error::Fault, link::Peer};
 use arc_swap::ArcSwap;
-use keysvc_policies::{Decision, PolicySet, Question, QuorumFacts};
+use keysvc_policies::{Denied, PolicySet, Question, QuorumFacts, Verdict};
 use keysvc_protocol::{
     bytes::{Blob, Digest, Idem},
     cbor::{self, REQUEST_LEN_MAX},
@@ -136,17 +137,19 @@ pub enum NotAdmitted {
 #[derive(Debug)]
 pub struct Gate {
     site: Arc<Site>,
+    histories: Box<dyn Histories>,
     // What was in force at the start: a request that looked at the state before a change may still ask by it.
     first: Arc<PolicySet>,
     policies: ArcSwap<PolicySet>,
 }
 
 impl Gate {
-    /// A gate for `site`, with the policies that were loaded; which are in force is the log's word.
+    /// A gate for `site`, with the policies that were loaded; which are in force is the log's word. `histories` are
+    /// those of the jobs on record.
     #[must_use]
-    pub fn new(site: Arc<Site>, policies: PolicySet) -> Self {
+    pub fn new(site: Arc<Site>, histories: Box<dyn Histories>, policies: PolicySet) -> Self {
         let first = Arc::new(policies);
-        Self { site, policies: ArcSwap::new(Arc::clone(&first)), first }
+        Self { site, histories, policies: ArcSwap::new(Arc::clone(&first)), first }
     }
 
     /// The policies in force as the log's state has them: those that were loaded, or, once people have put others in
@@ -213,7 +216,8 @@ impl Gate {
         let control = self.site.control()?;
         let payload = self.payload::<A>(request, &caller)?;
         let action: A = decode(payload)?;
-        let around = Around { site: &self.site, control: &control, caller: &caller };
+        let job = job::around(&action, self.histories.as_ref(), &control, &caller)?;
+        let around = Around { site: &self.site, control: &control, caller: &caller, job: &job };
         let takes_people = self.takes_people(&action, &around)?;
         action.check(&around)?;
         let statement = statement::<A>(request)?;
@@ -246,7 +250,8 @@ impl Gate {
         let payload = self.payload::<A>(request, &caller)?;
         let action: A = decode(payload)?;
         let quorum = counted(&evidence, &control)?;
-        let around = Around { site: &self.site, control: &control, caller: &caller };
+        let job = job::around(&action, self.histories.as_ref(), &control, &caller)?;
+        let around = Around { site: &self.site, control: &control, caller: &caller, job: &job };
         let enough = quorum.meets(&proposal.need)
             && control
                 .least_need(A::OPERATION, action.alters().as_ref())
@@ -256,8 +261,8 @@ impl Gate {
         }
         let departments: Vec<String> = quorum.departments().iter().map(Name::to_string).collect();
         let facts = QuorumFacts { persons: quorum.persons(), departments: &departments };
-        if self.ask(&action, &around, facts)? == Decision::Deny {
-            return Err(Refusal::Forbidden.into());
+        if let Verdict::Denied(denied) = self.ask(&action, &around, facts)? {
+            return Err(told(denied).into());
         }
         action.check(&around)?;
         let said = Said { statement: statement::<A>(request)?, payload_digest: sha256(&[payload]) };
@@ -316,8 +321,11 @@ impl Gate {
     /// policies would let one caller do it.
     fn takes_people<A: Action>(&self, action: &A, around: &Around<'_>) -> Result<People, NotAdmitted> {
         let least = around.control.least_need(A::OPERATION, action.alters().as_ref());
-        if self.ask(action, around, QuorumFacts::NONE)? == Decision::Allow {
-            return Ok(if least.is_some() { People::ByType } else { People::None });
+        match self.ask(action, around, QuorumFacts::NONE)? {
+            Verdict::Allowed => return Ok(if least.is_some() { People::ByType } else { People::None }),
+            Verdict::Denied(Denied::Forbidden) if A::BY_QUORUM => {}
+            // No number of officers makes two people of one.
+            Verdict::Denied(denied) => return Err(told(denied).into()),
         }
         let policies = self.policies(around.control)?;
         let (resource, context) = action.question(around)?;
@@ -333,10 +341,18 @@ impl Gate {
         action: &A,
         around: &Around<'_>,
         quorum: QuorumFacts<'_>,
-    ) -> Result<Decision, NotAdmitted> {
+    ) -> Result<Verdict, NotAdmitted> {
         let facts = action.question(around)?;
         let question = question::<A>(around, facts, quorum);
-        Ok(self.policies(around.control)?.decide(&question).map_err(Fault::from)?)
+        Ok(self.policies(around.control)?.judge(&question).map_err(Fault::from)?)
+    }
+}
+
+/// What a caller is told of a denial.
+const fn told(denied: Denied) -> Refusal {
+    match denied {
+        Denied::Forbidden => Refusal::Forbidden,
+        Denied::SamePerson => Refusal::SamePerson,
     }
 }
 

@@ -4,9 +4,12 @@
 //! beside it; where the act took a quorum, out of the leaf that holds its evidence. [`Keyring::sign_bundle`], which
 //! nobody asks for, takes a [`RecordedBundle`]. The named exceptions are [`Keyring::sign_checkpoint`], which takes a
 //! [`Committed`] (only the ledger makes one), [`Keyring::self_test`], which signs the last checkpoint again and derives
-//! nothing for anyone, [`Keyring::check_value`] with what else computes golden vectors (`vectors`), which gives 5 bytes of a
-//! CMAC under a card's key and never a key, and [`Keyring::sign_offer`], whose signature says nothing but which one-time
+//! nothing for anyone, [`Keyring::check_value`] with what else computes golden vectors (`vectors`) and with
+//! [`Keyring::delivered_checks`], against which is held what a card shows: these give 5 bytes of a CMAC under a card's key
+//! and never a key, and [`Keyring::sign_offer`], whose signature says nothing but which one-time
 //! key is the token's: nothing comes of it before a component that is sealed to that key is recorded.
+//!
+//! What hangs on a job's session at a station lies in `keyring/session.rs`.
 //!
 //! Value keys and card masters come and go while it runs ([`Keyring::reload`]); whether one may be used is read from the
 //! log's state at each use. Keys are made and destroyed elsewhere, in [`super::storage`].
@@ -30,16 +33,16 @@
 
 mod exchanges;
 mod in_use;
+mod session;
 mod signer;
 mod vectors;
 
 pub use exchanges::NotOpen;
+pub use session::{BeginsSession, Delivering};
 pub use vectors::{VectorsSeen, see, vectors_in_use};
 
 use super::{
-    gate::Permit,
     ledger::{Committed, Recorded, RecordedBundle, Recording},
-    limits::KeeperLimits,
     site::Site,
 };
 use crate::{
@@ -49,24 +52,18 @@ use crate::{
 use exchanges::Exchanges;
 use in_use::InUse;
 use keysvc_protocol::{
-    bytes::{Blob, KeyIdentifier, ShortCheck, WrappedCardKey},
-    card::CardUid,
-    cbor::{self, REPLY_LEN_MAX},
+    bytes::{Blob, KeyIdentifier, ShortCheck},
+    cbor,
     checkpoint::{Checkpoint, SignedCheckpoint},
     component::{ComponentKeyOffer, OFFER_MESSAGE_LEN_MAX},
     cose::{Kind, Unsigned},
-    delivery::{DeliveredKey, Delivery, ExchangeOpening},
-    founding::Slot,
-    hash::sha256,
     key::{KeyKind, KeyRecord},
-    leaf::{BundleMadeLeaf, CardKeysDerivedLeaf, LeafKind, StationOpenedLeaf, ValueUpdatedLeaf},
-    list::List,
+    leaf::{BundleMadeLeaf, LeafKind, ValueUpdatedLeaf},
     public_key::PublicKey,
-    request::{DeriveCardKeys, OpenStation, UpdateValue},
-    schema::Schema,
+    request::UpdateValue,
     value::ValueUpdate,
 };
-use keysvc_token::{CheckValue, DiversificationInput, MasterKey, Token, TransportKey};
+use keysvc_token::{CheckValue, Token, TransportKey};
 use signer::Signer;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -75,17 +72,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub struct Keyring {
     token: Token,
     site: Arc<Site>,
-    limits: KeyringLimits,
     in_use: InUse,
     statement: Signer,
     checkpoint: Signer,
     exchanges: Mutex<Exchanges<TransportKey>>,
-}
-
-/// The limits a keyring keeps.
-#[derive(Debug, Clone, Copy)]
-struct KeyringLimits {
-    exchanges_per_station: usize,
 }
 
 impl Keyring {
@@ -93,12 +83,7 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Fault`] when a key is missing or the service's own keys are not there.
-    pub fn open(
-        token: Token,
-        site: Arc<Site>,
-        records: &[KeyRecord],
-        limits: &KeeperLimits,
-    ) -> Result<Self, Fault> {
+    pub fn open(token: Token, site: Arc<Site>, records: &[KeyRecord]) -> Result<Self, Fault> {
         let own = |kind, token_kind, missing| {
             let record = records.iter().find(|record| record.kind == kind && record.state.protects());
             Signer::find(&token, token_kind, &record.ok_or(Fault::Invariant(missing))?.id)
@@ -111,9 +96,8 @@ impl Keyring {
         let checkpoint =
             own(KeyKind::Checkpoint, keysvc_token::KeyKind::Checkpoint, "the log names no checkpoint key")?;
         let in_use = InUse::open(token.clone(), records)?;
-        let limits = KeyringLimits { exchanges_per_station: limits.exchanges_per_station_max };
         let exchanges = Mutex::default();
-        Ok(Self { token, site, limits, in_use, statement, checkpoint, exchanges })
+        Ok(Self { token, site, in_use, statement, checkpoint, exchanges })
     }
 
     /// Lets go of the keys that may not be used any more, and finds those that may be used now: after a key changed its
@@ -183,113 +167,12 @@ impl Keyring {
         Unsigned::new(kind, self.site.genesis().as_bytes(), key, payload)
     }
 
-    /// Opens the recorded exchange: a transport key made in the token that leaves it only wrapped to the station's
-    /// enrolled key. A retry finds the same transport key, if it still lives.
-    ///
-    /// # Errors
-    /// [`NotOpen`]: ended since, or a fault of the token.
-    pub fn open_exchange(&self, recorded: &Recorded<OpenStation>) -> Result<Vec<u8>, NotOpen> {
-        let leaf: StationOpenedLeaf = act(recorded.recording(), LeafKind::StationOpened)?;
-        let station = recorded.permit().caller();
-        let wrapping =
-            station.wrapping_key.as_ref().ok_or(Fault::Invariant("a station has no wrapping key"))?;
-        if !recorded.recording().retried {
-            let key = TransportKey::generate(&self.token).map_err(Fault::from)?;
-            let time_ms = recorded.recording().time_ms;
-            self.exchanges()?.insert(&leaf, key, time_ms, self.limits.exchanges_per_station);
-        }
-        let transport =
-            self.exchanges()?.find(&leaf.exchange, &leaf.station, recorded.recording().time_ms)?;
-        let check = short(transport.check_value().map_err(Fault::from)?);
-        let wrapped = transport.wrap_to(wrapping).map_err(Fault::from)?;
-        let opening = ExchangeOpening {
-            schema: Schema,
-            station: leaf.station,
-            exchange: leaf.exchange,
-            wrapping_key: sha256(&[wrapping]),
-            wrapped: Blob::try_from(wrapped)
-                .map_err(|_| Fault::Invariant("a wrapped transport key is too long"))?,
-            check,
-            expires_at_ms: leaf.expires_at_ms,
-        };
-        let unsigned = self.unsigned(Kind::ExchangeOpening, self.statement.kid, cbor::encode(&opening));
-        Ok(self.statement.sign(&unsigned)?)
-    }
-
-    /// Whether the exchange a permitted derivation names is open to its caller: asked before it is recorded, so that
-    /// no leaf tells of keys that could not be delivered.
-    ///
-    /// # Errors
-    /// [`NotOpen`] when it is not.
-    pub fn exchange_open(&self, permit: &Permit<DeriveCardKeys>, now_ms: u64) -> Result<(), NotOpen> {
-        self.exchanges()?.find(&permit.action().exchange, &permit.caller().id, now_ms).map(drop)
-    }
-
-    /// Derives the keys of the recorded cards from `first` on, at most `most` cards: in the token, wrapped under the
-    /// exchange's transport key, destroyed.
-    ///
-    /// # Errors
-    /// [`NotDone`]: the exchange ended or a master was taken out of use since, or a fault of the token.
-    pub fn derive_slice(
-        &self,
-        recorded: &Recorded<DeriveCardKeys>,
-        first: usize,
-        most: usize,
-    ) -> Result<Vec<DeliveredKey>, NotDone> {
-        if first == 0 {
-            let _recorded: CardKeysDerivedLeaf = act(recorded.recording(), LeafKind::CardKeysDerived)?;
-        }
-        let action = recorded.permit().action();
-        let time_ms = recorded.recording().time_ms;
-        let transport = self.exchanges()?.find(&action.exchange, &recorded.permit().caller().id, time_ms)?;
-        let control = self.site.control()?;
-        let profile = control.profiles().get(&action.profile, action.profile_version);
-        let profile = &profile.ok_or(Fault::Invariant("a recorded derivation names no profile"))?.profile;
-        let mut keys = Vec::with_capacity(most.saturating_mul(action.slots.len()));
-        for card in action.cards.iter().skip(first).take(most) {
-            for number in action.slots.iter() {
-                let slot =
-                    profile.slot(*number).ok_or(Fault::Invariant("a recorded derivation names no slot"))?;
-                let input = profile
-                    .diversification_input(slot, card)
-                    .map_err(|_| Fault::Invariant("a recorded derivation has no input"))?;
-                let master = self.in_use.master(&control, &slot.key, u32::from(slot.key_version))?;
-                keys.push(derive_one(&master, (slot, *card), &input, &transport)?);
-            }
-        }
-        Ok(keys)
-    }
-
-    /// Signs the delivery of a recorded derivation's keys.
-    ///
-    /// # Errors
-    /// [`Fault`] of the token.
-    pub fn sign_delivery(
-        &self,
-        recorded: &Recorded<DeriveCardKeys>,
-        keys: Vec<DeliveredKey>,
-    ) -> Result<Blob<REPLY_LEN_MAX>, Fault> {
-        let action = recorded.permit().action();
-        let delivery = Delivery {
-            schema: Schema,
-            station: recorded.permit().caller().id.clone(),
-            exchange: action.exchange,
-            idem: action.idem,
-            profile: action.profile.clone(),
-            profile_version: action.profile_version,
-            keys: List::try_from(keys).map_err(|_| Fault::Invariant("a delivery has too many keys"))?,
-        };
-        let unsigned = self.unsigned(Kind::Delivery, self.statement.kid, cbor::encode(&delivery));
-        let signed = self.statement.sign(&unsigned)?;
-        Blob::try_from(signed).map_err(|_| Fault::Invariant("a delivery is too long"))
-    }
-
     /// Signs a recorded trust bundle: exactly the bytes its leaf holds.
     ///
     /// # Errors
     /// [`Fault`] of the token, or when the leaf is not what was recorded.
     pub fn sign_bundle(&self, recorded: &RecordedBundle) -> Result<Vec<u8>, Fault> {
-        let leaf: BundleMadeLeaf = leaf(&recorded.recording().payload)?;
+        let leaf: BundleMadeLeaf = leaf_of(&recorded.recording().payload)?;
         self.statement.sign(&self.unsigned(Kind::TrustBundle, self.statement.kid, leaf.bundle.into_bytes()))
     }
 
@@ -314,24 +197,6 @@ impl Keyring {
     }
 }
 
-fn derive_one(
-    master: &MasterKey,
-    (slot, card): (&Slot, CardUid),
-    input: &[u8],
-    transport: &TransportKey,
-) -> Result<DeliveredKey, Fault> {
-    let input =
-        DiversificationInput::try_from(input).map_err(|_| Fault::Invariant("a wrong input length"))?;
-    let key = master.derive(&input)?;
-    Ok(DeliveredKey {
-        card,
-        slot: slot.slot,
-        key_version: u32::from(slot.key_version),
-        check: ShortCheck::new(key.check_value()?),
-        wrapped: WrappedCardKey::new(transport.wrap(&key)?),
-    })
-}
-
 /// The recorded act's own payload, out of the evidence of its quorum where it took one.
 fn act<T: serde::Serialize + serde::de::DeserializeOwned>(
     recording: &Recording,
@@ -339,10 +204,10 @@ fn act<T: serde::Serialize + serde::de::DeserializeOwned>(
 ) -> Result<T, Fault> {
     let other = Fault::Invariant("a leaf is not of its kind");
     let Ok((found, payload)) = recording.act() else { return Err(other) };
-    if found == kind { leaf(&payload) } else { Err(other) }
+    if found == kind { leaf_of(&payload) } else { Err(other) }
 }
 
-fn leaf<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Fault> {
+fn leaf_of<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Fault> {
     cbor::decode(payload, payload.len()).map_err(|_| Fault::Invariant("a leaf is not of its kind"))
 }
 

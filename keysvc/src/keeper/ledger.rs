@@ -2,8 +2,9 @@
 //!
 //! It alone makes a [`Recorded`]: the state change and its leaf are on disk. It alone makes a [`Committed`]: the
 //! right to have one tree head signed. The files below it hold the store ([`sqlite`]), the one thread that writes
-//! ([`sequencer`]), the rules decided inside the transaction ([`purse`], [`refusals`], and `effects`, which asks
-//! [`keysvc_protocol::control`]), what a start makes again (`restore`) and what is read back ([`reader`]).
+//! ([`sequencer`]), the rules decided inside the transaction ([`purse`], [`refusals`], `effects`, which asks
+//! [`keysvc_protocol::control`], and the book of jobs and cards, for which [`keysvc_protocol::job`] decides), what a start
+//! makes again (`restore`) and what is read back ([`reader`]).
 
 pub mod anchor;
 pub mod backend;
@@ -28,7 +29,7 @@ pub use change::{Change, Outcome, Recording, Retry, Terms, Touches};
 pub use clock::Clock;
 pub use fault::LedgerFault;
 pub use reader::{ProposalOnRecord, Reader};
-pub use seal::{Seal, Seals};
+pub use seal::{Seal, SealClass, Seals};
 pub use sequencer::{Commit, Committed, Options, Sequencer, Settled};
 pub use sqlite::{DataKey, DataKeys};
 
@@ -36,8 +37,9 @@ use super::{action::Action, gate::Permit, limits::KeeperLimits, site::Site};
 use arc_swap::ArcSwapOption;
 use keysvc_protocol::{
     control::Control,
-    leaf::{BundleMadeLeaf, RefusedLeaf},
+    leaf::{BundleMadeLeaf, JobRecordMadeLeaf, RefusedLeaf},
     refusal::Refusal,
+    request::ReadJobRecord,
 };
 use std::{
     path::{Path, PathBuf},
@@ -281,6 +283,24 @@ impl Ledger {
         Ok(RecordedAll { each: each.collect(), lead })
     }
 
+    /// Records that a job's audit record is read, by the digest of the bytes that are to be signed. Apart from
+    /// [`Ledger::record`] because the leaf is made of more than the request.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub async fn record_job_record(
+        &self,
+        permit: Permit<ReadJobRecord>,
+        leaf: JobRecordMadeLeaf,
+    ) -> Result<(Recorded<ReadJobRecord>, Option<Committed>), NotRecorded> {
+        let Settled { outcome, commit, lead } = self.sequencer.submit(Change::JobRecordMade(leaf)).await?;
+        match recorded(permit, outcome, commit) {
+            Ok(recorded) => Ok((recorded, lead)),
+            Err(NotRecorded::RefusedOnRecord(refusal, _)) => Err(NotRecorded::RefusedOnRecord(refusal, lead)),
+            Err(not) => Err(not),
+        }
+    }
+
     /// Records a trust bundle, before it is signed.
     ///
     /// # Errors
@@ -309,7 +329,12 @@ impl Ledger {
 fn by_quorum<A>(change: Change, permit: &Permit<A>) -> Change {
     match permit.evidence() {
         // A recorded read is nobody's to agree to.
-        Some(evidence) if !matches!(change, Change::ReadEntries(_) | Change::ReadEvidence(_)) => {
+        Some(evidence)
+            if !matches!(
+                change,
+                Change::ReadEntries(_) | Change::ReadEvidence(_) | Change::JobRecordMade(_)
+            ) =>
+        {
             Change::ByQuorum { evidence: evidence.clone(), change: Box::new(change) }
         }
         _ => change,

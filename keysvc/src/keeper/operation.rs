@@ -5,14 +5,18 @@
 
 mod alter;
 mod card_derive;
+mod card_result;
+mod card_transition;
 mod component_give;
 mod evidence_get;
+mod job;
 mod key_create;
 mod key_import;
 mod log_entries;
 mod profile_put;
-mod station_open;
 mod value_update;
+
+pub use job::{Purging, is_of_one_job, purge, sweep};
 
 use super::{
     gate::Permit,
@@ -32,7 +36,7 @@ use keysvc_protocol::{
     refusal::{Invalid, Refusal},
 };
 use serde::Serialize;
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 /// What an operation may use once it is recorded.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ pub struct Means<'a> {
     pub now_ms: u64,
     /// Longest time a batch holds a worker.
     pub slice: Duration,
+    /// Set while what a purge deleted may still lie in the store's write-ahead log.
+    pub unswept: &'a AtomicBool,
 }
 
 /// A recorded request that can be performed.
@@ -88,6 +94,18 @@ pub trait Operation: Record {
         Self: Sized,
     {
         Ok(())
+    }
+
+    /// What is done before it is recorded, and can be done again: where the token must have made or computed something
+    /// first. Asked when it is ready.
+    ///
+    /// # Errors
+    /// [`NotDone`]: refused, or a fault.
+    fn prepare(_permit: &Permit<Self>, _means: &Means<'_>) -> impl Future<Output = Result<(), NotDone>> + Send
+    where
+        Self: Sized,
+    {
+        async { Ok(()) }
     }
 
     /// Performs it.
@@ -126,6 +144,7 @@ fn touches(caller: &Enrolled) -> Touches {
         store: caller.store.clone(),
         profile: None,
         keys: Vec::new(),
+        job: None,
     }
 }
 

@@ -2,11 +2,20 @@
 
 mod components;
 mod governed;
+mod jobs;
 mod people;
 
+pub use jobs::may_read_record;
+
 use super::{
-    action::Action, bundle::InForce, gate::Permit, imports::Imports, keyring::Keyring, ledger::Reader,
+    action::Action,
+    bundle::InForce,
+    gate::Permit,
+    imports::Imports,
+    keyring::Keyring,
+    ledger::{Reader, SealClass},
     site::Site,
+    storage::class_of,
 };
 use crate::error::{Fault, NotDone};
 use keysvc_policies::PolicySet;
@@ -97,14 +106,25 @@ impl Query for ReadStatus {
     }
 }
 
+/// All keys but the storage keys of jobs: each job that lists cards makes one, which stays on record for good, and nobody
+/// orders or ends it. `key.get` tells of each by its name.
 impl Query for ListKeys {
     type Reply = KeyListReply;
 
     fn answer(_: &Permit<Self>, view: &View<'_>) -> Result<KeyListReply, NotDone> {
-        let keys = List::try_from(sorted(view.reader.keys().map_err(Fault::from)?));
-        let keys = keys.map_err(|_| Fault::Invariant("more keys than a reply holds"))?;
+        let keys = listed(view.reader.keys().map_err(Fault::from)?)?;
         Ok(KeyListReply { schema: Schema, keys })
     }
+}
+
+/// Keys in one reply of `key.list`. A site has some dozens, and two more each month.
+const KEYS_MAX: usize = 1024;
+
+fn listed(mut keys: Vec<KeyRecord>) -> Result<List<KeyRecord, KEYS_MAX>, Refusal> {
+    keys.retain(|key| !matches!(class_of(&key.name), Some(SealClass::Job(_))));
+    // A site that has outgrown the reply still reads each key by its name.
+    let limit = u64::try_from(KEYS_MAX).unwrap_or(u64::MAX);
+    List::try_from(sorted(keys)).map_err(|_| Refusal::LimitExceeded { limit })
 }
 
 fn sorted(mut keys: Vec<KeyRecord>) -> Vec<KeyRecord> {
@@ -185,5 +205,52 @@ impl Query for ReadBundle {
         let held = permit.action().have == Some(in_force.digest);
         let bundle = if held { None } else { Some(in_force.message.clone()) };
         Ok(BundleReply { schema: Schema, receipt, bundle })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keysvc_protocol::{
+        bytes::{ObjectIdentifier, ShortCheck},
+        key::{CheckValue, KeyKind, KeyState},
+    };
+
+    fn key_record(name: &str, version: u32) -> KeyRecord {
+        KeyRecord {
+            schema: Schema,
+            name: name.parse().unwrap(),
+            version,
+            kind: KeyKind::Storage,
+            state: KeyState::Active,
+            id: ObjectIdentifier::new([9; 16]),
+            check: CheckValue::Cmac { value: ShortCheck::new([1, 2, 3, 4, 5]) },
+            test_key: true,
+            made_at_ms: 1,
+            attributes: List::default(),
+            public: None,
+        }
+    }
+
+    #[test]
+    fn keys_are_listed_by_name_and_version_without_those_of_jobs() {
+        let destroyed = KeyRecord { state: KeyState::Destroyed, ..key_record("storage.job.nfc-2", 1) };
+        let month = key_record("storage.operational.2026-11", 1);
+        let keys = [
+            month.clone(),
+            key_record("b", 2),
+            key_record("storage.job.nfc-1", 1),
+            destroyed,
+            key_record("b", 1),
+        ];
+        let listed = listed(keys.to_vec()).unwrap();
+        assert_eq!(listed.as_ref(), [key_record("b", 1), key_record("b", 2), month]);
+    }
+
+    #[test]
+    fn more_keys_than_a_reply_holds_are_a_refusal_and_no_fault() {
+        let keys = |count: usize| (0..count).map(|number| key_record(&format!("k-{number}"), 1)).collect();
+        assert_eq!(listed(keys(1024)).unwrap().len(), 1024);
+        assert_eq!(listed(keys(1025)), Err(Refusal::LimitExceeded { limit: 1024 }));
     }
 }

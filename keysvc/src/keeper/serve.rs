@@ -1,7 +1,12 @@
 //! The way of a request inside the keeper: seen, gate, ledger, keyring, receipt. Written once, for all operations.
 
 mod components;
+mod jobs;
 mod people;
+mod place;
+
+pub use jobs::JobsOnRecord;
+pub use place::Place;
 
 use super::{
     action::Action,
@@ -15,7 +20,6 @@ use super::{
     operation::{self, Means, Operation},
     query::{Query, View},
     site::{Enrolled, Site},
-    storage::Storage,
 };
 use crate::{
     error::{Fault, NotDone},
@@ -35,7 +39,6 @@ use keysvc_protocol::{
     request::Envelope,
     schema::Schema,
 };
-use keysvc_token::Token;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
     path::PathBuf,
@@ -87,25 +90,10 @@ pub struct Keeper {
     pub giving: tokio::sync::Mutex<()>,
     /// Held while the trust bundle is renewed.
     pub renewing: tokio::sync::Mutex<()>,
-}
-
-/// The token and where its files and the store lie.
-#[derive(Debug)]
-pub struct Place {
-    /// The token.
-    pub token: Token,
-    /// Folder of the token's files, where it keeps them in files.
-    pub token_folder: Option<PathBuf>,
-    /// Folder of the store.
-    pub store: PathBuf,
-}
-
-impl Place {
-    /// Where keys are made and destroyed.
-    #[must_use]
-    pub fn storage(&self) -> Storage<'_> {
-        Storage { token: &self.token, token_folder: self.token_folder.as_deref(), store: &self.store }
-    }
+    /// Held while a job's data key may be made or destroyed, so that none is made of a job that is over.
+    pub job_keys: tokio::sync::Mutex<()>,
+    /// Whether what a purge deleted may still lie in the store's write-ahead log.
+    pub unswept: AtomicBool,
 }
 
 /// How a request ended without a reply.
@@ -172,6 +160,7 @@ impl Keeper {
     ) -> Result<Vec<u8>, Ended> {
         let means = Means { beside, ..self.means() };
         A::ready(&permit, &means, now_ms())?;
+        A::prepare(&permit, &means).await?;
         let (recorded, lead) = match self.ledger.record(permit, self.draw()?).await {
             Ok(recorded) => recorded,
             Err(NotRecorded::Refused(refusal)) => return Err(Ended::Refused(refusal)),
@@ -187,7 +176,7 @@ impl Keeper {
         if A::ALTERS {
             self.follow().await?;
         }
-        let receipt = self.receipt::<A>(&recorded, seen).await?;
+        let receipt = self.receipt(&recorded, seen, A::SHOWS_LEAF).await?;
         Ok(cbor::encode(&A::reply(done, receipt)?))
     }
 
@@ -296,6 +285,7 @@ impl Keeper {
             notary: &self.notary,
             now_ms: now_ms(),
             slice,
+            unswept: &self.unswept,
         }
     }
 
@@ -317,14 +307,20 @@ impl Keeper {
         lead.map_or(Ok(()), |committed| self.notary.take(committed))
     }
 
-    async fn receipt<A: Operation>(&self, recorded: &Recorded<A>, seen: TreeHead) -> Result<Receipt, Fault> {
+    /// The receipt of what was recorded, with the leaf and its inclusion where it `shows` them.
+    async fn receipt<A>(
+        &self,
+        recorded: &Recorded<A>,
+        seen: TreeHead,
+        shows: bool,
+    ) -> Result<Receipt, Fault> {
         let note =
             recorded.commit().note().await.ok_or(Fault::Invariant("a commit's head was not signed"))?;
         // A repeated request may be answered from an older commit than the client has seen.
         let checkpoint = if note.checkpoint().head.size < seen.size { self.newest()? } else { note };
         let size = checkpoint.checkpoint().head.size;
         let (reader, index) = (self.ledger.reader(), recorded.recording().index);
-        let (leaf, inclusion) = if A::SHOWS_LEAF {
+        let (leaf, inclusion) = if shows {
             (Some(operation::evidence(recorded)?), Some(reader.inclusion(index, size)?))
         } else {
             (None, None)

@@ -4,6 +4,7 @@
 //! restored from its leaves, and policies and golden vectors are held against it; only then a leaf is written, and only
 //! then the socket is there.
 
+mod jobs;
 mod policies;
 mod reload;
 mod unfinished;
@@ -16,13 +17,13 @@ use super::{
     gate::Gate,
     imports::Imports,
     keyring::{Keyring, vectors_in_use},
-    ledger::{Anchor, Change, Ledger, Options, Reader, Sequencer, Settled},
+    ledger::{Anchor, Change, Ledger, Options, Reader, SealClass, Sequencer, Settled},
     manifest,
     notary::Notary,
     own_token,
-    serve::{Keeper, Place, now_ms},
+    serve::{JobsOnRecord, Keeper, Place, now_ms},
     site::Site,
-    storage::name_of_month,
+    storage::class_of,
 };
 use crate::{
     config::{Config, ConfigError, FILE_LEN_MAX, Half, read_capped},
@@ -33,11 +34,12 @@ use crate::{
     telemetry::LogControl,
 };
 use arc_swap::ArcSwapOption;
+pub use jobs::figures;
 use keysvc_protocol::{
     bytes::{Digest, ObjectIdentifier},
     control::Control,
     hash::sha256,
-    key::{KeyKind, KeyRecord},
+    key::{KeyKind, KeyRecord, KeyState},
     leaf::{FoundingLeaf, StartLeaf},
     public_key::PublicKey,
     schema::Schema,
@@ -141,7 +143,7 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     policies::tell(&policies);
     compare_destroyed(&token, &records, &destroying(&*site.control()?))?;
     vectors_in_use(&token, &*site.control()?)?.must_agree(OTHER_MASTERS)?;
-    let mut duties = open_seals(config, &token, &sequencer, &records).await?;
+    let mut duties = storage(config, &token).open_month(&sequencer, &records, now_ms()).await?;
     let halted = reader.halted()?.is_some();
     if !halted {
         duties.extend(unfinished::finish(&storage(config, &token), &sequencer, &site).await?);
@@ -150,13 +152,13 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     duties.push(start_leaf(file, &sequencer, policy).await?);
     duties.push(waiting::beat(&sequencer).await?);
     waiting::tell_dispute(&*site.control()?);
-    let keyring = Keyring::open(token.clone(), Arc::clone(&site), &reader.keys()?, &config.keeper.limits)?;
+    let keyring = Keyring::open(token.clone(), Arc::clone(&site), &reader.keys()?)?;
     let keyring = Arc::new(keyring);
     let notary = start_notary(config, &keyring, &anchor, duties).await?;
     let limits = config.keeper.limits;
     let metrics = KeeperMetrics::new(sequencer.commits(), LastEnd::read(&config.keeper.socket).as_ref());
     let keeper = Keeper {
-        gate: Gate::new(Arc::clone(&site), policies.set),
+        gate: Gate::new(Arc::clone(&site), Box::new(JobsOnRecord(reader.clone())), policies.set),
         ledger: Ledger::new(sequencer, reader, Arc::clone(&site), limits),
         site,
         keyring,
@@ -175,8 +177,15 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
         imports: Imports::default(),
         giving: tokio::sync::Mutex::new(()),
         renewing: tokio::sync::Mutex::new(()),
+        job_keys: tokio::sync::Mutex::new(()),
+        // What the keeper before deleted may lie there.
+        unswept: AtomicBool::new(true),
     };
     keeper.renew_bundle().await?;
+    if !halted {
+        keeper.finish_purges().await?;
+    }
+    jobs::look(&keeper)?;
     Ok(Opened { keeper, anchor })
 }
 
@@ -326,13 +335,35 @@ pub fn compare_token(token: &Token, records: &[KeyRecord], reader: &Reader) -> R
             &format!("it holds none of the service's keys: {mend}"),
         ));
     }
-    let mut found = manifest::differences(token, records, &intents)?;
+    let expected = unless_going(token, records, reader)?;
+    let mut found = manifest::differences(token, &expected, &intents)?;
     let missing = token.missing_mechanisms()?;
     found.extend(missing.iter().map(|name| format!("the token does not offer {name}")));
     let probes = keysvc_token::admission::probe(token)?;
     let failed = probes.into_iter().filter(|probe| !probe.passed);
     found.extend(failed.map(|probe| format!("the token is not admitted: {}: {}", probe.name, probe.detail)));
     if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
+}
+
+/// The keys that the token must hold as the log has them. A job's storage key may be gone where no data key lies under it:
+/// the job's purge was interrupted, which erases the data key first. Nothing is lost with it that was not erased before.
+fn unless_going(token: &Token, records: &[KeyRecord], reader: &Reader) -> Result<Vec<KeyRecord>, Fault> {
+    let of_job = |record: &KeyRecord| {
+        record.state == KeyState::Active && matches!(class_of(&record.name), Some(SealClass::Job(_)))
+    };
+    if !records.iter().any(of_job) {
+        return Ok(records.to_vec());
+    }
+    let (wrapping, inventory) = (reader.wrapping_keys()?, token.inventory()?);
+    let gone = |record: &KeyRecord| {
+        let held = inventory.iter().any(|object| object.id.is_some_and(|id| id.0 == *record.id.as_bytes()));
+        of_job(record) && !held && !wrapping.contains(&record.id)
+    };
+    let (gone, expected): (Vec<_>, Vec<_>) = records.iter().cloned().partition(gone);
+    for record in gone {
+        tracing::warn!(key = %record.name, id = %record.id, "the purge of a job was interrupted: its storage key is gone");
+    }
+    Ok(expected)
 }
 
 /// Looks whether the token still holds what the log says is destroyed.
@@ -351,29 +382,6 @@ pub fn compare_destroyed(
 /// The keys whose destruction has an intent and no outcome: the token may hold them or not.
 fn destroying(control: &Control) -> Vec<ObjectIdentifier> {
     control.keys().destroying().map(|(_, _, key)| key.id).collect()
-}
-
-/// Makes this month's storage key where there is none, and seals with its data key from now on. Gives the commits whose
-/// heads are to be signed.
-async fn open_seals(
-    config: &Config,
-    token: &Token,
-    sequencer: &Sequencer,
-    records: &[KeyRecord],
-) -> Result<Vec<Settled>, Fault> {
-    let storage = storage(config, token);
-    let name = name_of_month(now_ms())?;
-    let mut duties = Vec::new();
-    let month = if let Some(record) = records.iter().find(|record| record.name == name) {
-        record.id
-    } else {
-        let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
-        duties.extend(settled);
-        record.id
-    };
-    // The seal that is installed last is the one that new payloads get.
-    sequencer.install_seal(storage.seal_of(&month)?);
-    Ok(duties)
 }
 
 async fn start_leaf(file: &Path, sequencer: &Sequencer, policy: Digest) -> Result<Settled, Fault> {

@@ -10,11 +10,12 @@ mod report;
 use super::{
     founding::{open_token, read_founding, storage},
     ledger::{
-        Seals,
+        SealClass, Seals,
         rebuild::{Findings, Means, Part, Rebuilt, Stored},
     },
     site::Site,
     start::{checkpoint_key, not_founded, open_anchor},
+    storage::class_under,
 };
 use crate::{
     config::{Config, read_capped},
@@ -76,8 +77,11 @@ pub fn run(file: &Path, json: bool, output: &Output) -> Result<ExitCode, Fault> 
 /// still be compared.
 fn seals(config: &Config, token: &Token, stored: &Stored, findings: &mut Findings) -> Result<Seals, Fault> {
     let (keys, seals) = (storage(config, token), Seals::default());
+    // Where the records say nothing of a storage key, that is told with them; what lies under it is opened all the same.
+    let records = stored.keys().unwrap_or_default();
     for row in stored.data_keys()? {
-        match keys.seal(&row) {
+        let class = class_under(&row.storage_key, &records).unwrap_or(SealClass::Operational);
+        match keys.seal(&row, class) {
             Ok(seal) => seals.install(&seal),
             Err(fault) if fault.is_fatal() => return Err(fault),
             Err(fault) => {

@@ -8,7 +8,7 @@ use keysvc_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Longest encoded state, in bytes: ten numbers, a digest and a version.
+/// Longest encoded state, in bytes: eleven numbers, a digest and a version.
 const STATE_LEN_MAX: usize = 1024;
 
 /// What the front wants to know of the keeper.
@@ -67,6 +67,8 @@ pub struct KeeperState {
     pub token_silent_ms: u64,
     /// Changes waiting for the ledger.
     pub queue_len: u64,
+    /// Personalization jobs that should have been purged by now.
+    pub jobs_overdue: u64,
 }
 
 impl KeeperState {
@@ -114,6 +116,7 @@ mod tests {
             checkpoint_age_ms: 3,
             token_silent_ms: 4,
             queue_len: 5,
+            jobs_overdue: 6,
         };
         assert_eq!(KeeperState::decode(&state.encode()), Ok(state.clone()));
         assert!(KeeperState::decode(&state.encode()[1..]).is_err());

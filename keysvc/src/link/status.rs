@@ -22,7 +22,9 @@ pub const fn status_of(refusal: &Refusal) -> u16 {
         | Refusal::Expired
         | Refusal::SamePerson
         | Refusal::Frozen { .. }
-        | Refusal::ApprovalRequired { .. } => 409,
+        | Refusal::ApprovalRequired { .. }
+        | Refusal::ResultPending
+        | Refusal::PurgePending => 409,
         Refusal::Busy => 429,
         Refusal::HistoryRolledBack | Refusal::TokenUnavailable | Refusal::StoreUnavailable => 503,
         Refusal::Internal => 500,

@@ -1,6 +1,6 @@
 //! The keeper's figures.
 
-use super::{Commits, Requests};
+use super::{Commits, JobFigures, Requests, jobs::Jobs};
 use crate::link::{KeeperState, LastEnd};
 use keysvc_token::TokenErrorClass;
 use prometheus_client::{
@@ -33,6 +33,9 @@ struct Now {
 #[derive(Debug)]
 pub struct KeeperMetrics {
     registry: Registry,
+    /// What the service as a whole has, not the keeper's work: jobs and cards.
+    of_service: Registry,
+    jobs: Jobs,
     requests: Requests,
     token_faults: Family<Class, Counter>,
     now: Now,
@@ -74,8 +77,12 @@ impl KeeperMetrics {
             "1 when history was found rolled back and nothing is served",
             now.halted.clone(),
         );
+        let mut of_service = Registry::with_prefix("keysvc");
+        let jobs = Jobs::new(&mut of_service);
         Self {
             registry,
+            of_service,
+            jobs,
             requests,
             token_faults,
             now,
@@ -93,6 +100,22 @@ impl KeeperMetrics {
     /// Records a fault of the token.
     pub fn token_fault(&self, class: TokenErrorClass) {
         self.token_faults.get_or_create(&Class { class: class.name() }).inc();
+    }
+
+    /// What was found of jobs and cards.
+    pub fn set_jobs(&self, figures: &JobFigures) {
+        self.jobs.set(figures);
+    }
+
+    /// How many jobs should have been purged by now.
+    pub fn set_jobs_overdue(&self, jobs: u64) {
+        self.jobs.set_overdue(jobs);
+    }
+
+    /// Jobs that should have been purged by now, at the last look.
+    #[must_use]
+    pub fn jobs_overdue(&self) -> u64 {
+        self.jobs.overdue()
     }
 
     /// The token has given a good answer.
@@ -122,6 +145,7 @@ impl KeeperMetrics {
         let mut out = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode_registry(&mut out, &self.registry);
+        let _ = text::encode_registry(&mut out, &self.of_service);
         out
     }
 }
@@ -134,7 +158,7 @@ fn seconds(ms: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::metrics::Outcome;
-    use keysvc_protocol::{bytes::Digest, refusal::Refusal, schema::Schema};
+    use keysvc_protocol::{bytes::Digest, job::JobState, refusal::Refusal, schema::Schema};
     use std::time::Duration;
 
     #[test]
@@ -150,6 +174,13 @@ mod tests {
         commits.queued();
         commits.taken(1);
         commits.committed(3, Duration::from_millis(2));
+        let mut figures = JobFigures::default();
+        figures.cards = 7;
+        figures.count(JobState::Open);
+        figures.count(JobState::Open);
+        metrics.set_jobs(&figures);
+        metrics.set_jobs_overdue(1);
+        assert_eq!(metrics.jobs_overdue(), 1);
         let state = KeeperState {
             schema: Schema,
             version: String::new(),
@@ -163,6 +194,7 @@ mod tests {
             checkpoint_age_ms: 1_500,
             token_silent_ms: 500,
             queue_len: 0,
+            jobs_overdue: 1,
         };
         let text = metrics.text(&state);
         for line in [
@@ -177,6 +209,10 @@ mod tests {
             "keysvc_keeper_log_leaves 42",
             "keysvc_keeper_checkpoint_age_seconds 1.5",
             "keysvc_keeper_halted 1",
+            "keysvc_jobs{state=\"open\"} 2",
+            "keysvc_jobs{state=\"draft\"} 0",
+            "keysvc_jobs_overdue 1",
+            "keysvc_cards 7",
         ] {
             assert!(text.lines().any(|one| one == line), "no {line} in\n{text}");
         }

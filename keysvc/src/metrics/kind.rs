@@ -30,5 +30,7 @@ pub const fn kind_of(refusal: &Refusal) -> &'static str {
         Refusal::SamePerson => "same_person",
         Refusal::Frozen { .. } => "frozen",
         Refusal::ApprovalRequired { .. } => "approval_required",
+        Refusal::ResultPending => "result_pending",
+        Refusal::PurgePending => "purge_pending",
     }
 }

@@ -358,6 +358,7 @@ pub(crate) fn state() -> KeeperState {
         checkpoint_age_ms: 10,
         token_silent_ms: 10,
         queue_len: 0,
+        jobs_overdue: 0,
     }
 }
 

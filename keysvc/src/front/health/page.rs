@@ -93,6 +93,7 @@ fn of_the_keeper(state: &KeeperState) -> Value {
         "closing": state.closing,
         "token": { "silent_ms": state.token_silent_ms },
         "store": { "leaves": state.leaves, "waiting": state.queue_len },
+        "jobs": { "overdue": state.jobs_overdue },
         "checkpoint": { "size": state.checkpoint_size, "age_ms": state.checkpoint_age_ms },
     })
 }

@@ -112,6 +112,7 @@ mod tests {
             checkpoint_age_ms: 1,
             token_silent_ms: 999,
             queue_len: 0,
+            jobs_overdue: 0,
         }
     }
 

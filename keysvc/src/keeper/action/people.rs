@@ -182,7 +182,11 @@ trait Freezes {
                 around.control.roster().member(name).map(|member| member.enrolment.group.as_str())
             }
             Scope::Store { name } => Some(name.as_str()),
-            Scope::Card { .. } | Scope::Profile { .. } | Scope::Key { .. } | Scope::All => None,
+            Scope::Card { .. }
+            | Scope::Profile { .. }
+            | Scope::Key { .. }
+            | Scope::Job { .. }
+            | Scope::All => None,
         };
         let organisation = organisation.unwrap_or_default();
         Ok(ContextFacts::Freeze { scope: scope.kind().name(), organisation, officers: around.officers() })

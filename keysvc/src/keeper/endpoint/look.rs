@@ -34,5 +34,6 @@ fn state(keeper: &Keeper) -> KeeperState {
         checkpoint_age_ms: now.saturating_sub(checkpoints.newest_at_ms()),
         token_silent_ms: keeper.metrics.token_silent_ms(),
         queue_len: keeper.ledger.sequencer().commits().waiting(),
+        jobs_overdue: keeper.metrics.jobs_overdue(),
     }
 }

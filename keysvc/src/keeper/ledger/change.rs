@@ -14,14 +14,15 @@ use keysvc_protocol::{
     bytes::{Blob, Digest, Exchange, Idem},
     card::CardUid,
     leaf::{
-        BundleMadeLeaf, CardKeysDerivedLeaf, ChangedLeaf, EntriesReadLeaf, EvidenceReadLeaf, FoundingLeaf,
+        BundleMadeLeaf, CardsChangedLeaf, ChangedLeaf, EntriesReadLeaf, EvidenceReadLeaf, FoundingLeaf,
+        IncidentReportedLeaf, JobChangedLeaf, JobItemsLeaf, JobPurgedLeaf, JobRecordMadeLeaf,
         KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, ProposalClosedLeaf, RefusedLeaf, RollbackLeaf,
         StartLeaf, Statement,
     },
     name::Name,
     proposal::{APPROVAL_LEN_MAX, Evidence, ProposalId, Proposed},
     quorum::{Need, Verdict},
-    request::UpdateValue,
+    request::{DeriveCardKeys, Operation, UpdateValue},
 };
 
 /// By what a repeated request is known.
@@ -62,34 +63,98 @@ pub enum Change {
     RollbackShown(RollbackLeaf),
     /// A trust bundle is to be signed.
     BundleMade(BundleMadeLeaf),
-    /// An exchange with a station is opened; it ends `life_ms` after the leaf's time.
-    OpenStation {
+    /// A session of a job at a station begins; it ends `life_ms` after the leaf's time.
+    OpenJob {
         /// By what a retry is known.
         retry: Retry,
         /// The station.
         station: Name,
-        /// The exchange.
+        /// `job.open` or `job.resume`.
+        operation: Operation,
+        /// The job.
+        job: Name,
+        /// The session's exchange.
         exchange: Exchange,
         /// Its life, in milliseconds.
         life_ms: u64,
         /// The signed request.
         statement: Statement,
-        /// What could be frozen about it.
+        /// What could be frozen about it; the job's profile and master keys are added in the transaction.
         touches: Touches,
     },
-    /// Card keys are to be derived.
+    /// Card keys of a job are to be derived; which of the cards get them is decided in the transaction.
     DeriveCardKeys {
         /// By what a retry is known.
         retry: Retry,
-        /// The leaf.
-        leaf: CardKeysDerivedLeaf,
-        /// What could be frozen about it, apart from the cards.
+        /// The station.
+        station: Name,
+        /// The request.
+        request: DeriveCardKeys,
+        /// The signed request.
+        statement: Statement,
+        /// What could be frozen about it, apart from the cards; the job's profile and master keys are added in the
+        /// transaction.
         touches: Touches,
+    },
+    /// A station says what became of cards.
+    GiveResults {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The job.
+        job: Name,
+        /// The leaf.
+        leaf: CardsChangedLeaf,
+    },
+    /// Cards are put into another state.
+    MoveCards {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The leaf.
+        leaf: CardsChangedLeaf,
         /// The cards.
         cards: Vec<CardUid>,
-        /// The master keys and their versions, each once.
-        masters: Vec<(Name, u32)>,
+        /// What could be frozen about it, apart from the cards.
+        touches: Touches,
     },
+    /// A job is made, sealed, withdrawn, suspended, counted or closed.
+    AlterJob {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The job.
+        job: Name,
+        /// The leaf.
+        leaf: JobChangedLeaf,
+    },
+    /// Cards and their data are added to a job, whose data key must be there.
+    AddItems {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The job.
+        job: Name,
+        /// The leaf.
+        leaf: JobItemsLeaf,
+    },
+    /// An incident is reported.
+    ReportIncident {
+        /// By what a retry is known.
+        retry: Retry,
+        /// The job.
+        job: Name,
+        /// The leaf.
+        leaf: IncidentReportedLeaf,
+    },
+    /// The data key of a job that is closed is gone: some of its items go, and no leaf says so. In portions before
+    /// [`Change::JobPurged`], so that other changes come in between.
+    ForgetItems {
+        /// The job.
+        job: Name,
+        /// Items deleted at most.
+        max: u32,
+    },
+    /// A job's data key is gone: what is left of its items goes, and it is purged.
+    JobPurged(JobPurgedLeaf),
+    /// A job's audit record is to be signed.
+    JobRecordMade(JobRecordMadeLeaf),
     /// A purse is to be updated; the sequence rule decides in the transaction.
     UpdateValue {
         /// By what a retry is known.
@@ -152,7 +217,7 @@ pub enum Change {
         leaf: ChangedLeaf,
     },
     /// A change that took a quorum: one of [`Change::Alter`], [`Change::UpdateValue`], [`Change::DeriveCardKeys`],
-    /// [`Change::OpenStation`].
+    /// [`Change::OpenJob`], [`Change::MoveCards`].
     ByQuorum {
         /// The proposal and its approvals.
         evidence: Evidence,

@@ -106,6 +106,12 @@ pub(super) fn take(
         }
         LeafKind::ActByQuorum | LeafKind::SealedActByQuorum => acted(control, at, kind, payload),
         LeafKind::TookEffect => took_effect(control, at, payload),
+        LeafKind::KeyDestroyed => {
+            // A job's storage key goes from active to destroyed here; others are destroyed by their intent.
+            let mut effects = moving_keys(control, at, kind, payload)?;
+            effects.push(Effect::Listed { leaf: at.index, roster: false });
+            Ok(effects)
+        }
         kind if Control::concerns(kind) => {
             control.apply(at, kind, payload)?;
             Ok(vec![Effect::Listed { leaf: at.index, roster: false }])

@@ -1,6 +1,6 @@
 //! Why the ledger cannot do its work, in our words and with what to do.
 
-use keysvc_protocol::merkle::ProofError;
+use keysvc_protocol::{merkle::ProofError, name::Name};
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 /// Why the ledger cannot do its work: our affair, never the caller's.
@@ -86,6 +86,24 @@ pub enum LedgerFault {
     /// Something is to be sealed and no data key was given yet.
     #[error("no data key was given yet; unwrap the month's in the token first")]
     NoSeal,
+    /// Something of a job is to be sealed or opened, and its data key is not there.
+    #[error("the data key of the job {job} is not there: none was made yet, or the job is purged")]
+    NoJobSeal {
+        /// The job.
+        job: Name,
+    },
+    /// A leaf of a job was given without the job whose data key seals it.
+    #[error("a leaf of a job was given without its job")]
+    NoJob,
+    /// The payload of a leaf was erased with its job: only its entry is left.
+    #[error("the payload of leaf {leaf} was erased with its job")]
+    Erased {
+        /// The leaf's index.
+        leaf: u64,
+    },
+    /// The write-ahead log holds what was erased as long as somebody reads the store as it was.
+    #[error("the store is being read as it was before an erasure, which is not whole yet; it is tried again")]
+    StillRead,
     /// Something does not open under the data key it names.
     #[error("what is sealed under data key {id} does not open; the key or the store is not the right one")]
     SealBroken {
@@ -134,7 +152,7 @@ impl LedgerFault {
     /// Whether the process must end: what was recorded is not known any more, or the store contradicts itself.
     #[must_use]
     pub const fn ends_the_keeper(&self) -> bool {
-        !self.is_of_one_change() && !matches!(self, Self::Full | Self::Proof(_))
+        !self.is_of_one_change() && !matches!(self, Self::Full | Self::StillRead | Self::Proof(_))
     }
 
     /// Whether this fault is one change's alone: nothing was written for it, and the batch goes on.
@@ -149,6 +167,9 @@ impl LedgerFault {
                 | Self::NoFounding
                 | Self::NoAct
                 | Self::NoSeal
+                | Self::NoJobSeal { .. }
+                | Self::NoJob
+                | Self::Erased { .. }
                 | Self::SealMissing { .. }
                 | Self::SealBroken { .. }
         )

@@ -13,7 +13,7 @@ use keysvc_protocol::{
 };
 use std::collections::BTreeSet;
 
-/// The cards of a request for card keys, and the versions of master keys they hang on.
+/// The cards of a request that got keys, the first of them, and the versions of master keys they hang on.
 #[derive(Debug)]
 pub(super) struct Issued {
     pub(super) cards: Vec<CardUid>,
@@ -25,11 +25,12 @@ impl Issued {
     pub(super) fn by(control: &Control, leaf: &CardKeysDerivedLeaf) -> Option<Self> {
         let payload = payload_of(control, (&leaf.station, Operation::CardDerive), &leaf.statement)?;
         let request: DeriveCardKeys = cbor::decode(payload, REQUEST_LEN_MAX).ok()?;
-        let profile = &control.profiles().get(&request.profile, request.profile_version)?.profile;
-        let slots = request.slots.iter().map(|number| profile.slot(*number)).collect::<Option<Vec<_>>>()?;
-        let masters = slots.into_iter().map(|slot| (slot.key.clone(), u32::from(slot.key_version)));
-        let masters: BTreeSet<_> = masters.collect();
-        Some(Self { cards: request.cards.to_vec(), masters: masters.into_iter().collect() })
+        let profile = &control.profiles().get(&leaf.profile, leaf.profile_version)?.profile;
+        let slots = profile.slots.iter();
+        let masters: BTreeSet<_> =
+            slots.map(|slot| (slot.key.clone(), u32::from(slot.key_version))).collect();
+        let cards = request.cards.get(..usize::try_from(leaf.cards).ok()?)?;
+        Some(Self { cards: cards.to_vec(), masters: masters.into_iter().collect() })
     }
 }
 

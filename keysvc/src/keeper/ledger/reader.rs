@@ -3,6 +3,7 @@
 //! Sees only what is durable. Proofs of recent sizes come from memory; the rest is read over connections of its own
 //! that cannot write. Who may read what is the gate's affair.
 
+mod jobs;
 mod people;
 
 pub use people::ProposalOnRecord;
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::config::fixed::STORE_READERS_KEPT;
 use keysvc_protocol::{
-    bytes::Digest,
+    bytes::{Blob, Digest, ObjectIdentifier},
     card::CardUid,
     cbor,
     control::Control,
@@ -199,28 +200,34 @@ impl Reader {
     ///
     /// # Errors
     /// [`LedgerFault::Proof`] when the log has no such leaf, [`LedgerFault::SealMissing`] when its data key was not
-    /// given; else the store's.
+    /// given, [`LedgerFault::Erased`] when its payload was erased with its job; else the store's.
     pub fn leaf(&self, index: u64) -> Result<Recording, LedgerFault> {
         self.within(index.saturating_add(1))?;
         self.0.read(|rows| rows.recording(index, &self.0.seals))
     }
 
-    /// The leaves of a range as evidence, with payloads in clear; fewer when the log ends before or they would take more than `bytes_max` in a reply. The first is given whatever it takes.
+    /// The leaves of a range as evidence, with payloads in clear; fewer when the log ends before or they would take more than
+    /// `bytes_max` in a reply. The first is given whatever it takes. Of a leaf that was erased with its job the entry is
+    /// given, without salt and payload: it still proves its place.
     ///
     /// # Errors
-    /// As [`Reader::leaf`].
+    /// As [`Reader::leaf`], but for erased leaves.
     pub fn leaves(&self, range: Range<u64>, bytes_max: usize) -> Result<Vec<LeafEvidence>, LedgerFault> {
         let to = range.end.min(self.head().size);
         self.0.read(|rows| {
             let (mut leaves, mut bytes) = (Vec::new(), 0_usize);
             for index in range.start..to {
-                let leaf = rows.recording(index, &self.0.seals)?;
-                let len = leaf.entry.len().saturating_add(leaf.payload.len()).saturating_add(LEAF_FRAME_LEN);
+                let leaf = match rows.recording(index, &self.0.seals) {
+                    Err(LedgerFault::Erased { leaf }) => withheld(rows, leaf)?,
+                    leaf => evidence(&leaf?)?,
+                };
+                let payload = leaf.payload.as_ref().map_or(0, |payload| payload.as_bytes().len());
+                let len = leaf.entry.as_bytes().len().saturating_add(payload).saturating_add(LEAF_FRAME_LEN);
                 bytes = bytes.saturating_add(len);
                 if bytes > bytes_max && !leaves.is_empty() {
                     break;
                 }
-                leaves.push(evidence(&leaf)?);
+                leaves.push(leaf);
             }
             Ok(leaves)
         })
@@ -255,6 +262,18 @@ impl Reader {
     )]
     pub fn keys(&self) -> Result<Vec<KeyRecord>, LedgerFault> {
         self.0.read(|rows| rows.keys())
+    }
+
+    /// The storage keys under which a data key lies. One of a job without any is no more than a name: its destruction began.
+    ///
+    /// # Errors
+    /// The store's.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone does not take every lifetime"
+    )]
+    pub fn wrapping_keys(&self) -> Result<Vec<ObjectIdentifier>, LedgerFault> {
+        self.0.read(|rows| rows.wrapping_keys())
     }
 
     /// The key intents without an outcome, with the indices of their leaves.
@@ -306,12 +325,19 @@ fn evidence(leaf: &Recording) -> Result<LeafEvidence, LedgerFault> {
     leaf.evidence().map_err(|_| LedgerFault::Broken { leaf: leaf.index })
 }
 
+/// What is left of a leaf that was erased with its job.
+fn withheld(rows: Rows<'_>, leaf: u64) -> Result<LeafEvidence, LedgerFault> {
+    let broken = LedgerFault::Broken { leaf };
+    let entry = rows.leaf(leaf)?.ok_or_else(|| broken.clone())?.entry;
+    Ok(LeafEvidence { entry: Blob::try_from(entry).map_err(|_| broken)?, salt: None, payload: None })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
         super::{
             fault::LedgerFault as Fault,
-            seal::Seal,
+            seal::{Seal, SealClass},
             sqlite::ground::{NOW_MS, Store, first_load, folder, founding, seals},
         },
         *,
@@ -431,7 +457,7 @@ mod tests {
         let folder = folder();
         drop(filled(&folder, 3));
         let other = Seals::default();
-        other.install(&Seal::new(1, &[0xee; 32]));
+        other.install(&Seal::new(1, SealClass::Operational, &[0xee; 32]));
         let store = Store::open(&folder, other);
         assert!(matches!(store.reader.leaf(1), Err(Fault::SealBroken { id: 1 })));
         assert!(store.reader.leaf(0).is_ok());

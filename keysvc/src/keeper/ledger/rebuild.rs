@@ -7,6 +7,7 @@
 
 mod acts;
 mod findings;
+mod jobs;
 mod leaves;
 mod purses;
 mod records;
@@ -85,6 +86,8 @@ pub struct Rebuilt {
     pub kinds: BTreeMap<&'static str, u64>,
     /// Idempotency keys that were forgotten after their 90 days.
     pub forgotten: u64,
+    /// Leaves of purged jobs whose payloads are erased: their entries and nodes are compared, and nothing else of them.
+    pub erased: u64,
     /// What was compared and what differs.
     pub findings: Findings,
 }
@@ -99,8 +102,11 @@ struct Walk<'a, 's> {
     purses: Purses,
     requests: Requests<'s>,
     records: Records,
-    // Leaves sealed under each data key.
+    // The store, to tell what was erased from what does not open.
+    rows: Rows<'s>,
+    // Leaves sealed under each data key, and those of each data key that was erased with its job.
     sealed: BTreeMap<u32, u64>,
+    erased: BTreeMap<u32, u64>,
     genesis: Option<Digest>,
     root: Option<Digest>,
     kinds: BTreeMap<&'static str, u64>,
@@ -137,7 +143,9 @@ impl Stored {
             purses: Purses::new()?,
             requests: Requests::new(&mut idems, last_ms)?,
             records: Records::default(),
+            rows,
             sealed: BTreeMap::new(),
+            erased: BTreeMap::new(),
             genesis: None,
             root: None,
             kinds: BTreeMap::new(),
@@ -175,8 +183,9 @@ impl Walk<'_, '_> {
             self.purses.compare(rows, &mut self.findings)?;
         }
         self.records.compare(rows, &mut self.findings)?;
+        self.compare_jobs(rows)?;
         tables::compare(self.purses.rows(), rows, self.tags.is_some(), &mut self.findings)?;
-        self.records.compare_data_keys(rows, &self.sealed, &mut self.findings)
+        self.records.compare_data_keys(rows, (&self.sealed, &self.erased), &mut self.findings)
     }
 
     fn end(self) -> Rebuilt {
@@ -185,6 +194,7 @@ impl Walk<'_, '_> {
             genesis: self.genesis,
             root: self.root,
             forgotten: self.requests.forgotten(),
+            erased: self.erased.into_values().fold(0, u64::saturating_add),
             keys: self.records.into_keys(),
             kinds: self.kinds,
             findings: self.findings,
@@ -195,7 +205,7 @@ impl Walk<'_, '_> {
 fn nothing(findings: Findings) -> Rebuilt {
     let (kinds, keys) = (BTreeMap::new(), Vec::new());
     let head = Frontier::new().head();
-    Rebuilt { head, genesis: None, root: None, keys, kinds, forgotten: 0, findings }
+    Rebuilt { head, genesis: None, root: None, keys, kinds, forgotten: 0, erased: 0, findings }
 }
 
 /// Opens the key of the tags. Without it neither purses nor repeated requests can be told.

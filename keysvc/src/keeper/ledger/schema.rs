@@ -18,7 +18,7 @@ use std::{cmp::Ordering, path::Path};
 const APPLICATION_ID: i32 = 0x6b65_7973;
 
 /// Step n leads from schema n to n + 1. Never changed once released; appended to.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     -- hashes: of the subtrees this leaf completes, 32 bytes each. sealed: the data key, if the payload is sealed.
     CREATE TABLE leaf (
@@ -73,6 +73,30 @@ const STEPS: [&str; 3] = [
     ) STRICT, WITHOUT ROWID;
     -- No projection: leaves of an older log whose cards are not among the issued yet; their payloads are sealed.
     CREATE TABLE unissued (leaf INTEGER PRIMARY KEY) STRICT;
+",
+    // State 5 is closed, 6 purged.
+    "
+    -- state: its place in JobState::ALL. due: when it must be purged. made to sample: its cards, by what the log says.
+    CREATE TABLE job (
+        name TEXT PRIMARY KEY, record BLOB NOT NULL, made INTEGER NOT NULL, good INTEGER NOT NULL,
+        rejected INTEGER NOT NULL, sample INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL,
+        station TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX job_current ON job (name) WHERE state <> 6;
+    CREATE INDEX job_due ON job (due) WHERE state <> 6;
+    CREATE INDEX job_closed ON job (name) WHERE state = 5;
+    CREATE INDEX job_of_station ON job (station, name);
+    CREATE INDEX job_of_station_current ON job (station, name) WHERE state <> 6;
+    -- The job whose data a station holds.
+    CREATE TABLE job_station (station TEXT PRIMARY KEY, job TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    -- tag: of the card, so that the disk names none. card_count: how many there are.
+    CREATE TABLE card (tag BLOB PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE card_count (id INTEGER PRIMARY KEY CHECK (id = 0), cards INTEGER NOT NULL) STRICT;
+    INSERT INTO card_count (id, cards) VALUES (0, 0);
+    -- tag: of job and card. sealed: the item under the job's data key. A job's rows lie together, to be deleted together.
+    CREATE TABLE job_item (
+        tag BLOB NOT NULL, job TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (job, tag)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 /// The schema before which no leaf was listed in the table `control`.

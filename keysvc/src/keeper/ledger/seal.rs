@@ -2,8 +2,12 @@
 //!
 //! AES-256-GCM (NIST SP 800-38D) under data keys that come from outside, where the token unwrapped them. A sealed
 //! payload is nonce (12 bytes, random), ciphertext and tag (16); the leaf's index (8 bytes) and the data key's
-//! number (4), both big-endian, are authenticated with it, so that no payload can be put beside another leaf.
-//! Random nonces, because a leaf index is used twice when a crash undoes a commit.
+//! number (4), both big-endian, are authenticated with it, so that no payload can be put beside another leaf. Random
+//! nonces, because a leaf index is used twice when a crash undoes a commit.
+//!
+//! Each retention class has data keys of its own, and each job one: what is to be erased together is sealed under one
+//! key and nothing else is. A job's items lie in rows, not in leaves, and are bound to their row's tag (16 bytes) instead
+//! of an index; no two bound texts are equal, for they differ in length. Which key is whose is `keeper::storage`'s to say.
 
 pub use super::sqlite::{DataKey, DataKeys};
 
@@ -11,6 +15,7 @@ use super::fault::LedgerFault;
 use keysvc_protocol::{
     bytes::{Digest, Idem, Salt},
     card::CardUid,
+    leaf::RetentionClass,
     name::Name,
 };
 use ring::{
@@ -21,21 +26,51 @@ use ring::{
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
 };
 use zeroize::Zeroizing;
+
+/// What a data key seals. Permanent leaves lie in clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealClass {
+    /// Leaves of the operational class of one month, and the key of the tags.
+    Operational,
+    /// Leaves of the incident class of one month.
+    Incident,
+    /// The leaves and items of one job.
+    Job(Name),
+}
+
+impl SealClass {
+    /// The retention class of the leaves that it seals.
+    #[must_use]
+    pub const fn retention(&self) -> RetentionClass {
+        match self {
+            Self::Operational => RetentionClass::Operational,
+            Self::Incident => RetentionClass::Incident,
+            Self::Job(_) => RetentionClass::Job,
+        }
+    }
+}
 
 /// A data key under its number in the store.
 pub struct Seal {
     id: u32,
+    class: SealClass,
     key: Zeroizing<[u8; 32]>,
 }
 
 impl Seal {
     /// The AES-256 key `key` (32 bytes, unwrapped by the token) under its number `id`.
     #[must_use]
-    pub fn new(id: u32, key: &[u8; 32]) -> Self {
-        Self { id, key: Zeroizing::new(*key) }
+    pub fn new(id: u32, class: SealClass, key: &[u8; 32]) -> Self {
+        Self { id, class, key: Zeroizing::new(*key) }
+    }
+
+    /// What it seals.
+    #[must_use]
+    pub const fn class(&self) -> &SealClass {
+        &self.class
     }
 
     /// Its number in the store.
@@ -51,14 +86,74 @@ impl fmt::Debug for Seal {
     }
 }
 
-/// The data keys: all open, the one installed last seals. Clones share them.
+/// The data keys: all open, of each class and each job the one installed last seals. Clones share them.
 #[derive(Clone, Default)]
 pub struct Seals(Arc<RwLock<Installed>>);
 
 #[derive(Default)]
 struct Installed {
-    current: Option<u32>,
-    keys: HashMap<u32, LessSafeKey>,
+    operational: Option<u32>,
+    incident: Option<u32>,
+    jobs: HashMap<Name, u32>,
+    keys: HashMap<u32, Keyed>,
+}
+
+/// A data key in use.
+struct Keyed {
+    class: RetentionClass,
+    key: LessSafeKey,
+}
+
+impl Installed {
+    /// The data key that seals what is of a class.
+    fn current(&self, class: &SealClass) -> Result<(u32, &Keyed), LedgerFault> {
+        let id = match class {
+            SealClass::Operational => self.operational.ok_or(LedgerFault::NoSeal),
+            SealClass::Incident => self.incident.ok_or(LedgerFault::NoSeal),
+            SealClass::Job(job) => self.of_job(job),
+        }?;
+        Ok((id, self.keyed(id)?))
+    }
+
+    fn of_job(&self, job: &Name) -> Result<u32, LedgerFault> {
+        self.jobs.get(job).copied().ok_or_else(|| LedgerFault::NoJobSeal { job: job.clone() })
+    }
+
+    fn keyed(&self, id: u32) -> Result<&Keyed, LedgerFault> {
+        self.keys.get(&id).ok_or(LedgerFault::SealMissing { id })
+    }
+}
+
+impl Keyed {
+    /// Nonce, ciphertext and tag.
+    fn seal(
+        &self,
+        id: u32,
+        nonce: [u8; NONCE_LEN],
+        bound: &[u8],
+        clear: &[u8],
+    ) -> Result<Vec<u8>, LedgerFault> {
+        let mut bytes =
+            Vec::with_capacity(clear.len().saturating_add(NONCE_LEN).saturating_add(AES_256_GCM.tag_len()));
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(clear);
+        let text = bytes.get_mut(NONCE_LEN..).unwrap_or_default();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(bound), text);
+        bytes.extend_from_slice(tag.map_err(|_| LedgerFault::SealBroken { id })?.as_ref());
+        Ok(bytes)
+    }
+
+    fn open(&self, id: u32, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, LedgerFault> {
+        let broken = || LedgerFault::SealBroken { id };
+        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let clear = self.key.open_in_place(nonce, Aad::from(bound), &mut text).map_err(|_| broken())?;
+        let len = clear.len();
+        text.truncate(len);
+        Ok(text)
+    }
 }
 
 impl fmt::Debug for Seals {
@@ -68,66 +163,106 @@ impl fmt::Debug for Seals {
 }
 
 impl Seals {
-    /// Makes `seal` the one that seals from now on; those before still open.
+    /// Makes `seal` the one that seals what is of its class from now on; those before still open.
     pub fn install(&self, seal: &Seal) {
         let mut installed = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // A key of 32 bytes is always one; if it were not, what needs it would say which is missing.
-        if let Ok(key) = UnboundKey::new(&AES_256_GCM, seal.key.as_slice()) {
-            installed.keys.insert(seal.id, LessSafeKey::new(key));
-            installed.current = Some(seal.id);
+        let Ok(key) = UnboundKey::new(&AES_256_GCM, seal.key.as_slice()) else { return };
+        let keyed = Keyed { class: seal.class.retention(), key: LessSafeKey::new(key) };
+        installed.keys.insert(seal.id, keyed);
+        match &seal.class {
+            SealClass::Operational => installed.operational = Some(seal.id),
+            SealClass::Incident => installed.incident = Some(seal.id),
+            SealClass::Job(job) => {
+                installed.jobs.insert(job.clone(), seal.id);
+            }
         }
     }
 
-    /// The number of the data key that seals.
+    /// The number of the data key that seals operational leaves and the key of the tags.
     #[must_use]
     pub fn current(&self) -> Option<u32> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).current
+        self.read().operational
     }
 
-    /// Seals bytes for a place; gives the data key's number and the sealed bytes.
-    pub(super) fn seal(
+    /// The retention class of what a data key seals; nothing where it was not given.
+    #[must_use]
+    pub fn class_of(&self, id: u32) -> Option<RetentionClass> {
+        self.read().keys.get(&id).map(|keyed| keyed.class)
+    }
+
+    /// Whether the data key of a job is there.
+    #[must_use]
+    pub fn has_job(&self, job: &Name) -> bool {
+        self.read().jobs.contains_key(job)
+    }
+
+    /// Drops the data key of a job: nothing of it is sealed or opened any more. What `ring` made of the key is given back
+    /// to the system and not overwritten, for it has no way to; our own copies are wiped wherever they are dropped.
+    pub fn forget_job(&self, job: &Name) {
+        let mut installed = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = installed.jobs.remove(job) {
+            installed.keys.remove(&id);
+        }
+    }
+
+    /// Seals an item of a job for the row under `tag`. Random nonces: 2^32 items of one job are far from a likely repetition
+    /// (SP 800-38D, 8.3), and a job has thousands.
+    ///
+    /// # Errors
+    /// [`LedgerFault::NoJobSeal`] when the job's data key is not there.
+    pub fn seal_item(&self, job: &Name, tag: &[u8; 16], clear: &[u8]) -> Result<Vec<u8>, LedgerFault> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| LedgerFault::NoRandom)?;
+        let installed = self.read();
+        let id = installed.of_job(job)?;
+        installed.keyed(id)?.seal(id, nonce, &bound_to_item(tag, id), clear)
+    }
+
+    /// Opens what [`Seals::seal_item`] sealed for this job and row.
+    ///
+    /// # Errors
+    /// [`LedgerFault::NoJobSeal`] when the job's data key is not there, [`LedgerFault::SealBroken`] when it is another
+    /// job's item or another row's.
+    pub fn open_item(&self, job: &Name, tag: &[u8; 16], sealed: &[u8]) -> Result<Vec<u8>, LedgerFault> {
+        let installed = self.read();
+        let id = installed.of_job(job)?;
+        installed.keyed(id)?.open(id, &bound_to_item(tag, id), sealed)
+    }
+
+    /// Seals bytes of a class for a place; gives the data key's number and the sealed bytes.
+    pub(super) fn seal_as(
         &self,
+        class: &SealClass,
         place: u64,
         nonce: [u8; NONCE_LEN],
         clear: &[u8],
     ) -> Result<(u32, Vec<u8>), LedgerFault> {
-        let installed = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let id = installed.current.ok_or(LedgerFault::NoSeal)?;
-        let key = installed.keys.get(&id).ok_or(LedgerFault::SealMissing { id })?;
-        let mut bytes =
-            Vec::with_capacity(clear.len().saturating_add(NONCE_LEN).saturating_add(AES_256_GCM.tag_len()));
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(clear);
-        let text = bytes.get_mut(NONCE_LEN..).unwrap_or_default();
-        let tag = key
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(bound(place, id)),
-                text,
-            )
-            .map_err(|_| LedgerFault::SealBroken { id })?;
-        bytes.extend_from_slice(tag.as_ref());
-        Ok((id, bytes))
+        let installed = self.read();
+        let (id, keyed) = installed.current(class)?;
+        Ok((id, keyed.seal(id, nonce, &bound(place, id), clear)?))
     }
 
-    /// Opens what [`Seals::seal`] sealed for this place under data key `id`.
+    /// Opens what [`Seals::seal_as`] sealed for this place under data key `id`.
     pub(super) fn open(&self, place: u64, id: u32, sealed: &[u8]) -> Result<Vec<u8>, LedgerFault> {
-        let broken = || LedgerFault::SealBroken { id };
-        let installed = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let key = installed.keys.get(&id).ok_or(LedgerFault::SealMissing { id })?;
-        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
-        let mut text = text.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let clear = key.open_in_place(nonce, Aad::from(bound(place, id)), &mut text).map_err(|_| broken())?;
-        let len = clear.len();
-        text.truncate(len);
-        Ok(text)
+        self.read().keyed(id)?.open(id, &bound(place, id), sealed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Installed> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn bound(place: u64, id: u32) -> [u8; 12] {
     let mut bytes = [0; 12];
     let parts = place.to_be_bytes().into_iter().chain(id.to_be_bytes());
+    bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+    bytes
+}
+
+fn bound_to_item(tag: &[u8; 16], id: u32) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    let parts = tag.iter().copied().chain(id.to_be_bytes());
     bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
     bytes
 }
@@ -147,7 +282,7 @@ const TAGS_PLACE: u64 = u64::MAX;
 /// Makes the tags by which the store finds purses and repeated requests, so that neither card nor caller can be
 /// guessed from the disk: HMAC-SHA-256 (RFC 2104), cut to 16 bytes, under a key of its own.
 ///
-/// The key is made with the store and never changes; it lies in the store sealed under the newest data key.
+/// The key is made with the store and never changes; it lies in the store sealed under the newest operational data key.
 pub(super) struct Tags {
     key: Zeroizing<[u8; 32]>,
     mac: hmac::Key,
@@ -190,7 +325,7 @@ impl Tags {
     /// Seals the key for the store; gives the data key's number and the sealed bytes.
     pub(super) fn sealed(&self, seals: &Seals, random: &SystemRandom) -> Result<(u32, Vec<u8>), LedgerFault> {
         let (_, nonce) = fresh(random)?;
-        seals.seal(TAGS_PLACE, nonce, self.key.as_slice())
+        seals.seal_as(&SealClass::Operational, TAGS_PLACE, nonce, self.key.as_slice())
     }
 
     /// Opens the key from the store.
@@ -215,6 +350,22 @@ impl Tags {
         // No name has a zero byte, and the version is four bytes: no two of them have the same bytes.
         let version = version.to_be_bytes();
         self.tag(&[b"issued\0", key.as_str().as_bytes(), &[0], &version, card.as_bytes()])
+    }
+
+    /// The tag of a card in the registry.
+    pub(super) fn of_card(&self, card: &CardUid) -> [u8; 16] {
+        self.tag(&[b"card\0", card.as_bytes()])
+    }
+
+    /// The tag of a card among a job's items.
+    pub(super) fn of_item(&self, job: &Name, card: &CardUid) -> [u8; 16] {
+        // No name has a zero byte: no two of them have the same bytes.
+        self.tag(&[b"item\0", job.as_str().as_bytes(), &[0], card.as_bytes()])
+    }
+
+    /// The tag of an item's bytes: by which a verification knows them again without keeping them.
+    pub(super) fn of_item_bytes(&self, item: &[u8]) -> [u8; 16] {
+        self.tag(&[b"item-bytes\0", item])
     }
 
     /// The tag of a principal's idempotency key.
@@ -242,10 +393,20 @@ impl Tags {
 mod tests {
     use super::*;
 
+    use SealClass::{Incident, Job, Operational};
+
+    fn seal(id: u32, class: SealClass) -> Seal {
+        Seal::new(id, class, &[u8::try_from(id).unwrap(); 32])
+    }
+
+    fn job(name: &str) -> Name {
+        name.parse().unwrap()
+    }
+
     fn seals(ids: &[u32]) -> Seals {
         let seals = Seals::default();
         for id in ids {
-            seals.install(&Seal::new(*id, &[u8::try_from(*id).unwrap(); 32]));
+            seals.install(&seal(*id, Operational));
         }
         seals
     }
@@ -257,7 +418,7 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_at_its_place_only() {
         let seals = seals(&[1]);
-        let (id, sealed) = seals.seal(7, [2; NONCE_LEN], b"clear").unwrap();
+        let (id, sealed) = seals.seal_as(&Operational, 7, [2; NONCE_LEN], b"clear").unwrap();
         assert_eq!((id, sealed.len()), (1, NONCE_LEN + 5 + 16));
         assert_eq!(seals.open(7, 1, &sealed).unwrap(), b"clear");
         assert!(matches!(seals.open(8, 1, &sealed), Err(LedgerFault::SealBroken { id: 1 })));
@@ -268,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_data_key_that_was_not_given_is_named() {
-        let (id, sealed) = seals(&[2]).seal(7, [2; NONCE_LEN], b"clear").unwrap();
+        let (id, sealed) = seals(&[2]).seal_as(&Operational, 7, [2; NONCE_LEN], b"clear").unwrap();
         let opened = seals(&[1]).open(7, id, &sealed);
         assert!(matches!(opened, Err(LedgerFault::SealMissing { id: 2 })));
         assert!(fault(opened).starts_with("data key 2 is needed"));
@@ -277,20 +438,83 @@ mod tests {
     #[test]
     fn the_key_installed_last_seals_and_those_before_still_open() {
         let seals = seals(&[1]);
-        let (_, sealed) = seals.seal(7, [2; NONCE_LEN], b"clear").unwrap();
-        seals.install(&Seal::new(2, &[2; 32]));
-        assert_eq!(seals.seal(8, [2; NONCE_LEN], b"").unwrap().0, 2);
+        let (_, sealed) = seals.seal_as(&Operational, 7, [2; NONCE_LEN], b"clear").unwrap();
+        seals.install(&seal(2, Operational));
+        assert_eq!(seals.seal_as(&Operational, 8, [2; NONCE_LEN], b"").unwrap().0, 2);
         assert_eq!(seals.open(7, 1, &sealed).unwrap(), b"clear");
     }
 
     #[test]
     fn without_a_data_key_nothing_is_sealed() {
-        assert!(matches!(Seals::default().seal(1, [0; NONCE_LEN], b""), Err(LedgerFault::NoSeal)));
+        for class in [Operational, Incident] {
+            let sealed = Seals::default().seal_as(&class, 1, [0; NONCE_LEN], b"");
+            assert!(matches!(sealed, Err(LedgerFault::NoSeal)));
+        }
+        let sealed = seals(&[1]).seal_as(&Job(job("nfc-1")), 1, [0; NONCE_LEN], b"");
+        assert!(matches!(sealed, Err(LedgerFault::NoJobSeal { .. })));
+        assert!(fault(sealed).starts_with("the data key of the job nfc-1 is not there"));
+    }
+
+    #[test]
+    fn each_class_and_each_job_seals_under_a_key_of_its_own() {
+        let seals = seals(&[1]);
+        let classes = [Operational, Incident, Job(job("nfc-1")), Job(job("nfc-2"))];
+        for (id, class) in (1..).zip(&classes) {
+            seals.install(&seal(id, class.clone()));
+        }
+        // A class's newer key takes nothing from the others.
+        seals.install(&seal(9, Incident));
+        let ids = classes.map(|class| seals.seal_as(&class, 7, [2; NONCE_LEN], b"clear").unwrap().0);
+        assert_eq!((ids, seals.current()), ([1, 9, 3, 4], Some(1)));
+        let retention = [1, 2, 3, 4, 5].map(|id| seals.class_of(id));
+        let [operational, incident, one, two] =
+            [RetentionClass::Operational, RetentionClass::Incident, RetentionClass::Job, RetentionClass::Job]
+                .map(Some);
+        assert_eq!(retention, [operational, incident, one, two, None]);
+    }
+
+    #[test]
+    fn an_item_opens_for_its_own_job_and_row_only() {
+        let seals = Seals::default();
+        let (one, two) = (job("nfc-1"), job("nfc-2"));
+        seals.install(&seal(1, Job(one.clone())));
+        seals.install(&seal(2, Job(two.clone())));
+        let sealed = seals.seal_item(&one, &[5; 16], b"https://example.org/1").unwrap();
+        assert_eq!(seals.open_item(&one, &[5; 16], &sealed).unwrap(), b"https://example.org/1");
+        assert!(matches!(seals.open_item(&one, &[6; 16], &sealed), Err(LedgerFault::SealBroken { id: 1 })));
+        assert!(matches!(seals.open_item(&two, &[5; 16], &sealed), Err(LedgerFault::SealBroken { id: 2 })));
+        // Not even as a leaf at any place: what is bound differs in length.
+        let place = u64::from_be_bytes([5; 8]);
+        assert!(matches!(seals.open(place, 1, &sealed), Err(LedgerFault::SealBroken { id: 1 })));
+        let again = seals.seal_item(&one, &[5; 16], b"https://example.org/1").unwrap();
+        assert_ne!(sealed, again, "nonces are random");
+        // The same bytes under the same number and another key are another job's, too.
+        let other = Seals::default();
+        other.install(&Seal::new(1, Job(one.clone()), &[9; 32]));
+        assert!(matches!(other.open_item(&one, &[5; 16], &sealed), Err(LedgerFault::SealBroken { id: 1 })));
+    }
+
+    #[test]
+    fn a_job_that_is_forgotten_seals_and_opens_nothing_and_the_others_do() {
+        let seals = seals(&[1]);
+        let (one, two) = (job("nfc-1"), job("nfc-2"));
+        seals.install(&seal(2, Job(one.clone())));
+        seals.install(&seal(3, Job(two.clone())));
+        let item = seals.seal_item(&one, &[5; 16], b"data").unwrap();
+        let (id, leaf) = seals.seal_as(&Job(one.clone()), 7, [2; NONCE_LEN], b"data").unwrap();
+        seals.forget_job(&one);
+        seals.forget_job(&one);
+        assert!(!seals.has_job(&one) && seals.has_job(&two));
+        assert!(matches!(seals.open_item(&one, &[5; 16], &item), Err(LedgerFault::NoJobSeal { .. })));
+        assert!(matches!(seals.seal_item(&one, &[5; 16], b""), Err(LedgerFault::NoJobSeal { .. })));
+        assert!(matches!(seals.open(7, id, &leaf), Err(LedgerFault::SealMissing { id: 2 })));
+        assert!(seals.seal_item(&two, &[5; 16], b"").is_ok());
+        assert_eq!(seals.current(), Some(1));
     }
 
     #[test]
     fn secrets_do_not_print() {
-        let seal = Seal::new(1, &[0xab; 32]);
+        let seal = Seal::new(1, Operational, &[0xab; 32]);
         let tags = Tags::new(Zeroizing::new([0xab; 32]));
         let text = format!("{seal:?} {:?} {tags:?}", seals(&[1]));
         assert_eq!(text, "Seal(1, ..) Seals(current Some(1), ..) Tags(..)");

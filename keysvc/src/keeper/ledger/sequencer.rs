@@ -21,7 +21,7 @@ use super::{
 };
 use crate::metrics::Commits;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use keysvc_protocol::control::Control;
+use keysvc_protocol::{control::Control, name::Name};
 use std::{
     fmt,
     path::Path,
@@ -246,10 +246,21 @@ impl Sequencer {
         Ok(Some(settled?).filter(|settled| settled.lead.is_some()))
     }
 
-    /// Makes `seal` the data key that seals from the next leaf on; those before still open.
+    /// Makes `seal` the data key that seals what is of its class from the next leaf on; those before still open.
     #[expect(clippy::needless_pass_by_value, reason = "a key is given away: the giver's copy is wiped")]
     pub fn install_seal(&self, seal: Seal) {
         self.0.seals.install(&seal);
+    }
+
+    /// Whether the data key of a job is there, so that its items can be recorded.
+    #[must_use]
+    pub fn has_job(&self, job: &Name) -> bool {
+        self.0.seals.has_job(job)
+    }
+
+    /// Drops the data key of a job: nothing of it is sealed or opened from now on.
+    pub fn forget_job(&self, job: &Name) {
+        self.0.seals.forget_job(job);
     }
 
     /// Makes the state of what takes people again from the log: at a start, once the data keys are installed. Blocks

@@ -3,6 +3,7 @@
 //! WAL with synchronous=FULL: a commit that returned is on the disk. What each change writes is in `write`, the
 //! statements are in `rows`, files and lock in `place`. A statement that fails is never tried again.
 
+mod book;
 mod data_keys;
 #[cfg(test)]
 pub(super) mod ground;
@@ -12,10 +13,11 @@ mod rows;
 mod tests;
 mod write;
 
+pub(super) use book::{Items, JobBook};
 pub use data_keys::{DataKey, DataKeys};
 pub(super) use place::{database, files, lock, open_reader};
 pub(super) use rows::{ProposalRow, Rows};
-pub(super) use write::IDEM_KEPT_MS;
+pub(super) use write::{IDEM_KEPT_MS, bears_value};
 
 use super::{
     SharedControl,

@@ -155,6 +155,8 @@ mod tests {
             functions: vec![Function::Membership],
             vectors: vec![vector(1, "04782e21801d80"), vector(1, "04782e21801d81")],
             value: None,
+            pipeline: 8,
+            unit_cost: 0,
         };
         let told = to_be_told(&profile).unwrap();
         let told: Vec<_> = told.iter().map(|(slot, card)| (slot.slot, card.to_string())).collect();

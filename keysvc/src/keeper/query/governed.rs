@@ -116,6 +116,8 @@ mod tests {
             functions: vec![Function::Membership],
             vectors: vec![],
             value: None,
+            pipeline: 8,
+            unit_cost: 0,
         };
         (1..=count).map(|version| InUse { profile: profile(version), leaf: 0 }).collect()
     }

@@ -3,29 +3,30 @@
 //! Apart from the start, because it goes on as long as the keeper does. It answers nobody; what it finds broken ends the
 //! process.
 
-use super::{unfinished, waiting};
+use super::{jobs, unfinished, waiting};
 use crate::{
     error::Fault,
     keeper::{
         endpoint,
         ledger::{Anchor, Clock},
         serve::{Keeper, now_ms},
-        storage::name_of_month,
+        storage::names_of_month,
     },
     service_manager,
 };
+use keysvc_protocol::name::Name;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 /// Once a second: anchor to disk, a real operation with a known answer, and what waits. Once a minute: counted refusals
-/// to the log, the new month's storage key, and what was left unfinished.
+/// to the log, the new month's storage keys, what was left unfinished, and the jobs.
 pub(super) async fn run(keeper: Arc<Keeper>, anchor: Arc<Anchor>) {
     let clock = Clock::system();
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut seconds = 0_u64;
+    let (mut seconds, mut minutes) = (0_u64, 0_u64);
     loop {
         second.tick().await;
         seconds = seconds.wrapping_add(1);
@@ -34,9 +35,12 @@ pub(super) async fn run(keeper: Arc<Keeper>, anchor: Arc<Anchor>) {
         }
         unless_passing(each_second(&keeper, &anchor).await, &keeper);
         unless_passing(waiting::each_second(&keeper, &clock).await, &keeper);
+        unless_passing(jobs::each_second(&keeper), &keeper);
         if seconds.is_multiple_of(60) {
             unless_passing(each_minute(&keeper).await, &keeper);
             unless_passing(unfinished::finish_serving(&keeper).await, &keeper);
+            unless_passing(jobs::each_minute(&keeper, minutes).await, &keeper);
+            minutes = minutes.wrapping_add(1);
         }
     }
 }
@@ -70,15 +74,14 @@ async fn each_minute(keeper: &Keeper) -> Result<(), Fault> {
         keeper.notarise(settled.lead)?;
     }
     keeper.renew_bundle().await?;
-    let name = name_of_month(now_ms())?;
-    if keeper.ledger.reader().keys()?.iter().any(|record| record.name == name) {
+    let now_ms = now_ms();
+    let records = keeper.ledger.reader().keys()?;
+    let made = |name: &Name| records.iter().any(|record| record.name == *name);
+    if names_of_month(now_ms)?.iter().all(made) {
         return Ok(());
     }
-    let storage = keeper.place.storage();
-    let (record, settled) = storage.make_month(sequencer, name, now_ms()).await?;
-    for one in settled {
+    for one in keeper.place.storage().open_month(sequencer, &records, now_ms).await? {
         keeper.notarise(one.lead)?;
     }
-    sequencer.install_seal(storage.seal_of(&record.id)?);
     Ok(())
 }

@@ -43,12 +43,29 @@ impl Storage<'_> {
         name: Name,
         now_ms: u64,
     ) -> Result<(KeyRecord, Vec<Settled>), Fault> {
+        match self.make_own(sequencer, name, now_ms).await? {
+            (Some(record), settled) => Ok((record, settled)),
+            (None, _) => Err(Fault::Invariant("the ledger refused the month's storage key")),
+        }
+    }
+
+    /// Makes a storage key: intent, key, outcome. Gives no record where the ledger refused it, and nothing of it is then
+    /// left in the token.
+    ///
+    /// # Errors
+    /// [`Fault`] of store or token; an intent without outcome stays in the log and its object is never used.
+    pub(super) async fn make_own(
+        &self,
+        sequencer: &Sequencer,
+        name: Name,
+        now_ms: u64,
+    ) -> Result<(Option<KeyRecord>, Vec<Settled>), Fault> {
         let order = self.order(name, 1, KeyKind::Storage)?;
         let make = |order: &_| manifest::make(self.token, order, now_ms);
-        match self.made(sequencer, order, make).await? {
-            Made::Now(record, settled) => Ok((*record, settled)),
-            Made::Not(..) => Err(Fault::Invariant("the ledger refused the month's storage key")),
-        }
+        Ok(match self.made(sequencer, order, make).await? {
+            Made::Now(record, settled) => (Some(*record), settled),
+            Made::Not(_, settled) => (None, settled),
+        })
     }
 
     /// Makes the key that people ordered: intent, key in its first state, outcome. Gives its record and the commits, whose
@@ -171,6 +188,21 @@ impl Storage<'_> {
         Ok(Made::Now(Box::new(record), vec![intended, made]))
     }
 
+    /// Makes a destruction durable and looks whether it is one.
+    ///
+    /// # Errors
+    /// [`Fault::Refusing`] when the token still holds something of the key.
+    pub(super) fn must_be_gone(&self, (name, version): (&Name, u32), id: ObjectId) -> Result<(), Fault> {
+        // Before the outcome is on record: the token itself syncs nothing.
+        self.sync()?;
+        if self.token.inventory()?.iter().any(|object| object.id == Some(id)) {
+            return Err(Fault::Refusing(format!(
+                "the token says that the key {name} version {version} ({id}) is destroyed, and still holds it"
+            )));
+        }
+        Ok(())
+    }
+
     fn on_record(&self, order: &Order) -> Result<KeyRecord, Fault> {
         let records = Reader::open(self.store)?.keys()?;
         let made = records.into_iter().find(|key| key.name == order.name && key.version == order.version);
@@ -192,13 +224,7 @@ impl Storage<'_> {
         let id = ObjectId(*key.id.as_bytes());
         let destroyed = self.token.destroy(manifest::token_kind(key.kind), id)?;
         self.destroy_unfinished((name, version))?;
-        // Before the outcome is on record: the token itself syncs nothing.
-        self.sync()?;
-        if self.token.inventory()?.iter().any(|object| object.id == Some(id)) {
-            return Err(Fault::Refusing(format!(
-                "the token says that the key {name} version {version} ({id}) is destroyed, and still holds it"
-            )));
-        }
+        self.must_be_gone((name, version), id)?;
         let leaf = KeyDestroyedLeaf { schema: Schema, intent, name: name.clone(), version, id: key.id };
         let settled = sequencer.submit(Change::KeyDestroyed(leaf)).await?;
         if !matches!(settled.outcome, Outcome::Recorded(_)) {

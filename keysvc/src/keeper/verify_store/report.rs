@@ -44,6 +44,10 @@ impl Report<'_> {
         if rebuilt.forgotten > 0 {
             line("forgotten", &format!("{} idempotency keys after their 90 days", rebuilt.forgotten));
         }
+        if rebuilt.erased > 0 {
+            let leaves = if rebuilt.erased == 1 { "payload" } else { "payloads" };
+            line("erased", &format!("{} {leaves} with the jobs they belonged to", rebuilt.erased));
+        }
         let seconds = self.took.as_secs_f64();
         line("took", &format!("{seconds:.1} s, {} leaves a second", self.rate()));
         for one in rebuilt.findings.named() {
@@ -87,6 +91,7 @@ impl Report<'_> {
             "root": rebuilt.head.root.to_string(),
             "kinds": kinds,
             "forgotten": rebuilt.forgotten,
+            "erased": rebuilt.erased,
             "compared": compared.collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
             "differences_total": findings.total(),

@@ -19,7 +19,7 @@ pub enum Outcome {
     Recorded(Recording),
     /// The transaction decided against it. The refusal itself is recorded or counted, where somebody asked for it.
     Refused(Refusal),
-    /// It was counted; it has no leaf of its own.
+    /// It has no leaf of its own: it was counted, or deleted what a leaf says soon.
     Counted,
 }
 

@@ -19,6 +19,8 @@ pub struct Touches {
     pub profile: Option<Name>,
     /// The keys that would act.
     pub keys: Vec<Name>,
+    /// The job.
+    pub job: Option<Name>,
 }
 
 impl Touches {
@@ -33,6 +35,7 @@ impl Touches {
             store: self.store.as_ref(),
             profile: self.profile.as_ref(),
             keys: &self.keys,
+            job: self.job.as_ref(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
         fault::LedgerFault,
         issued::Issued,
         purse::Purse,
+        sqlite::bears_value,
     },
     Walk,
     leaves::decode,
@@ -19,8 +20,9 @@ use keysvc_protocol::{
     control::{At, Control},
     hash::sha256,
     leaf::{
-        ActByQuorumLeaf, CardKeysDerivedLeaf, ChangedLeaf, LeafEntry, LeafKind, ProposalClosedLeaf,
-        ProposalMadeLeaf, Statement, StationOpenedLeaf, ValueUpdatedLeaf,
+        ActByQuorumLeaf, CardKeysDerivedLeaf, CardsChangedLeaf, ChangedLeaf, IncidentReportedLeaf,
+        JobChangedLeaf, JobItemsLeaf, JobOpenedLeaf, LeafEntry, LeafKind, ProposalClosedLeaf,
+        ProposalMadeLeaf, Statement, ValueUpdatedLeaf,
     },
     name::Name,
     proposal::{Proposal, ProposalEnd},
@@ -62,23 +64,58 @@ impl Walk<'_, '_> {
         entry: &LeafEntry,
         kind: LeafKind,
         payload: &[u8],
+        by_quorum: bool,
     ) -> Result<Option<()>, LedgerFault> {
         match kind {
-            LeafKind::StationOpened => {
-                let Some(leaf) = decode::<StationOpenedLeaf>(payload) else { return Ok(None) };
-                self.signed(entry, (&leaf.station, Operation::StationOpen), &leaf.statement)?;
-            }
-            LeafKind::CardKeysDerived => {
-                let Some(leaf) = decode::<CardKeysDerivedLeaf>(payload) else { return Ok(None) };
-                self.signed(entry, (&leaf.station, Operation::CardDerive), &leaf.statement)?;
-                self.issued(entry, &leaf)?;
-            }
             LeafKind::ValueUpdated => {
                 let Some(leaf) = decode::<ValueUpdatedLeaf>(payload) else { return Ok(None) };
                 return self.value_updated(entry, &leaf);
             }
             LeafKind::SiteChanged | LeafKind::FreezeChanged => {
                 let Some(leaf) = decode::<ChangedLeaf>(payload) else { return Ok(None) };
+                self.signed(entry, (&leaf.principal, leaf.operation), &leaf.statement)?;
+                return Ok(Some(()));
+            }
+            _ => {}
+        }
+        let of_its_kind = self.act_of_job(entry, kind, payload)?;
+        if of_its_kind.is_some() {
+            self.book(entry, kind, payload, by_quorum)?;
+        }
+        Ok(of_its_kind)
+    }
+
+    /// The request in an act about jobs and cards.
+    fn act_of_job(
+        &mut self,
+        entry: &LeafEntry,
+        kind: LeafKind,
+        payload: &[u8],
+    ) -> Result<Option<()>, LedgerFault> {
+        match kind {
+            LeafKind::JobOpened => {
+                let Some(leaf) = decode::<JobOpenedLeaf>(payload) else { return Ok(None) };
+                self.signed(entry, (&leaf.station, leaf.operation), &leaf.statement)?;
+            }
+            LeafKind::CardKeysDerived => {
+                let Some(leaf) = decode::<CardKeysDerivedLeaf>(payload) else { return Ok(None) };
+                self.signed(entry, (&leaf.station, Operation::CardDerive), &leaf.statement)?;
+                self.issued(entry, &leaf)?;
+            }
+            LeafKind::JobChanged => {
+                let Some(leaf) = decode::<JobChangedLeaf>(payload) else { return Ok(None) };
+                self.signed(entry, (&leaf.principal, leaf.operation), &leaf.statement)?;
+            }
+            LeafKind::JobItemsAdded => {
+                let Some(leaf) = decode::<JobItemsLeaf>(payload) else { return Ok(None) };
+                self.signed(entry, (&leaf.principal, Operation::JobItems), &leaf.statement)?;
+            }
+            LeafKind::IncidentReported => {
+                let Some(leaf) = decode::<IncidentReportedLeaf>(payload) else { return Ok(None) };
+                self.signed(entry, (&leaf.station, Operation::JobIncident), &leaf.statement)?;
+            }
+            LeafKind::CardsChanged => {
+                let Some(leaf) = decode::<CardsChangedLeaf>(payload) else { return Ok(None) };
                 self.signed(entry, (&leaf.principal, leaf.operation), &leaf.statement)?;
             }
             _ => return Ok(None),
@@ -98,7 +135,7 @@ impl Walk<'_, '_> {
         if let Some(made) = open.map(|open| open.leaf) {
             self.requests.moved_from(made, &mut self.findings);
         }
-        self.act(entry, leaf.kind, leaf.act.as_bytes())
+        self.act(entry, leaf.kind, leaf.act.as_bytes(), true)
     }
 
     /// A proposal: its request may be repeated as if it were recorded.
@@ -182,11 +219,16 @@ impl Walk<'_, '_> {
         let request = cbor::encode(&request_of(&update));
         self.request(entry, Some(Asked::new(&update.terminal, update.txn, sha256(&[&request]))))?;
         if let Some(tags) = &self.tags {
+            let card = self.purses.rows().card(&tags.of_card(&update.card))?;
+            let bears = bears_value(card.map(|card| card.state));
             let tag = tags.of_purse(&update.programme, &update.card, update.purse);
             let link = ValueUpdate::link(bytes);
             let purse = Purse { seq: update.seq, balance: update.balance_after, link, leaf: entry.index };
             if let Some((log, store)) = self.purses.update(&tag, &update, &purse)? {
                 self.wrong(entry.index, &log, &store);
+            }
+            if let Err(refusal) = bears {
+                self.wrong(entry.index, "value of a card that bears it", &refusal.to_string());
             }
         }
         Ok(Some(()))

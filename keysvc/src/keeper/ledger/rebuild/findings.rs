@@ -37,6 +37,16 @@ pub enum Part {
     Issued,
     /// How many such cards there are.
     Impact,
+    /// The personalization jobs.
+    Job,
+    /// The jobs whose data stations hold.
+    JobStation,
+    /// The items of jobs that are not purged.
+    JobItem,
+    /// The cards of the registry.
+    Card,
+    /// How many cards the registry has.
+    CardCount,
     /// The wrapped data keys.
     DataKey,
     /// The sealed key of the tags.
@@ -49,7 +59,7 @@ pub enum Part {
 
 impl Part {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::Database,
         Self::Leaf,
         Self::Node,
@@ -64,6 +74,11 @@ impl Part {
         Self::Vote,
         Self::Issued,
         Self::Impact,
+        Self::Job,
+        Self::JobStation,
+        Self::JobItem,
+        Self::Card,
+        Self::CardCount,
         Self::DataKey,
         Self::TagsKey,
         Self::Anchor,
@@ -88,6 +103,11 @@ impl Part {
             Self::Vote => "vote",
             Self::Issued => "issued",
             Self::Impact => "impact",
+            Self::Job => "job",
+            Self::JobStation => "job_station",
+            Self::JobItem => "job_item",
+            Self::Card => "card",
+            Self::CardCount => "card_count",
             Self::DataKey => "data_key",
             Self::TagsKey => "tags_key",
             Self::Anchor => "anchor",
@@ -113,6 +133,11 @@ impl Part {
             Self::Vote => "officers' votes",
             Self::Issued => "cards that have keys under a master key",
             Self::Impact => "how many cards those are",
+            Self::Job => "jobs: state, sessions, counts, and their cards by number",
+            Self::JobStation => "jobs whose data stations hold",
+            Self::JobItem => "items of jobs that are not purged",
+            Self::Card => "cards of the registry and their states",
+            Self::CardCount => "how many cards the registry has",
             Self::DataKey => "data keys that leaves are sealed under",
             Self::TagsKey => "the key that tags purses and requests",
             Self::Anchor => "the anchor file",

@@ -9,9 +9,10 @@ use keysvc_protocol::{
     bytes::{Digest, Salt},
     cbor,
     leaf::{
-        BundleMadeLeaf, EntriesReadLeaf, EvidenceReadLeaf, FoundingLeaf, HeartbeatLeaf, KeyDestroyedLeaf,
-        KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, ProposalVotedLeaf, RefusalsCountedLeaf,
-        RefusedLeaf, RetentionClass, RollbackLeaf, StartLeaf, TookEffectLeaf,
+        BundleMadeLeaf, EntriesReadLeaf, EvidenceReadLeaf, FoundingLeaf, HeartbeatLeaf, JobPurgedLeaf,
+        JobRecordMadeLeaf, KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind,
+        ProposalVotedLeaf, RefusalsCountedLeaf, RefusedLeaf, RetentionClass, RollbackLeaf, StartLeaf,
+        TookEffectLeaf,
     },
     merkle::leaf_hash,
     receipt::LEAF_PAYLOAD_LEN_MAX,
@@ -39,6 +40,11 @@ impl LeafRow {
             payload: row.get(5)?,
         })
     }
+
+    /// The number of the data key its payload is sealed under; one that cannot be is the highest.
+    fn sealed_under(&self) -> Option<u32> {
+        self.sealed.map(|id| u32::try_from(id).unwrap_or(u32::MAX))
+    }
 }
 
 impl Walk<'_, '_> {
@@ -53,6 +59,16 @@ impl Walk<'_, '_> {
         self.findings.compared(Part::Leaf, 1);
         self.node(&row);
         let Some(entry) = self.entry(&row) else { return Ok(true) };
+        if let Some(id) = row.sealed_under()
+            && self.means.seals.class_of(id).is_none()
+            && self.rows.is_erased(entry.kind, id)?
+        {
+            // Entry and nodes are compared above; what its payload did is nobody's to say any more.
+            let count = self.erased.entry(id).or_default();
+            *count = count.saturating_add(1);
+            self.requests.erased(index, &mut self.findings)?;
+            return Ok(true);
+        }
         let Some(payload) = self.payload(&entry, row) else { return Ok(true) };
         if self.project(&entry, &payload)?.is_none() {
             self.wrong(index, &format!("a payload of the kind {}", name(entry.kind)), "another payload");
@@ -116,10 +132,18 @@ impl Walk<'_, '_> {
         if (entry.kind == LeafKind::Founding) != (row.index == 0) {
             self.wrong(row.index, "a founding at leaf 0 and nowhere else", name(entry.kind));
         }
-        let sealed = entry.kind.class() == RetentionClass::Operational;
+        let class = entry.kind.class();
+        let sealed = class != RetentionClass::Permanent;
         if sealed != row.sealed.is_some() {
             let words = |sealed| if sealed { "a sealed payload" } else { "a payload in clear" };
             self.wrong(row.index, words(sealed), words(!sealed));
+        }
+        // Under another class's key it would be erased with that, or outlive its own.
+        let under = row.sealed_under().and_then(|id| self.means.seals.class_of(id));
+        if let Some(under) = under.filter(|under| sealed && *under != class) {
+            let words =
+                |class| format!("a payload sealed under a data key of the class {}", class_name(class));
+            self.wrong(row.index, &words(class), &words(under));
         }
         Some(entry)
     }
@@ -127,10 +151,9 @@ impl Walk<'_, '_> {
     /// The payload in clear, if it is the one whose digest is in the tree.
     fn payload(&mut self, entry: &LeafEntry, row: LeafRow) -> Option<Vec<u8>> {
         let index = row.index;
-        let payload = match row.sealed {
+        let payload = match row.sealed_under() {
             None => row.payload,
             Some(id) => {
-                let id = u32::try_from(id).unwrap_or(u32::MAX);
                 let count = self.sealed.entry(id).or_default();
                 *count = count.saturating_add(1);
                 match self.means.seals.open(index, id, &row.payload) {
@@ -170,11 +193,23 @@ impl Walk<'_, '_> {
                 self.records.put_key(&leaf.key, index);
             }),
             LeafKind::RollbackShown => decode::<RollbackLeaf>(payload).map(|_| self.records.halt(index)),
-            LeafKind::StationOpened
+            LeafKind::JobOpened
             | LeafKind::CardKeysDerived
+            | LeafKind::JobChanged
+            | LeafKind::JobItemsAdded
+            | LeafKind::IncidentReported
+            | LeafKind::CardsChanged
             | LeafKind::ValueUpdated
             | LeafKind::SiteChanged
-            | LeafKind::FreezeChanged => self.act(entry, entry.kind, payload)?,
+            | LeafKind::FreezeChanged => self.act(entry, entry.kind, payload, false)?,
+            LeafKind::JobPurged => {
+                let leaf = decode::<JobPurgedLeaf>(payload);
+                if leaf.is_some() {
+                    self.book(entry, entry.kind, payload, false)?;
+                }
+                leaf.map(drop)
+            }
+            LeafKind::JobRecordMade => decode::<JobRecordMadeLeaf>(payload).map(drop),
             LeafKind::ActByQuorum | LeafKind::SealedActByQuorum => self.act_by_quorum(entry, payload)?,
             LeafKind::ProposalMade => self.proposal_made(entry, payload)?,
             LeafKind::ProposalClosed => self.proposal_closed(entry, payload)?,
@@ -216,6 +251,16 @@ pub(super) fn decode<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Option<
     cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).ok()
 }
 
+/// The class as documents name it.
+const fn class_name(class: RetentionClass) -> &'static str {
+    match class {
+        RetentionClass::Permanent => "permanent",
+        RetentionClass::Operational => "operational",
+        RetentionClass::Incident => "incident",
+        RetentionClass::Job => "job",
+    }
+}
+
 /// The kind as documents name it.
 const fn name(kind: LeafKind) -> &'static str {
     match kind {
@@ -223,7 +268,7 @@ const fn name(kind: LeafKind) -> &'static str {
         LeafKind::Start => "start",
         LeafKind::KeyIntent => "key intent",
         LeafKind::KeyOutcome => "key outcome",
-        LeafKind::StationOpened => "station opened",
+        LeafKind::JobOpened => "job opened",
         LeafKind::CardKeysDerived => "card keys derived",
         LeafKind::ValueUpdated => "value updated",
         LeafKind::EntriesRead => "entries read",
@@ -242,6 +287,12 @@ const fn name(kind: LeafKind) -> &'static str {
         LeafKind::TookEffect => "took effect",
         LeafKind::KeyDestroyed => "key destroyed",
         LeafKind::EvidenceRead => "evidence read",
+        LeafKind::JobChanged => "job changed",
+        LeafKind::JobItemsAdded => "job items added",
+        LeafKind::IncidentReported => "incident reported",
+        LeafKind::CardsChanged => "cards changed",
+        LeafKind::JobPurged => "job purged",
+        LeafKind::JobRecordMade => "job record made",
     }
 }
 

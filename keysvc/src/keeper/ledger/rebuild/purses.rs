@@ -17,6 +17,9 @@ use rusqlite::Connection;
 /// hold about 800,000 of them; the pages of the rest lie in an unnamed file of the system's folder for such.
 const CACHE_KIB: i64 = -64 * 1024;
 
+/// Prepared statements kept: all that are used here.
+const STATEMENTS_KEPT: usize = 64;
+
 /// The purses so far.
 pub(super) struct Purses(Connection);
 
@@ -29,6 +32,7 @@ impl Purses {
         let connection = Connection::open("").map_err(read_fault)?;
         connection.pragma_update(None, "journal_mode", "off").map_err(read_fault)?;
         connection.pragma_update(None, "cache_size", CACHE_KIB).map_err(read_fault)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         schema::make_tables(&connection)?;
         connection.execute_batch("BEGIN").map_err(read_fault)?;
         Ok(Self(connection))

@@ -9,6 +9,7 @@ use super::{
 };
 use keysvc_protocol::{
     cbor,
+    control::STORAGE_OF_JOB,
     hash::sha256,
     key::{KeyKind, KeyRecord, KeyState},
     name::Name,
@@ -93,11 +94,12 @@ impl Records {
         Ok(())
     }
 
-    /// Holds the data keys against the leaves sealed under them (`sealed`) and the storage keys of the log.
+    /// Holds the data keys against the leaves sealed under them (`sealed`), those that were erased with their jobs
+    /// (`erased`), and the storage keys of the log.
     pub(super) fn compare_data_keys(
         &self,
         rows: Rows<'_>,
-        sealed: &BTreeMap<u32, u64>,
+        (sealed, erased): (&BTreeMap<u32, u64>, &BTreeMap<u32, u64>),
         findings: &mut Findings,
     ) -> Result<(), LedgerFault> {
         let store = table(rows, "SELECT id, storage_key FROM data_key", |row| {
@@ -133,8 +135,20 @@ impl Records {
         {
             findings.differ(Part::DataKey, &id.to_string(), "the tags' key sealed under it", "no such key");
         }
+        // Each job has one data key, under a storage key of its own, and it is erased before that is destroyed.
+        let of_jobs = self.keys.values().filter(|(key, _)| {
+            let wraps = store.values().any(|id| key.id.as_bytes() == id.as_slice());
+            key.kind == KeyKind::Storage && key.name.as_str().starts_with(STORAGE_OF_JOB) && !wraps
+        });
+        let (gone, jobs) = (erased.len(), of_jobs.count());
+        if gone > jobs {
+            let leaves = erased.values().copied().fold(0, u64::saturating_add);
+            let found = format!("{gone} data keys erased, and with them the payloads of {leaves} leaves");
+            findings.differ(Part::DataKey, "erased", &format!("{jobs} storage keys of purged jobs"), &found);
+        }
         // A number that was given once never comes back, not even after its key was erased.
-        let highest = store.keys().chain(sealed.keys()).max().copied().unwrap_or(0);
+        let numbers = store.keys().chain(sealed.keys()).chain(erased.keys());
+        let highest = numbers.max().copied().unwrap_or(0);
         let given = rows.data_keys_given()?;
         if given < highest {
             let found = format!("{given} given so far");

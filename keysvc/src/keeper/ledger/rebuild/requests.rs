@@ -55,8 +55,19 @@ fn idem_of(operation: Operation, payload: &[u8]) -> Option<Idem> {
         };
     }
     Some(match operation {
-        Operation::StationOpen => idem!(request::OpenStation),
+        Operation::JobCreate => idem!(request::CreateJob),
+        Operation::JobItems => idem!(request::AddJobItems),
+        Operation::JobSeal => idem!(request::SealJob),
+        Operation::JobWithdraw => idem!(request::WithdrawJob),
+        Operation::JobOpen => idem!(request::OpenJob),
+        Operation::JobResume => idem!(request::ResumeJob),
+        Operation::JobSuspend => idem!(request::SuspendJob),
+        Operation::JobCount => idem!(request::CountJob),
+        Operation::JobIncident => idem!(request::ReportIncident),
+        Operation::JobClose => idem!(request::CloseJob),
         Operation::CardDerive => idem!(request::DeriveCardKeys),
+        Operation::CardResult => idem!(request::GiveResults),
+        Operation::CardTransition => idem!(request::MoveCards),
         Operation::ValueUpdate => {
             cbor::decode::<request::UpdateValue>(payload, cbor::REQUEST_LEN_MAX).ok()?.txn
         }
@@ -237,6 +248,12 @@ impl<'s> Requests<'s> {
             self.remembers = true;
             self.take()?;
         }
+        Ok(())
+    }
+
+    /// Passes over the row of a leaf whose payload was erased with its job: whose request it was is nobody's to say.
+    pub(super) fn erased(&mut self, leaf: u64, findings: &mut Findings) -> Result<(), LedgerFault> {
+        self.remembers |= self.row_of(leaf, findings)?.is_some();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::{
 use keysvc_protocol::{
     bytes::Digest,
     cbor,
+    key::KeyRecord,
     leaf::{FoundingLeaf, LeafEntry},
     merkle::leaf_hash,
     receipt::LEAF_PAYLOAD_LEN_MAX,
@@ -66,6 +67,14 @@ impl Stored {
     /// [`LedgerFault`] when they cannot be read.
     pub fn data_keys(&self) -> Result<Vec<DataKey>, LedgerFault> {
         DataKeys::read(&self.folder)?.all()
+    }
+
+    /// The keys on record, by name and version.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] when they cannot be read.
+    pub fn keys(&self) -> Result<Vec<KeyRecord>, LedgerFault> {
+        self.rows().keys()
     }
 
     /// Index and time of the last leaf; a last entry that does not read gives no time, so that nothing counts as

@@ -8,8 +8,10 @@ use super::{
         sqlite::{Rows, read_fault},
     },
     findings::{Findings, Part},
+    jobs::card,
     leaves::hex,
 };
+use keysvc_protocol::{bytes::Digest, hash::sha256};
 use rusqlite::types::Value;
 use std::cmp::Ordering;
 
@@ -21,9 +23,20 @@ const PEOPLE: [Table; 3] = [
     (Part::Proposal, "SELECT id, made, state, act, closed, ended FROM proposal ORDER BY id", 1),
     (Part::Vote, "SELECT leaf, proposal, officer FROM vote ORDER BY leaf", 1),
 ];
-const CARDS: [Table; 2] = [
+const CARDS: [Table; 6] = [
     (Part::Issued, "SELECT tag FROM issued ORDER BY tag", 1),
     (Part::Impact, "SELECT name, version, cards FROM impact ORDER BY name, version", 2),
+    (
+        Part::Job,
+        "SELECT name, CASE state WHEN 0 THEN 'draft' WHEN 1 THEN 'sealed' WHEN 2 THEN 'open' WHEN 3 THEN 'suspended' \
+         WHEN 4 THEN 'counted' WHEN 5 THEN 'closed' WHEN 6 THEN 'purged' ELSE 'state ' || state END, \
+         'made ' || made, 'good ' || good, 'rejected ' || rejected, 'sample ' || sample, 'due ' || due || ' ms', \
+         station, record FROM job ORDER BY name",
+        1,
+    ),
+    (Part::JobStation, "SELECT station, job FROM job_station ORDER BY station", 1),
+    (Part::Card, "SELECT tag, record FROM card ORDER BY tag", 1),
+    (Part::CardCount, "SELECT id, cards FROM card_count", 1),
 ];
 
 /// Compares what was made again with the store's; cards only where their tags could be made.
@@ -62,7 +75,7 @@ fn one(
             let key =
                 mine.as_ref().or(other.as_ref()).map_or_else(String::new, |row| say(row.iter().take(keys)));
             let text = |row: &Option<Vec<Value>>| {
-                row.as_ref().map_or_else(|| "no such row".to_owned(), |row| say(row.iter()))
+                row.as_ref().map_or_else(|| "no such row".to_owned(), |row| words(part, row))
             };
             findings.differ(part, &key, &text(&mine), &text(&other));
         }
@@ -92,12 +105,21 @@ fn by_key(left: &[Value], right: &[Value], keys: usize) -> Ordering {
     each.fold(Ordering::Equal, Ordering::then)
 }
 
+fn words(part: Part, row: &[Value]) -> String {
+    match (part, row) {
+        (Part::Card, [_, Value::Blob(record)]) => card(record),
+        _ => say(row.iter()),
+    }
+}
+
 fn say<'a>(values: impl Iterator<Item = &'a Value>) -> String {
     let words = values.map(|value| match value {
         Value::Null => "nothing".to_owned(),
         Value::Integer(number) => number.cast_unsigned().to_string(),
         Value::Real(number) => number.to_string(),
         Value::Text(text) => text.clone(),
+        // A record: told by its digest.
+        Value::Blob(bytes) if bytes.len() > Digest::LEN => format!("record {}", sha256(&[bytes])),
         Value::Blob(bytes) => hex(bytes),
     });
     words.collect::<Vec<_>>().join(", ")

@@ -1,11 +1,12 @@
 //! A store that is what its log says is found so, and each table spoilt by hand is named with its row.
 
+mod jobs;
 mod people;
 
 use super::{
     super::{
         change::{Change, Outcome, Retry},
-        seal::Seals,
+        seal::{Seal, SealClass, Seals},
         sqlite::{
             DataKeys, database,
             ground::{self, NOW_MS, Store, TERMS, folder, seals},
@@ -15,12 +16,13 @@ use super::{
 };
 use ground::{intent, outcome, refused_leaf, rollback, start};
 use keysvc_protocol::{
-    bytes::Idem,
+    bytes::{Idem, ObjectIdentifier},
     card::CardUid,
     cbor,
     hash::sha256,
     key::{KeyKind, KeyRecord},
-    leaf::KeyIntentLeaf,
+    leaf::{KeyDestroyedLeaf, KeyIntentLeaf, LeafKind},
+    name::Name,
     request::{UpdateValue, ValueOperation},
     schema::Schema,
 };
@@ -68,7 +70,7 @@ fn founded() -> (TempDir, Store) {
     let keys = leaf.keys.iter().cloned().chain([storage.clone()]).collect::<Vec<_>>();
     leaf.keys = keys.try_into().unwrap();
     store.recorded(&Change::Founding { leaf });
-    assert_eq!(DataKeys::open(folder.path()).unwrap().add(storage.id, &[0; 40]).unwrap(), 1);
+    assert_eq!(DataKeys::open(folder.path()).unwrap().add(storage.id, &[0; 40]).unwrap().id, 1);
     (folder, store)
 }
 
@@ -103,11 +105,16 @@ fn verify(folder: &TempDir) -> Rebuilt {
 
 /// Spoils the database, and gives what then differs: part, key, what the log and what the store says.
 fn spoilt(folder: &TempDir, sql: &str) -> Vec<(Part, String, String, String)> {
+    spoilt_with(folder, sql, &seals())
+}
+
+/// As [`spoilt`], of a store with other data keys.
+fn spoilt_with(folder: &TempDir, sql: &str, seals: &Seals) -> Vec<(Part, String, String, String)> {
     let connection = Connection::open(database(folder.path())).unwrap();
     let changed = connection.execute_batch(sql);
     changed.unwrap();
     drop(connection);
-    let named = verify(folder).findings.named().to_vec();
+    let named = verify_with(folder, seals).findings.named().to_vec();
     named.into_iter().map(|one| (one.part, one.key, one.log, one.store)).collect()
 }
 
@@ -246,6 +253,80 @@ fn an_index_that_lost_a_row_is_found() {
     std::fs::write(&path, bytes).unwrap();
     let found = verify(&folder).findings;
     assert!(found.count(Part::Database).differ > 0, "{:?}", found.named());
+}
+
+/// A store with a job of one leaf, whose data are erased; gives that leaf's index.
+fn purged() -> (TempDir, u64) {
+    let (folder, mut store) = founded();
+    let (intent, outcome) = ground::storage_key("storage.job.nfc-1", 0x70);
+    let intent = store.recorded(&intent).index;
+    store.recorded(&outcome(intent));
+    let id = ObjectIdentifier::new([0x70; 16]);
+    let keys = DataKeys::open(folder.path()).unwrap();
+    let data_key = keys.add(id, &[7; 40]).unwrap().id;
+    let job: Name = "nfc-1".parse().unwrap();
+    drop(store);
+    let all = seals();
+    all.install(&Seal::new(data_key, SealClass::Job(job.clone()), &[7; 32]));
+    let mut store = Store::open(&folder, all);
+    let leaf = store.put_of_job(LeafKind::JobItemsAdded, b"items", &job).unwrap().index;
+    store.recorded(&update(1, 1, 0));
+    keys.erase(&id).unwrap();
+    (folder, leaf)
+}
+
+#[test]
+fn leaves_that_were_erased_with_their_job_are_counted_and_their_entries_and_nodes_are_compared() {
+    let (folder, leaf) = purged();
+    let rebuilt = verify(&folder);
+    assert_eq!((rebuilt.findings.named(), rebuilt.erased), (&[][..], 1));
+    // Also before the outcome of the storage key's destruction is on record, and after.
+    let mut store = Store::open(&folder, seals());
+    let (name, id) = ("storage.job.nfc-1".parse().unwrap(), ObjectIdentifier::new([0x70; 16]));
+    store.recorded(&Change::KeyDestroyed(KeyDestroyedLeaf {
+        schema: Schema,
+        intent: leaf,
+        name,
+        version: 1,
+        id,
+    }));
+    drop(store);
+    let rebuilt = verify(&folder);
+    assert_eq!((rebuilt.findings.named(), rebuilt.erased), (&[][..], 1));
+    let spoil = format!("UPDATE leaf SET hashes = zeroblob(length(hashes)) WHERE idx = {leaf}");
+    assert!(
+        spoilt(&folder, &spoil)
+            .iter()
+            .any(|(part, key, ..)| { *part == Part::Node && key.ends_with(&format!("over leaf {leaf}")) })
+    );
+}
+
+#[test]
+fn more_erased_data_keys_than_jobs_without_one_are_a_difference() {
+    let (folder, leaf) = purged();
+    let found = spoilt(&folder, &format!("UPDATE leaf SET sealed = 9 WHERE idx = {leaf}"));
+    let [(part, key, ..)] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((*part, key.as_str()), (Part::DataKey, "numbers"));
+    let found = spoilt(&folder, "DELETE FROM key_record WHERE name LIKE 'storage.job.%'");
+    assert!(found.iter().any(|(part, ..)| *part == Part::KeyRecord), "{found:?}");
+    let copy =
+        format!("INSERT INTO data_key (storage_key, wrapped) VALUES (x'{}', zeroblob(40))", "70".repeat(16));
+    let found = spoilt(&folder, &copy);
+    let of_keys: Vec<_> = found.iter().filter(|one| one.0 == Part::DataKey).collect();
+    let erased = of_keys.iter().find(|one| one.1 == "erased").unwrap();
+    assert_eq!(erased.2, "0 storage keys of purged jobs");
+    assert_eq!(erased.3, "1 data keys erased, and with them the payloads of 1 leaves");
+}
+
+#[test]
+fn a_payload_under_another_classs_data_key_is_named() {
+    let folder = filled();
+    let other = Seals::default();
+    other.install(&Seal::new(1, SealClass::Incident, &[1; 32]));
+    let found = verify_with(&folder, &other).findings;
+    let first = &found.named()[0];
+    assert_eq!(first.log, "a payload sealed under a data key of the class operational");
+    assert_eq!(first.store, "a payload sealed under a data key of the class incident");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The tests' ground: a store in a scratch folder and changes to put into it.
 
+pub(crate) mod jobs;
 pub(crate) mod people;
 
 use super::{
@@ -9,23 +10,25 @@ use super::{
         fault::LedgerFault,
         purse::PurseRules,
         reader::{Reader, Shared},
-        seal::{Seal, Seals},
+        seal::{Seal, SealClass, Seals},
     },
-    Sqlite,
+    Rows, Sqlite,
+    write::{Write, Written},
 };
 use keysvc_protocol::{
-    bytes::{Blob, Boot, Digest, Exchange, Idem, ObjectIdentifier, ShortCheck},
+    bytes::{Blob, Boot, Digest, Idem, ObjectIdentifier, ShortCheck},
     card::CardUid,
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     control::{Control, Moment},
     hash::sha256,
     key::{CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{
-        FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, RefusedLeaf, RollbackLeaf, StartLeaf, Statement,
-        ValueUpdatedLeaf,
+        FoundingLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafKind, RefusedLeaf, RollbackLeaf, StartLeaf,
+        Statement, ValueUpdatedLeaf,
     },
     list::List,
     merkle::TreeHead,
+    name::Name,
     refusal::Refusal,
     request::{Operation, UpdateValue, ValueOperation},
     schema::Schema,
@@ -49,7 +52,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 pub(crate) fn seals() -> Seals {
     let seals = Seals::default();
-    seals.install(&Seal::new(1, &[1; 32]));
+    seals.install(&Seal::new(1, SealClass::Operational, &[1; 32]));
     seals
 }
 
@@ -90,6 +93,29 @@ impl Store {
         let applied = self.sqlite.apply(batch, now).unwrap();
         self.shared.publish(&applied);
         applied
+    }
+
+    /// Appends a leaf of a job, or fails before anything is written.
+    pub(crate) fn put_of_job(
+        &mut self,
+        kind: LeafKind,
+        payload: &[u8],
+        job: &Name,
+    ) -> Result<Recording, LedgerFault> {
+        let rows = Rows(&self.sqlite.connection);
+        rows.begin().unwrap();
+        let mut write = Write::new(rows, &mut self.sqlite.state, moment(NOW_MS));
+        let leaf = write.prepare_job(kind, payload.to_vec(), job).and_then(|prepared| write.put(prepared));
+        let Written { completed, .. } = write.finish().unwrap();
+        rows.commit().unwrap();
+        let (head, halted) = (self.sqlite.state.frontier.head(), self.sqlite.state.halted);
+        self.shared.publish(&Applied { outcomes: Vec::new(), head, completed, halted });
+        leaf
+    }
+
+    /// A setting of the writer's connection.
+    pub(crate) fn pragma(&self, name: &str) -> i64 {
+        self.sqlite.connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
     }
 
     /// Has the writer believe another state than the log's.
@@ -220,6 +246,16 @@ pub(crate) fn rollback() -> Change {
     })
 }
 
+/// The intent to make a storage key, and its outcome under that leaf.
+pub(crate) fn storage_key(name: &str, id: u8) -> (Change, impl Fn(u64) -> Change) {
+    let (id, kind) = (ObjectIdentifier::new([id; 16]), KeyKind::Storage);
+    let key = KeyRecord { id, kind, ..key_record(name, 1) };
+    let intent = KeyIntentLeaf { schema: Schema, id, kind, name: key.name.clone(), version: 1 };
+    let outcome =
+        move |intent| Change::KeyOutcome(KeyOutcomeLeaf { schema: Schema, intent, key: key.clone() });
+    (Change::KeyIntent(intent), outcome)
+}
+
 /// A note over a head, signed by nobody.
 pub(crate) fn note(head: TreeHead) -> SignedCheckpoint {
     let origin: Origin = "demo.keysvc.test/keysvc/1".parse().unwrap();
@@ -236,15 +272,13 @@ pub(crate) fn retry(idem: u64, asked: &[u8]) -> Retry {
     }
 }
 
-pub(crate) fn station(idem: u64, asked: &[u8]) -> Change {
-    Change::OpenStation {
-        retry: retry(idem, asked),
-        station: "station-1".parse().unwrap(),
-        exchange: Exchange::new([3; 16]),
-        life_ms: 1_000,
-        statement: statement(),
-        touches: Touches::default(),
+/// Another request of the terminal's, of its own bytes: what is asked of the store of requests and no more.
+pub(crate) fn other(idem: u64, asked: &[u8]) -> Change {
+    let mut change = first_load(u32::try_from(idem).unwrap() + 1_000);
+    if let Change::UpdateValue { retry: known, .. } = &mut change {
+        *known = retry(idem, asked);
     }
+    change
 }
 
 /// What an update asks: operation, amount, expected sequence number, balance before.

@@ -26,7 +26,7 @@ const WRITER_CACHE_KIB: i64 = -32 * 1024;
 /// 30 ms.
 const WAL_PAGES: i64 = 8 * 1024;
 /// How long a connection waits for another's write: only the data keys are written by a second one.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by a connection: all there are.
 const STATEMENTS_KEPT: usize = 96;
 
@@ -63,6 +63,8 @@ pub(super) fn open_writer(folder: &Path) -> Result<(Connection, PathBuf), Ledger
     connection.pragma_update(None, "synchronous", "full").map_err(read_fault)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(read_fault)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(read_fault)?;
+    // What is erased is overwritten in its pages, and pages that are given up are.
+    connection.pragma_update(None, "secure_delete", "on").map_err(read_fault)?;
     schema::migrate(&mut connection, &path)?;
     Ok((connection, path))
 }

@@ -2,6 +2,7 @@
 //!
 //! Rows are read into our types here or not at all; what they mean is the caller's.
 
+mod jobs;
 mod people;
 
 pub(in super::super) use people::ProposalRow;
@@ -11,10 +12,10 @@ use super::{
     read_fault,
 };
 use keysvc_protocol::{
-    bytes::{PreviousUpdate, Salt},
+    bytes::{ObjectIdentifier, PreviousUpdate, Salt},
     cbor,
     key::KeyRecord,
-    leaf::{KeyIntentLeaf, LeafEntry},
+    leaf::{KeyIntentLeaf, LeafEntry, LeafKind, RetentionClass},
     receipt::LEAF_PAYLOAD_LEN_MAX,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, params};
@@ -88,18 +89,23 @@ impl<'c> Rows<'c> {
         self.one("SELECT hashes FROM leaf WHERE idx = ?1", [index.cast_signed()], |row| row.get(0))
     }
 
-    /// A leaf with its payload in clear.
+    /// A leaf with its payload in clear; [`LedgerFault::Erased`] when that was erased with its job.
     pub(in super::super) fn recording(self, index: u64, seals: &Seals) -> Result<Recording, LedgerFault> {
         let broken = LedgerFault::Broken { leaf: index };
         let Some(StoredLeaf { entry, salt, sealed, payload }) = self.leaf(index)? else {
             return Err(broken);
         };
-        let payload = match sealed {
-            Some(id) => seals.open(index, id, &payload)?,
-            None => payload,
-        };
         let Ok(LeafEntry { time_ms, kind, .. }) = LeafEntry::decode(&entry) else {
             return Err(broken);
+        };
+        let payload = match sealed {
+            Some(id) => match seals.open(index, id, &payload) {
+                Err(LedgerFault::SealMissing { .. }) if self.is_erased(kind, id)? => {
+                    return Err(LedgerFault::Erased { leaf: index });
+                }
+                opened => opened?,
+            },
+            None => payload,
         };
         Ok(Recording { index, time_ms, kind, entry, salt, payload, retried: false })
     }
@@ -228,6 +234,20 @@ impl<'c> Rows<'c> {
     /// The sealed key of the tags and the data key it is sealed under.
     pub(in super::super) fn tags_key(self) -> Result<Option<(u32, Vec<u8>)>, LedgerFault> {
         self.one("SELECT sealed, key FROM tags_key", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Whether what is sealed under a data key was erased: the payload of a job, whose data key went with it. One of any
+    /// other leaf, or whose data key is only not given, is none.
+    pub(in super::super) fn is_erased(self, kind: LeafKind, id: u32) -> Result<bool, LedgerFault> {
+        let of_job = kind.class() == RetentionClass::Job;
+        Ok(of_job && self.one("SELECT 1 FROM data_key WHERE id = ?1", [id], |_| Ok(()))?.is_none())
+    }
+
+    /// The storage keys under which a data key lies.
+    pub(in super::super) fn wrapping_keys(self) -> Result<Vec<ObjectIdentifier>, LedgerFault> {
+        let mut statement = self.prepare("SELECT DISTINCT storage_key FROM data_key")?;
+        let keys = statement.query_map([], |row| row.get::<_, [u8; 16]>(0)).map_err(read_fault)?;
+        keys.map(|key| key.map(ObjectIdentifier::new).map_err(read_fault)).collect()
     }
 
     /// The highest number that was ever given to a data key, erased ones too.

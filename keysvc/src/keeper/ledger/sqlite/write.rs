@@ -5,6 +5,7 @@
 
 mod act;
 mod asked;
+mod job;
 mod older;
 mod once;
 mod people;
@@ -15,11 +16,12 @@ use super::{
         effects,
         fault::LedgerFault,
         restore,
-        seal::{Tags, fresh},
+        seal::{SealClass, Tags, fresh},
     },
     Rows, State,
 };
 use asked::Asked;
+pub(in super::super) use job::bears_value;
 use keysvc_protocol::{
     cbor,
     control::{At, Control, Moment},
@@ -28,6 +30,7 @@ use keysvc_protocol::{
         RollbackLeaf,
     },
     merkle::{Completed, leaf_hash},
+    name::Name,
     receipt::LEAF_PAYLOAD_LEN_MAX,
     refusal::Refusal,
     request::Operation,
@@ -61,7 +64,7 @@ pub(super) struct Written {
 type Decided = Result<Recording, Refusal>;
 
 /// A leaf that is encoded and sealed: only the store can still fail.
-struct Prepared {
+pub(super) struct Prepared {
     leaf: Recording,
     sealed: Option<(u32, Vec<u8>)>,
 }
@@ -98,10 +101,21 @@ impl<'a> Write<'a> {
             Change::Refused(leaf) => self.refused(leaf),
             Change::RefusedUnknown => self.count_refusals(1, false),
             Change::CountRefusals { unknown, all } => self.count_refusals(*unknown, *all),
-            Change::OpenStation { .. }
+            Change::OpenJob { .. }
             | Change::DeriveCardKeys { .. }
+            | Change::GiveResults { .. }
+            | Change::MoveCards { .. }
+            | Change::AlterJob { .. }
+            | Change::AddItems { .. }
+            | Change::ReportIncident { .. }
             | Change::UpdateValue { .. }
             | Change::Alter { .. } => self.act(change),
+            Change::ForgetItems { job, max } => self.forget_items(job, *max),
+            Change::JobPurged(leaf) => self.purge(leaf).map(settled),
+            Change::JobRecordMade(leaf) => {
+                self.flush(&leaf.reader)?;
+                self.append(LeafKind::JobRecordMade, leaf).map(Outcome::Recorded)
+            }
             Change::ByQuorum { evidence, change } => self.act_by_quorum(change, evidence),
             Change::Propose { retry, request, need, id, life_ms } => {
                 let asked = Asked::new(retry, request.operation, &request.statement);
@@ -122,7 +136,7 @@ impl<'a> Write<'a> {
 
     /// Ends the batch's writing, before the commit; gives what its leaves completed and what then stands.
     pub(super) fn finish(mut self) -> Result<Written, LedgerFault> {
-        // A batch without leaves writes nothing, so that its commit costs nothing.
+        // A batch without leaves writes nothing here, so that its commit costs nothing but what it deletes.
         if !self.completed.is_empty() {
             self.renew()?;
             self.beat_if_far()?;
@@ -196,8 +210,36 @@ impl<'a> Write<'a> {
         Ok(Ok(leaf))
     }
 
-    /// Encodes and seals the next leaf; nothing is kept.
+    /// Encodes the next leaf and seals it by its kind's class; nothing is kept.
     fn prepare(&self, kind: LeafKind, payload: Vec<u8>) -> Result<Prepared, LedgerFault> {
+        let class = match kind.class() {
+            RetentionClass::Permanent => None,
+            RetentionClass::Operational => Some(SealClass::Operational),
+            RetentionClass::Incident => Some(SealClass::Incident),
+            RetentionClass::Job => return Err(LedgerFault::NoJob),
+        };
+        self.prepare_as(kind, payload, class.as_ref())
+    }
+
+    /// As [`Write::prepare`], for a leaf of a job: one of the class Job is sealed under that job's data key.
+    pub(super) fn prepare_job(
+        &self,
+        kind: LeafKind,
+        payload: Vec<u8>,
+        job: &Name,
+    ) -> Result<Prepared, LedgerFault> {
+        match kind.class() {
+            RetentionClass::Job => self.prepare_as(kind, payload, Some(&SealClass::Job(job.clone()))),
+            _ => self.prepare(kind, payload),
+        }
+    }
+
+    fn prepare_as(
+        &self,
+        kind: LeafKind,
+        payload: Vec<u8>,
+        class: Option<&SealClass>,
+    ) -> Result<Prepared, LedgerFault> {
         if payload.len() > LEAF_PAYLOAD_LEN_MAX {
             return Err(LedgerFault::TooLong { found: payload.len() });
         }
@@ -205,10 +247,8 @@ impl<'a> Write<'a> {
         let (salt, nonce) = fresh(&self.state.random)?;
         let payload_digest = LeafEntry::digest_of(&salt, &payload);
         let entry = cbor::encode(&LeafEntry { schema: Schema, index, time_ms, kind, payload_digest });
-        let sealed = match kind.class() {
-            RetentionClass::Permanent => None,
-            RetentionClass::Operational => Some(self.state.seals.seal(index, nonce, &payload)?),
-        };
+        let sealed =
+            class.map(|class| self.state.seals.seal_as(class, index, nonce, &payload)).transpose()?;
         Ok(Prepared {
             leaf: Recording { index, time_ms, kind, entry, salt, payload, retried: false },
             sealed,
@@ -216,7 +256,7 @@ impl<'a> Write<'a> {
     }
 
     /// Appends what was prepared for this place: only the store can fail.
-    fn put(&mut self, Prepared { leaf, sealed }: Prepared) -> Result<Recording, LedgerFault> {
+    pub(super) fn put(&mut self, Prepared { leaf, sealed }: Prepared) -> Result<Recording, LedgerFault> {
         let completed = self.state.frontier.append(leaf_hash(&leaf.entry));
         self.state.last_ms = leaf.time_ms;
         match &sealed {

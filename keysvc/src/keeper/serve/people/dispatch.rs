@@ -9,8 +9,8 @@ use keysvc_protocol::{
     merkle::TreeHead,
     request::{
         ActivateKey, CompromiseKey, ConfirmClock, CreateKey, DeriveCardKeys, DestroyKey, DisablePrincipal,
-        EnablePrincipal, EnrolPrincipal, ImportKey, LiftFreeze, OpenStation, Operation, ProposePolicy,
-        PutProfile, RecordCeremony, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
+        EnablePrincipal, EnrolPrincipal, ImportKey, LiftFreeze, MoveCards, OpenJob, Operation, ProposePolicy,
+        PutProfile, RecordCeremony, ResumeJob, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
         UpdateValue,
     },
 };
@@ -35,8 +35,10 @@ macro_rules! by_operation {
 }
 
 by_operation! {
-    StationOpen => OpenStation,
+    JobOpen => OpenJob,
+    JobResume => ResumeJob,
     CardDerive => DeriveCardKeys,
+    CardTransition => MoveCards,
     ValueUpdate => UpdateValue,
     PrincipalEnrol => EnrolPrincipal,
     PrincipalRotate => RotatePrincipal,

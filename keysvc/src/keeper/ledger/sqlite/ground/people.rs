@@ -36,6 +36,22 @@ pub(crate) const ROSTER_DELAY_MS: u64 = 60_000;
 pub(crate) const DESTROY_DELAY_MS: u64 = 120_000;
 pub(crate) const OFFICERS: [&str; 3] = ["anna", "boris", "clara"];
 
+/// Everybody else: name, kind, organisation, and what they may do beyond their kind or their wrapping key.
+const PRINCIPALS: [(&str, &str, &str, &str); 12] = [
+    ("terminal-1", "terminal", "store-1", ""),
+    ("terminal-2", "terminal", "store-1", ""),
+    ("office-1", "office", "store-1", ""),
+    ("office-2", "office", "store-2", ""),
+    ("station-1", "station", "bureau", "wrapping-key = \"AAAA\"\n"),
+    ("data-1", "operator", "bureau", "capabilities = [\"data-operator\"]\n"),
+    ("data-2", "operator", "bureau", "capabilities = [\"data-operator\"]\n"),
+    ("operator-1", "operator", "bureau", "capabilities = [\"station-operator\"]\n"),
+    ("operator-2", "operator", "bureau", "capabilities = [\"station-operator\"]\n"),
+    ("operator-3", "operator", "bureau", "capabilities = [\"station-operator\"]\n"),
+    ("reviewer-1", "operator", "bureau", "capabilities = [\"reviewer\"]\n"),
+    ("monitor-1", "operator", "bureau", "capabilities = [\"monitor\"]\n"),
+];
+
 /// Somebody with a statement key.
 pub(crate) struct Person {
     name: &'static str,
@@ -55,7 +71,8 @@ fn all() -> &'static BTreeMap<&'static str, Person> {
             spki.extend_from_slice(key.public_key().as_ref());
             (name, Person { name, key, public: PublicKey::from_spki(&spki).unwrap() })
         };
-        OFFICERS.into_iter().chain(["terminal-1", "terminal-2"]).map(person).collect()
+        let principals = PRINCIPALS.iter().map(|(name, ..)| *name);
+        OFFICERS.into_iter().chain(principals).map(person).collect()
     })
 }
 
@@ -114,21 +131,23 @@ pub(crate) fn founding_file() -> String {
                  approval-key = \"{key}\"\n"
             )
             .unwrap();
-        } else {
-            write!(
-                file,
-                "[[principals]]\nid = \"{name}\"\nkind = \"terminal\"\norganisation = \"store-1\"\n\
-                 tls-key = \"{pin}\"\nstatement-key = \"{key}\"\n"
-            )
-            .unwrap();
         }
+    }
+    for (name, kind, organisation, more) in PRINCIPALS {
+        let (pin, key) = (sha256(&[name.as_bytes()]), base64(person(name).public.spki()));
+        write!(
+            file,
+            "[[principals]]\nid = \"{name}\"\nkind = \"{kind}\"\norganisation = \"{organisation}\"\n\
+             tls-key = \"{pin}\"\nstatement-key = \"{key}\"\n{more}"
+        )
+        .unwrap();
     }
     file.push_str(
         "[[keys]]\nname = \"b\"\nkind = \"card-master\"\n[[keys]]\nname = \"value\"\nkind = \"value-signing\"\n\
          [[programmes]]\nname = \"coffee\"\norganisation = \"store-1\"\ncurrency = 978\nprofile = \"tag\"\n\
          value-key = \"value\"\n\
          [[profiles]]\nname = \"tag\"\nversion = 1\nfamily = \"ntag-424-dna\"\n\
-         functions = [\"stored-value\"]\nscheme = \"an10922-aes128\"\n\
+         functions = [\"stored-value\"]\npipeline = 1000\nscheme = \"an10922-aes128\"\n\
          input = [\"uid\", \"system-identifier\"]\nsystem-identifier = \"6b6579737663616263\"\n\
          slots = [{ slot = 1, key = \"b\", key-version = 1, key-number = 1, application = \"000001\" }]\n\
          [profiles.value]\npurses = [1]\ncurrency = 978\nreloadable = true\nceiling = 10000\nload-max = 5000\ndebit-max = 2000\n\

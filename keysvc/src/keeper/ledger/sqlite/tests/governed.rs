@@ -8,7 +8,7 @@ use super::super::ground::{
 use crate::keeper::ledger::{
     change::{Change, Outcome},
     reader::Reader,
-    seal::Seal,
+    seal::{Seal, SealClass},
 };
 use keysvc_protocol::{
     bytes::{Blob, Digest},
@@ -132,7 +132,10 @@ fn other_policies_are_in_force_with_their_leaf_end_older_proposals_and_are_found
     // Whoever looks beside the writer finds the same.
     let beside = Reader::open(folder.path()).unwrap();
     store.recorded(&Change::Heartbeat);
-    assert_eq!(beside.replayed(&[Seal::new(1, &[1; 32])]).unwrap().digest(), control.digest());
+    assert_eq!(
+        beside.replayed(&[Seal::new(1, SealClass::Operational, &[1; 32])]).unwrap().digest(),
+        control.digest()
+    );
     drop(store);
     let store = Store::open(&folder, seals());
     store.restored.clone().unwrap();

@@ -11,17 +11,16 @@ use crate::keeper::ledger::{
     sqlite::database,
 };
 use keysvc_protocol::{
-    bytes::{Boot, Digest, Idem},
-    card::CardUid,
+    bytes::{Boot, Idem},
     cbor,
     control::Moment,
     freeze::{Scope, ScopeKind},
     key::KeyState,
-    leaf::{CardKeysDerivedLeaf, LeafKind, ProposalClosedLeaf, RefusedLeaf},
+    leaf::{LeafKind, ProposalClosedLeaf, RefusedLeaf},
     proposal::{ProposalEnd, ProposalState},
     quorum::Verdict,
     refusal::{Conflict, Refusal, Thing, Uncounted},
-    request::{DeriveCardKeys, Operation, UpdateValue, ValueOperation::Load},
+    request::{Operation, UpdateValue, ValueOperation::Load},
     schema::Schema,
 };
 use rusqlite::Connection;
@@ -42,36 +41,6 @@ fn signed_load(store: &Store, number: u8, seq: u64) -> (Request, Change) {
         *statement = asked.proposed.statement.clone();
     }
     (asked, change)
-}
-
-fn derive(store: &Store, number: u8, cards: &[&str]) -> Change {
-    let cards: Vec<CardUid> = cards.iter().map(|card| card.parse().unwrap()).collect();
-    let request = DeriveCardKeys {
-        schema: Schema,
-        idem: Idem::new([number; 16]),
-        exchange: keysvc_protocol::bytes::Exchange::new([1; 16]),
-        profile: "tag".parse().unwrap(),
-        profile_version: 1,
-        slots: vec![1].try_into().unwrap(),
-        cards: cards.clone().try_into().unwrap(),
-    };
-    // No station is founded here: a terminal's key signs as well.
-    let asked = store.asked("terminal-1", Operation::CardDerive, number, &request);
-    let leaf = CardKeysDerivedLeaf {
-        schema: Schema,
-        station: asked.proposed.requester.clone(),
-        count: 1,
-        root: Digest::new([1; 32]),
-        statement: asked.proposed.statement,
-    };
-    let touches = Touches { keys: vec!["b".parse().unwrap()], ..Touches::default() };
-    Change::DeriveCardKeys {
-        retry: asked.retry,
-        leaf,
-        touches,
-        cards,
-        masters: vec![("b".parse().unwrap(), 1)],
-    }
 }
 
 fn frozen(scope: ScopeKind) -> Refusal {
@@ -262,26 +231,6 @@ fn a_disabled_caller_changes_nothing_and_a_key_that_is_suspended_signs_nothing()
     assert_eq!(store.not_made(&load, AT(NOW_MS)), Refusal::StateConflict { reason: Conflict::Disabled });
     assert_eq!(store.reader.roster_leaves().unwrap(), [leaf.index]);
     reopened(store, &folder);
-}
-
-#[test]
-fn a_deactivated_master_key_goes_on_for_the_cards_that_have_keys_under_it() {
-    let folder = folder();
-    let mut store = Store::founded(&folder);
-    let (one, two) = ("04782e21801d80", "04782e21801d81");
-    store.made(&derive(&store, 1, &[one]), AT(NOW_MS));
-    let both = derive(&store, 2, &[one, two]);
-    let b = "b".parse().unwrap();
-    assert_eq!(store.reader.cards_under(&b, 1).unwrap(), 1);
-    let retire = store.key_event("anna", Operation::KeyRetire, 3, ("b", 1));
-    let evidence = store.approved(&retire, 1, &["anna", "boris"], AT(NOW_MS));
-    store.made(&retire.by_quorum(&evidence), AT(NOW_MS));
-    let mut store = reopened(store, &folder);
-    let deactivated = Conflict::KeyState { state: KeyState::Deactivated };
-    assert_eq!(store.not_made(&both, AT(NOW_MS)), Refusal::StateConflict { reason: deactivated });
-    let again = derive(&store, 4, &[one]);
-    store.made(&again, AT(NOW_MS));
-    assert_eq!(store.reader.cards_under(&b, 1).unwrap(), 1);
 }
 
 #[test]
@@ -516,31 +465,6 @@ fn without_a_data_key_a_proposal_leaves_no_trace_in_the_state() {
     let outcome = store.one(&retire.propose(1), NOW_MS);
     assert!(matches!(outcome, Err(LedgerFault::NoSeal)), "{outcome:?}");
     assert_eq!(store.reader.control().unwrap().proposals().open().count(), 0);
-}
-
-#[test]
-fn an_older_store_is_brought_up_with_the_leaves_of_its_keys_listed() {
-    let folder = folder();
-    let mut store = Store::founded(&folder);
-    let intent = store.recorded(&Change::KeyIntent(super::intent()));
-    store.recorded(&super::outcome(intent.index));
-    let derived = derive(&store, 1, &[CARD]);
-    store.made(&derived, AT(NOW_MS));
-    drop(store);
-    let connection = Connection::open(database(folder.path())).unwrap();
-    let sql = "DROP TABLE control; DROP TABLE proposal; DROP TABLE vote; DROP TABLE issued; DROP TABLE impact; \
-        DROP TABLE unissued;";
-    connection.execute_batch(sql).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
-    drop(connection);
-    let mut store = Store::open(&folder, seals());
-    store.restored.clone().unwrap();
-    assert_eq!(store.reader.control().unwrap().keys().iter().count(), 4);
-    store.made(&Change::Heartbeat, AT(NOW_MS));
-    assert_eq!(store.reader.cards_under(&"b".parse().unwrap(), 1).unwrap(), 1);
-    store.made(&derive(&store, 2, &[CARD]), AT(NOW_MS));
-    assert_eq!(store.reader.cards_under(&"b".parse().unwrap(), 1).unwrap(), 1);
-    reopened(store, &folder);
 }
 
 #[test]

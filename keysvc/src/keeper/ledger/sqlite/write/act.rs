@@ -1,8 +1,8 @@
-//! Acts: value, card keys, exchanges, and changes of who and what the service knows, alone or by a quorum.
+//! Acts: value, jobs and cards, and changes of who and what the service knows, alone or by a quorum.
 //!
 //! An act by a quorum is the same act with its evidence around it, at the place of its own leaf.
 
-use super::{Asked, Decided, Write, once::read};
+use super::{super::book::Puts, Asked, Decided, Prepared, Write, job::Derived, once::read};
 use crate::keeper::ledger::{
     change::{Change, Outcome, Recording, Terms},
     fault::LedgerFault,
@@ -13,8 +13,7 @@ use keysvc_protocol::{
     card::CardUid,
     cbor,
     leaf::{
-        ActByQuorumLeaf, ChangedLeaf, LeafKind, ProposalMadeLeaf, Statement, StationOpenedLeaf,
-        ValueUpdatedLeaf,
+        ActByQuorumLeaf, ChangedLeaf, JobOpenedLeaf, LeafKind, ProposalMadeLeaf, Statement, ValueUpdatedLeaf,
     },
     name::Name,
     proposal::Evidence,
@@ -25,23 +24,25 @@ use keysvc_protocol::{
 };
 
 /// An act before its leaf.
-struct Act<'c> {
+struct Act {
     kind: LeafKind,
     payload: Vec<u8>,
-    after: After<'c>,
+    after: After,
 }
 
 /// What an act writes beside its leaf.
-enum After<'c> {
+enum After {
     Nothing,
     Purse { tag: [u8; 16], seq: u64, balance: u64, link: PreviousUpdate },
-    Issued { cards: &'c [CardUid], masters: &'c [(Name, u32)] },
+    Job(Puts),
+    Issued { puts: Puts, cards: Vec<CardUid>, masters: Vec<(Name, u32)> },
 }
 
 impl Write<'_> {
     /// An act of one caller alone.
     pub(super) fn act(&mut self, change: &Change) -> Result<Outcome, LedgerFault> {
-        let asked = Asked::of(change).ok_or(LedgerFault::NoAct)?;
+        let mut asked = Asked::of(change).ok_or(LedgerFault::NoAct)?;
+        self.with_job(&mut asked)?;
         let outcome = self.once(&asked, |write| {
             let act = match write.act_of(change, None)? {
                 Ok(act) => act,
@@ -50,7 +51,7 @@ impl Write<'_> {
             let leaf = if let Change::Alter { leaf, .. } = change {
                 write.judged(act.kind, leaf)?
             } else {
-                let prepared = write.prepare(act.kind, act.payload)?;
+                let prepared = write.prepared(change, act.kind, act.payload)?;
                 Ok(write.put(prepared)?)
             };
             if let Ok(leaf) = &leaf {
@@ -80,7 +81,8 @@ impl Write<'_> {
         change: &Change,
         evidence: &Evidence,
     ) -> Result<Outcome, LedgerFault> {
-        let asked = Asked::of(change).ok_or(LedgerFault::NoAct)?;
+        let mut asked = Asked::of(change).filter(|_| may_take_quorum(change)).ok_or(LedgerFault::NoAct)?;
+        self.with_job(&mut asked)?;
         let made = match self.known(&asked)?.map(|known| known.leaf) {
             Ok(Some(leaf)) if leaf.kind == LeafKind::ProposalMade => leaf,
             Ok(Some(leaf)) => return Ok(Outcome::Recorded(leaf)),
@@ -127,45 +129,91 @@ impl Write<'_> {
         Ok(decided)
     }
 
+    /// The leaf of an act, sealed by its kind's class; what is of the class Job under its job's data key.
+    fn prepared(&self, change: &Change, kind: LeafKind, payload: Vec<u8>) -> Result<Prepared, LedgerFault> {
+        match change {
+            Change::AddItems { job, .. } => self.prepare_job(kind, payload, job),
+            _ => self.prepare(kind, payload),
+        }
+    }
+
     /// The act that a change is, with the digest of its evidence where it took a quorum.
-    fn act_of<'c>(
+    fn act_of(
         &mut self,
-        change: &'c Change,
+        change: &Change,
         evidence: Option<Digest>,
-    ) -> Result<Result<Act<'c>, Refusal>, LedgerFault> {
-        Ok(Ok(match change {
-            Change::Alter { leaf, .. } => {
-                Act { kind: kind_of(leaf), payload: cbor::encode(leaf), after: After::Nothing }
-            }
-            Change::OpenStation { station, exchange, life_ms, statement, .. } => {
-                let leaf = StationOpenedLeaf {
+    ) -> Result<Result<Act, Refusal>, LedgerFault> {
+        let by_quorum = evidence.is_some();
+        match change {
+            Change::Alter { leaf, .. } => Ok(self.scope_is_there(leaf)?.map(|()| Act {
+                kind: kind_of(leaf),
+                payload: cbor::encode(leaf),
+                after: After::Nothing,
+            })),
+            Change::OpenJob { station, operation, exchange, life_ms, statement, .. } => {
+                let leaf = JobOpenedLeaf {
                     schema: Schema,
                     station: station.clone(),
+                    operation: *operation,
                     exchange: *exchange,
                     expires_at_ms: self.time_ms.saturating_add(*life_ms),
                     statement: statement.clone(),
                 };
-                let payload = cbor::encode(&leaf);
-                Act { kind: LeafKind::StationOpened, payload, after: After::Nothing }
+                self.of_book(LeafKind::JobOpened, cbor::encode(&leaf), by_quorum)
             }
-            Change::DeriveCardKeys { leaf, cards, masters, .. } => {
-                let after = After::Issued { cards, masters };
-                Act { kind: LeafKind::CardKeysDerived, payload: cbor::encode(leaf), after }
+            Change::DeriveCardKeys { station, request, statement, .. } => {
+                let derived = self.derived(station, request, statement, by_quorum)?;
+                Ok(derived.map(|Derived { leaf, puts, cards, masters }| Act {
+                    kind: LeafKind::CardKeysDerived,
+                    payload: cbor::encode(&leaf),
+                    after: After::Issued { puts, cards, masters },
+                }))
+            }
+            Change::GiveResults { leaf, .. } | Change::MoveCards { leaf, .. } => {
+                self.of_book(LeafKind::CardsChanged, cbor::encode(leaf), by_quorum)
+            }
+            Change::AlterJob { leaf, .. } => {
+                let act = self.of_book(LeafKind::JobChanged, cbor::encode(leaf), by_quorum)?;
+                if leaf.operation != Operation::JobCreate {
+                    return Ok(act);
+                }
+                let room = self.has_room_for_job()?;
+                Ok(act.and_then(|act| room.map(|()| act)))
+            }
+            Change::AddItems { leaf, .. } => {
+                self.of_book(LeafKind::JobItemsAdded, cbor::encode(leaf), by_quorum)
+            }
+            Change::ReportIncident { leaf, .. } => {
+                self.of_book(LeafKind::IncidentReported, cbor::encode(leaf), by_quorum)
             }
             Change::UpdateValue { request, terms, terminal, statement, .. } => {
-                return self.value_update(request, terms, (terminal, evidence), statement);
+                self.value_update(request, terms, (terminal, evidence), statement)
             }
-            _ => return Err(LedgerFault::NoAct),
-        }))
+            _ => Err(LedgerFault::NoAct),
+        }
     }
 
-    fn value_update<'c>(
+    /// An act that the book of jobs and cards decides.
+    fn of_book(
+        &mut self,
+        kind: LeafKind,
+        payload: Vec<u8>,
+        by_quorum: bool,
+    ) -> Result<Result<Act, Refusal>, LedgerFault> {
+        let taken = self.taken(kind, &payload, by_quorum)?;
+        Ok(taken.map(|puts| Act { kind, payload, after: After::Job(puts) }))
+    }
+
+    fn value_update(
         &mut self,
         request: &UpdateValue,
         terms: &Terms,
         (terminal, evidence): (&Name, Option<Digest>),
         statement: &Statement,
-    ) -> Result<Result<Act<'c>, Refusal>, LedgerFault> {
+    ) -> Result<Result<Act, Refusal>, LedgerFault> {
+        if let Err(refusal) = self.bears_value(&request.card)? {
+            return Ok(Err(refusal));
+        }
         let tag = self.tags()?.of_purse(&request.programme, &request.card, request.purse);
         let purse = self.rows.purse(&tag)?;
         let facts = Facts { terminal, time_ms: self.time_ms, evidence };
@@ -182,20 +230,34 @@ impl Write<'_> {
         Ok(Ok(Act { kind: LeafKind::ValueUpdated, payload: cbor::encode(&leaf), after }))
     }
 
-    fn after(&mut self, after: &After<'_>, leaf: &Recording) -> Result<(), LedgerFault> {
+    fn after(&mut self, after: &After, leaf: &Recording) -> Result<(), LedgerFault> {
         match after {
             After::Nothing => Ok(()),
             After::Purse { tag, seq, balance, link } => {
                 let purse = Purse { seq: *seq, balance: *balance, link: *link, leaf: leaf.index };
                 self.rows.put_purse(tag, &purse)
             }
-            After::Issued { cards, masters } => {
+            After::Job(puts) => puts.write(self.rows),
+            After::Issued { puts, cards, masters } => {
+                puts.write(self.rows)?;
                 // Known since the request was looked for.
                 let tags = self.tags()?;
                 self.rows.issue(&tags, cards, masters)
             }
         }
     }
+}
+
+/// Whether a change can be one that a quorum of officers made. What belongs to a job is its own people's, apart from its
+/// sessions and its cards' keys.
+const fn may_take_quorum(change: &Change) -> bool {
+    !matches!(
+        change,
+        Change::GiveResults { .. }
+            | Change::AlterJob { .. }
+            | Change::AddItems { .. }
+            | Change::ReportIncident { .. }
+    )
 }
 
 /// The kind of leaf of a change: freezes are the operational class's, for they name cards.

@@ -14,9 +14,14 @@ use keysvc_protocol::{
     bytes::ProposalId,
     cbor,
     control::Keys as KeyStates,
+    freeze::ScopeKind,
     hash::sha256,
+    job::JobState,
     key::KeyState,
-    leaf::{ActByQuorumLeaf, ChangedLeaf, LeafKind, ProposalMadeLeaf, RefusalsCountedLeaf, RefusedLeaf},
+    leaf::{
+        ActByQuorumLeaf, CardsChangedLeaf, ChangedLeaf, JobChangedLeaf, JobOpenedLeaf, LeafKind,
+        ProposalMadeLeaf, RefusalsCountedLeaf, RefusedLeaf,
+    },
     name::Name,
     proposal::Proposal,
     receipt::LEAF_PAYLOAD_LEN_MAX,
@@ -25,6 +30,9 @@ use keysvc_protocol::{
     schema::Schema,
 };
 use serde::{Serialize, de::DeserializeOwned};
+
+/// The answer to a repetition whose leaf was erased with its job.
+const PURGED: Refusal = Refusal::StateConflict { reason: Conflict::JobState { state: JobState::Purged } };
 
 /// A request as the table of idempotency keys knows it.
 pub(super) struct Known {
@@ -78,7 +86,10 @@ impl Write<'_> {
         let request = tags.of_request(&asked.retry.payload_digest);
         let leaf = match self.rows.idem(&tag)? {
             Some((leaf, same)) if same == request => {
-                let leaf = self.rows.recording(leaf, &self.state.seals)?;
+                let leaf = match self.rows.recording(leaf, &self.state.seals) {
+                    Err(LedgerFault::Erased { .. }) => return Ok(Err(PURGED)),
+                    leaf => leaf?,
+                };
                 // Requests of two operations may have the same bytes.
                 if operation_of(&leaf).is_some_and(|operation| operation != asked.operation) {
                     return Ok(Err(Refusal::IdemConflict));
@@ -89,25 +100,38 @@ impl Write<'_> {
             None => None,
         };
         let known = Known { tag, request, leaf };
-        Ok(self.stands(asked)?.map(|()| known))
+        if let Err(refusal) = self.stands(asked)? {
+            return Ok(Err(refusal));
+        }
+        let acted = known.leaf.as_ref().filter(|leaf| leaf.kind != LeafKind::ProposalMade);
+        if let (Some(again), Some(leaf)) = (&asked.again, acted)
+            && let Err(refusal) = self.again(again, leaf)?
+        {
+            return Ok(Err(refusal));
+        }
+        Ok(Ok(known))
     }
 
     /// Whether nothing stops the caller, what is touched, or the keys that would act.
     fn stands(&mut self, asked: &Asked<'_>) -> Result<Result<(), Refusal>, LedgerFault> {
         let control = self.control()?;
-        let Some(Uses { touches, cards, keys }) = &asked.uses else {
+        let Some(Uses { touches, cards, keys, .. }) = &asked.uses else {
             return Ok(control.roster().enabled(&asked.retry.principal).map(drop));
         };
         if let Some(scope) = control.freezes().stops(&touches.touched(cards)) {
             return Ok(Err(Refusal::Frozen { scope }));
         }
+        if asked.operation == Operation::CardTransition && self.is_of_frozen_job(cards)? {
+            return Ok(Err(Refusal::Frozen { scope: ScopeKind::Job }));
+        }
+        let control = self.control()?;
         if let Err(refusal) = control.roster().enabled(&asked.retry.principal) {
             return Ok(Err(refusal));
         }
         let masters = match keys {
             Keys::None => return Ok(Ok(())),
             Keys::Signs(name) => return Ok(signs(control.keys(), name)),
-            Keys::Derive(masters) => *masters,
+            Keys::Derive(masters) => masters,
         };
         for (name, version) in masters {
             let key = self.control()?.keys().get(name, *version);
@@ -213,7 +237,11 @@ fn operation_of(leaf: &Recording) -> Option<Operation> {
             Some(read::<ChangedLeaf>(&leaf.payload)?.operation)
         }
         LeafKind::ProposalClosed => Some(Operation::ProposalCancel),
-        LeafKind::StationOpened => Some(Operation::StationOpen),
+        LeafKind::JobOpened => Some(read::<JobOpenedLeaf>(&leaf.payload)?.operation),
+        LeafKind::JobChanged => Some(read::<JobChangedLeaf>(&leaf.payload)?.operation),
+        LeafKind::CardsChanged => Some(read::<CardsChangedLeaf>(&leaf.payload)?.operation),
+        LeafKind::JobItemsAdded => Some(Operation::JobItems),
+        LeafKind::IncidentReported => Some(Operation::JobIncident),
         LeafKind::CardKeysDerived => Some(Operation::CardDerive),
         LeafKind::ValueUpdated => Some(Operation::ValueUpdate),
         _ => None,
