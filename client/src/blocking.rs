@@ -31,6 +31,8 @@ mod hub;
 mod office;
 #[cfg(feature = "officer")]
 mod officer;
+#[cfg(feature = "officer")]
+mod operator;
 mod reader;
 mod runtime;
 #[cfg(feature = "station")]
@@ -48,6 +50,8 @@ pub use hub::Hub;
 pub use office::Office;
 #[cfg(feature = "officer")]
 pub use officer::Officer;
+#[cfg(feature = "officer")]
+pub use operator::Operator;
 pub use reader::Reader;
 #[cfg(feature = "station")]
 pub use station::Station;

@@ -173,7 +173,10 @@ impl fmt::Debug for Component {
     }
 }
 
-fn check_value(key: &[u8; COMPONENT_LEN]) -> ShortCheck {
+/// The check value of a key of 16 bytes: the first 5 bytes of AES-CMAC over a zero block. For a component, and for what a
+/// card holds; what is in a token is checked there.
+#[must_use]
+pub fn check_value(key: &[u8; COMPONENT_LEN]) -> ShortCheck {
     let mut cmac = Cmac::<Aes128>::new(key.into());
     cmac.update(&[0; COMPONENT_LEN]);
     let mut head = [0; ShortCheck::LEN];

@@ -4,9 +4,11 @@
 //! asked for it. The checkpoint was judged before.
 
 use crate::error::ClientError;
+#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
+use keysvc_protocol::leaf::ActByQuorumLeaf;
 use keysvc_protocol::{
     cbor,
-    leaf::{ActByQuorumLeaf, LeafKind},
+    leaf::LeafKind,
     receipt::{LEAF_PAYLOAD_LEN_MAX, Receipt},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -35,6 +37,7 @@ impl<'a> Shown<'a> {
         decode(self.payload)
     }
 
+    #[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
     /// The payload of an act, made alone or by quorum, which must be of one of these kinds.
     pub(crate) fn act<T: Serialize + DeserializeOwned>(&self, kinds: &[LeafKind]) -> Result<T, ClientError> {
         let other = || ClientError::untrusted("the leaf is of another kind than what was asked");
@@ -45,6 +48,7 @@ impl<'a> Shown<'a> {
         }
     }
 
+    #[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
     /// The leaf of an act that took a quorum.
     pub(crate) fn by_quorum(&self) -> Result<Option<ActByQuorumLeaf>, ClientError> {
         let by_quorum = matches!(self.kind, LeafKind::ActByQuorum | LeafKind::SealedActByQuorum);

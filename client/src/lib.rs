@@ -2,18 +2,20 @@
 //!
 //! | persona | feature | what it does |
 //! | --- | --- | --- |
-//! | [`Station`] | `station` | receives the keys of the cards it makes, wrapped to its own token |
+//! | [`Station`] | `station` | works a job, and receives the keys of its cards, wrapped to its own token |
 //! | [`Terminal`] | `terminal` | has value updates signed and proved; verifies them offline |
 //! | [`Hub`] | `hub` | sends the updates of many terminals in one batch |
-//! | [`Office`] | `hub` | stops its own cards and terminals |
+//! | [`Office`] | `hub` | stops its own cards and terminals, sells cards and takes them back |
 //! | [`Officer`] | `officer` | signs the founding, agrees to what takes people, stops what must be stopped |
+//! | [`Operator`] | `officer` | puts jobs together and seals them, stops them, looks over their numbers |
 //! | [`Custodian`] | `officer` | gives a component of a key that is imported, sealed |
 //! | [`Auditor`] | `auditor` | reads the log and exports it for verification offline |
 //! | [`Reader`] | always | the reads that all of them may make |
 //!
 //! All features are on by default; a till's build has `default-features = false, features = ["terminal"]` and links no
 //! PKCS#11. Programs without async use the same types in [`blocking`]. `client/examples/` holds two whole programs to
-//! start from: `personalize.rs`, a bureau's line, and `terminal.rs`, a till.
+//! start from: `personalize.rs`, a bureau's line over [`personalization`], and `terminal.rs`, a till. What people on the
+//! floor sign is made and read in [`agreement`], without a connection.
 //!
 //! ```no_run
 //! use keysvc_client::{ClientConfig, Reader};
@@ -79,12 +81,16 @@
 
 #[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
 pub mod act;
+#[cfg(any(feature = "station", feature = "officer"))]
+pub mod agreement;
 #[cfg(feature = "officer")]
 pub mod approvable;
 #[cfg(feature = "auditor")]
 pub mod auditor;
 mod backoff;
 pub mod blocking;
+#[cfg(any(feature = "terminal", feature = "hub"))]
+pub mod card_move;
 mod clock;
 #[cfg(feature = "officer")]
 pub mod component;
@@ -98,16 +104,21 @@ mod evidence;
 mod folder;
 #[cfg(feature = "hub")]
 pub mod hub;
-#[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
 mod leaf_shown;
 #[cfg(feature = "hub")]
 pub mod office;
 #[cfg(feature = "officer")]
 pub mod officer;
+#[cfg(feature = "officer")]
+pub mod operator;
 pub mod own_name;
 #[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
 mod own_proposal;
 pub mod pending;
+#[cfg(feature = "station")]
+pub mod personalization;
+#[cfg(any(feature = "station", feature = "officer"))]
+mod portions;
 mod private_file;
 pub mod reader;
 mod reply;
@@ -149,6 +160,8 @@ pub use keysvc_token::{CardKeyValue, Pin, PinError, TokenError};
 pub use office::Office;
 #[cfg(feature = "officer")]
 pub use officer::Officer;
+#[cfg(feature = "officer")]
+pub use operator::Operator;
 pub use pending::{Outcome, Pending};
 pub use reader::Reader;
 #[cfg(feature = "station")]

@@ -1,4 +1,5 @@
-//! An office of a store: stops its own cards and terminals at once, and reads what is stopped.
+//! An office of a store: stops its own cards and terminals at once, reads what is stopped, sells cards and takes them
+//! back.
 //!
 //! An office signs with a statement key of its own. Letting go on takes officers. Batches of updates are a [`crate::Hub`]'s,
 //! which signs nothing.
@@ -24,6 +25,7 @@
 
 pub use crate::{
     act::{Changed, NewKeys, Voted},
+    card_move::CardsMove,
     site_reads::ActEvidence,
 };
 
@@ -94,6 +96,14 @@ impl Office {
     /// [`ClientError`] of the calls.
     pub async fn freezes(&self) -> Result<Vec<FreezeView>, ClientError> {
         self.hand.reader.freezes().await
+    }
+
+    /// Sells cards, retires them, or puts them aside to be destroyed: all of them or none.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn move_cards(&self, cards: CardsMove) -> Result<Outcome<()>, ClientError> {
+        self.hand.move_cards(cards).await
     }
 
     /// Asks for other keys for itself. Takes two officers.

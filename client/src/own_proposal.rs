@@ -117,7 +117,8 @@ impl Hand {
 }
 
 const fn changes_the_site(operation: Operation) -> bool {
-    !matches!(operation, Operation::ValueUpdate | Operation::CardDerive | Operation::StationOpen)
+    !matches!(operation, Operation::ValueUpdate | Operation::CardDerive | Operation::CardTransition)
+        && !matches!(operation, Operation::JobOpen | Operation::JobResume)
 }
 
 /// A proposal that we asked for.

@@ -5,8 +5,11 @@
 //! another order are proved with one more read ([`crate::seen`]).
 
 mod governed;
+mod jobs;
 #[cfg(any(feature = "station", feature = "terminal", feature = "hub", feature = "officer"))]
 mod people;
+
+pub use jobs::RecordedJob;
 
 use crate::{
     config::{ClientConfig, ConfigError},

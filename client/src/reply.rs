@@ -6,11 +6,12 @@ use keysvc_protocol::{
     merkle::Proof,
     receipt::Receipt,
     reply::{
-        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, ComponentGivenReply, ComponentKeyReply,
-        EntriesReply, EvidenceReply, FreezeListReply, KeyCreatedReply, KeyImpactReply, KeyListReply,
-        KeyReply, PendingReply, PolicyReply, PrincipalListReply, ProfileListReply, ProfilePutReply,
-        ProfileReply, ProofReply, ProposalListReply, ProposalReply, ResultReply, StationOpenReply,
-        StatusReply, ValueBatchReply, ValueUpdateReply, VoteReply,
+        BundleReply, CardDeriveReply, CardReply, CardsMovedReply, ChangedReply, CheckpointReply,
+        ComponentGivenReply, ComponentKeyReply, EntriesReply, EvidenceReply, FreezeListReply,
+        JobChangedReply, JobCountReply, JobListReply, JobOpenReply, JobRecordReply, JobReply,
+        KeyCreatedReply, KeyImpactReply, KeyListReply, KeyReply, PendingReply, PolicyReply,
+        PrincipalListReply, ProfileListReply, ProfilePutReply, ProfileReply, ProofReply, ProposalListReply,
+        ProposalReply, ResultReply, StatusReply, ValueBatchReply, ValueUpdateReply, VoteReply,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -74,7 +75,11 @@ macro_rules! without_checkpoint {
 }
 
 with_receipt!(
-    StationOpenReply,
+    JobOpenReply,
+    JobChangedReply,
+    JobCountReply,
+    JobRecordReply,
+    CardsMovedReply,
     CardDeriveReply,
     ValueUpdateReply,
     EntriesReply,
@@ -89,6 +94,9 @@ with_receipt!(
 );
 // A result is judged by the reply inside it.
 without_checkpoint!(
+    JobReply,
+    JobListReply,
+    CardReply,
     KeyListReply,
     KeyReply,
     ProofReply,

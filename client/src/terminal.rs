@@ -103,6 +103,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use crate::{
     act::{Changed, NewKeys, Voted},
+    card_move::CardsMove,
     update::{SignedRequest, SignedUpdate},
 };
 pub use offline::Offline;
@@ -218,6 +219,14 @@ impl Terminal {
     /// [`ClientError`] of the call.
     pub async fn cancel(&self, id: ProposalId, reason: &Reason) -> Result<Voted, ClientError> {
         self.hand().cancel(id, reason).await
+    }
+
+    /// Sells cards: all of them are active from then on, or none.
+    ///
+    /// # Errors
+    /// [`ClientError`] of the call.
+    pub async fn move_cards(&self, cards: CardsMove) -> Result<Outcome<()>, ClientError> {
+        self.hand().move_cards(cards).await
     }
 
     /// Asks for other keys for itself; it goes on with the old ones until two officers have agreed.

@@ -1,5 +1,7 @@
 //! A log and its keys for this crate's tests: a real founding, real signatures, real proofs; no service.
 
+#[cfg(all(feature = "station", feature = "officer"))]
+pub(crate) mod bureau;
 #[cfg(feature = "officer")]
 pub(crate) mod people;
 pub(crate) mod service;

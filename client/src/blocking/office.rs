@@ -4,7 +4,7 @@ use super::{Reader, runtime::Blocking};
 use crate::{
     ClientConfig,
     error::ClientError,
-    office::{ActEvidence, Changed, NewKeys, Voted},
+    office::{ActEvidence, CardsMove, Changed, NewKeys, Voted},
     pending::Outcome,
 };
 use keysvc_protocol::{
@@ -61,6 +61,14 @@ impl Office {
     /// Those of the async call.
     pub fn freezes(&self) -> Result<Vec<FreezeView>, ClientError> {
         self.0.call(|office| async move { office.freezes().await })
+    }
+
+    /// As [`crate::Office::move_cards`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn move_cards(&self, cards: CardsMove) -> Result<Outcome<()>, ClientError> {
+        self.0.call(move |office| async move { office.move_cards(cards).await })
     }
 
     /// As [`crate::Office::rotate`].

@@ -1,12 +1,13 @@
 //! [`crate::Reader`], waiting.
 
 use super::runtime::Blocking;
-use crate::{ClientConfig, error::ClientError, trust_store::Founded};
+use crate::{ClientConfig, error::ClientError, reader::RecordedJob, trust_store::Founded};
 use keysvc_protocol::{
+    card::CardUid,
     checkpoint::SignedCheckpoint,
     key::KeyRecord,
     name::Name,
-    reply::{PolicyReply, ProfileReply, ProfileView, ProofReply, StatusReply},
+    reply::{CardReply, JobView, PolicyReply, ProfileReply, ProfileView, ProofReply, StatusReply},
 };
 use std::time::Duration;
 
@@ -90,6 +91,41 @@ impl Reader {
     /// Those of the async call.
     pub fn policy(&self) -> Result<PolicyReply, ClientError> {
         self.0.call(|reader| async move { reader.policy().await })
+    }
+
+    /// As [`crate::Reader::job`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn job(&self, job: &Name) -> Result<JobView, ClientError> {
+        let job = job.clone();
+        self.0.call(move |reader| async move { reader.job(&job).await })
+    }
+
+    /// As [`crate::Reader::jobs`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn jobs(&self, purged: bool, after: Option<Name>) -> Result<Vec<JobView>, ClientError> {
+        self.0.call(move |reader| async move { reader.jobs(purged, after).await })
+    }
+
+    /// As [`crate::Reader::card`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn card(&self, card: &CardUid) -> Result<CardReply, ClientError> {
+        let card = *card;
+        self.0.call(move |reader| async move { reader.card(&card).await })
+    }
+
+    /// As [`crate::Reader::job_record`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn job_record(&self, job: &Name) -> Result<RecordedJob, ClientError> {
+        let job = job.clone();
+        self.0.call(move |reader| async move { reader.job_record(&job).await })
     }
 
     /// As [`crate::Reader::checkpoint`].

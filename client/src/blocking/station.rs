@@ -3,13 +3,15 @@
 use super::{Reader, runtime::Blocking};
 use crate::{
     ClientConfig,
+    agreement::SignedAgreement,
     error::ClientError,
     pending::Outcome,
-    station::{CardKey, Changed, NewKeys, Voted},
+    station::{Changed, Counted, Delivered, NewKeys, Shift, Voted},
 };
 use keysvc_protocol::{
     bytes::ProposalId,
     card::CardUid,
+    job::{CardResult, Counts, Incident, JobState, PurgeReceipt},
     name::{Name, Reason},
 };
 use std::time::Duration;
@@ -46,12 +48,30 @@ impl Station {
         self.0.persona().name()
     }
 
-    /// As [`crate::Station::open`].
+    /// As [`crate::Station::open_job`].
     ///
     /// # Errors
     /// Those of the async call.
-    pub fn open(&self) -> Result<(), ClientError> {
-        self.0.call(|station| async move { station.open().await })
+    pub fn open_job(&self, job: &Name, agreements: [SignedAgreement; 2]) -> Result<Shift, ClientError> {
+        let job = job.clone();
+        self.0.call(move |station| async move { station.open_job(&job, agreements).await })
+    }
+
+    /// As [`crate::Station::resume_job`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn resume_job(&self, job: &Name, agreements: [SignedAgreement; 2]) -> Result<Shift, ClientError> {
+        let job = job.clone();
+        self.0.call(move |station| async move { station.resume_job(&job, agreements).await })
+    }
+
+    /// As [`crate::Station::begin`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn begin(&self, agreements: [SignedAgreement; 2]) -> Result<Shift, ClientError> {
+        self.0.call(move |station| async move { station.begin(agreements).await })
     }
 
     /// As [`crate::Station::derive`].
@@ -60,13 +80,72 @@ impl Station {
     /// Those of the async call.
     pub fn derive(
         &self,
-        profile: &Name,
-        version: u32,
-        slots: &[u8],
+        shift: &Shift,
         cards: &[CardUid],
-    ) -> Result<Vec<CardKey>, ClientError> {
-        let (profile, slots, cards) = (profile.clone(), slots.to_vec(), cards.to_vec());
-        self.0.call(move |station| async move { station.derive(&profile, version, &slots, &cards).await })
+        generation: u32,
+    ) -> Result<Delivered, ClientError> {
+        let (shift, cards) = (shift.clone(), cards.to_vec());
+        self.0.call(move |station| async move { station.derive(&shift, &cards, generation).await })
+    }
+
+    /// As [`crate::Station::give_results`].
+    ///
+    /// # Errors
+    /// Those of the async calls.
+    pub fn give_results(&self, job: &Name, results: &[CardResult]) -> Result<JobState, ClientError> {
+        let (job, results) = (job.clone(), results.to_vec());
+        self.0.call(move |station| async move { station.give_results(&job, &results).await })
+    }
+
+    /// As [`crate::Station::count`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn count(
+        &self,
+        job: &Name,
+        counts: Counts,
+        agreements: [SignedAgreement; 2],
+    ) -> Result<Counted, ClientError> {
+        let job = job.clone();
+        self.0.call(move |station| async move { station.count(&job, counts, agreements).await })
+    }
+
+    /// As [`crate::Station::report_incident`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn report_incident(
+        &self,
+        job: &Name,
+        incident: Incident,
+        agreements: [SignedAgreement; 2],
+    ) -> Result<JobState, ClientError> {
+        let job = job.clone();
+        self.0.call(move |station| async move { station.report_incident(&job, incident, agreements).await })
+    }
+
+    /// As [`crate::Station::close_job`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn close_job(
+        &self,
+        job: &Name,
+        receipt: PurgeReceipt,
+        witness: SignedAgreement,
+    ) -> Result<JobState, ClientError> {
+        let job = job.clone();
+        self.0.call(move |station| async move { station.close_job(&job, receipt, witness).await })
+    }
+
+    /// As [`crate::Station::pipeline`].
+    ///
+    /// # Errors
+    /// Those of the async calls.
+    pub fn pipeline(&self, job: &Name) -> Result<u16, ClientError> {
+        let job = job.clone();
+        self.0.call(move |station| async move { station.pipeline(&job).await })
     }
 
     /// As [`crate::Station::rotate`].

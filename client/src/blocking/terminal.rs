@@ -5,7 +5,7 @@ use crate::{
     ClientConfig,
     error::ClientError,
     pending::Outcome,
-    terminal::{Changed, NewKeys, Offline, SignedRequest, SignedUpdate, Voted},
+    terminal::{CardsMove, Changed, NewKeys, Offline, SignedRequest, SignedUpdate, Voted},
 };
 use keysvc_protocol::{
     bytes::{Idem, ProposalId},
@@ -86,6 +86,14 @@ impl Terminal {
     pub fn cancel(&self, id: ProposalId, reason: &Reason) -> Result<Voted, ClientError> {
         let reason = reason.clone();
         self.0.call(move |terminal| async move { terminal.cancel(id, &reason).await })
+    }
+
+    /// As [`crate::Terminal::move_cards`].
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn move_cards(&self, cards: CardsMove) -> Result<Outcome<()>, ClientError> {
+        self.0.call(move |terminal| async move { terminal.move_cards(cards).await })
     }
 
     /// As [`crate::Terminal::rotate`].
