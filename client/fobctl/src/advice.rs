@@ -59,6 +59,19 @@ pub(crate) fn after(error: &ClientError) -> String {
     }
 }
 
+const EXCHANGE_UNKNOWN: &str = "run the same command again: it asks for the session's key again; if it stays so, two \
+                                operators open the job again: `fobctl job open JOB --operator CONTEXT --operator CONTEXT`";
+const RESULT_PENDING: &str =
+    "give the results of the cards in hand first: `fobctl job run JOB` goes on with them";
+const PURGE_PENDING: &str = "close the job that this station still holds, which `fobctl job list` names: `fobctl job close \
+                             JOB --witness CONTEXT`";
+const SAME_PERSON: &str = "have somebody else do it: one person counts once, and whoever put a job together or operated it \
+                           may not look over themselves";
+const TOKEN_AWAY: &str = "run the same command again in a few seconds, the service looks for its token by itself; if it \
+                          stays so, run `keysvc doctor` on the service's host";
+const STORE_AWAY: &str = "run the same command again in a few seconds; if it stays so, look at the disk and run `keysvc \
+                          doctor` on the service's host";
+
 /// What would be enough, and the next command.
 pub(crate) fn after_refusal(refusal: &Refusal) -> String {
     match refusal {
@@ -77,7 +90,9 @@ pub(crate) fn after_refusal(refusal: &Refusal) -> String {
             "run the same command without --txn for a new transaction; with it, change nothing else"
                 .to_owned()
         }
-        Refusal::ExchangeUnknown => "run the same command again: it opens a new exchange".to_owned(),
+        Refusal::ExchangeUnknown => EXCHANGE_UNKNOWN.to_owned(),
+        Refusal::ResultPending => RESULT_PENDING.to_owned(),
+        Refusal::PurgePending => PURGE_PENDING.to_owned(),
         Refusal::CounterConflict { expected_seq } => {
             format!("read the card again, then send sequence number {expected_seq}")
         }
@@ -97,20 +112,12 @@ pub(crate) fn after_refusal(refusal: &Refusal) -> String {
              service takes"
                 .to_owned()
         }
-        Refusal::TokenUnavailable => {
-            "run the same command again in a few seconds, the service looks for its token by itself; if it \
-             stays so, run `keysvc doctor` on the service's host"
-                .to_owned()
-        }
-        Refusal::StoreUnavailable => {
-            "run the same command again in a few seconds; if it stays so, look at the disk and run `keysvc \
-             doctor` on the service's host"
-                .to_owned()
-        }
+        Refusal::TokenUnavailable => TOKEN_AWAY.to_owned(),
+        Refusal::StoreUnavailable => STORE_AWAY.to_owned(),
         Refusal::StateConflict { reason } => after_conflict(*reason).to_owned(),
         Refusal::ApprovalInvalid { reason } => after_uncounted(*reason).to_owned(),
         Refusal::Expired => "ask for it again; the new proposal has a new identifier".to_owned(),
-        Refusal::SamePerson => "have another officer do it: one person counts once".to_owned(),
+        Refusal::SamePerson => SAME_PERSON.to_owned(),
         Refusal::Frozen { scope } => {
             let scope =
                 if *scope == ScopeKind::All { "all".to_owned() } else { format!("{} NAME", scope.name()) };
@@ -140,6 +147,9 @@ const fn after_not_found(what: Thing) -> &'static str {
         Thing::Proposal => "see the open ones with `fobctl proposal list`, all with --all",
         Thing::Principal => "see who is enrolled with `fobctl principal list`",
         Thing::Freeze => "see what is stopped with `fobctl freeze list`, and name exactly that scope",
+        Thing::Job => "see the jobs with `fobctl job list`, the purged ones too with --purged",
+        Thing::Card => "compare the UID with the card: the registry has not met this one",
+        Thing::Item => "put the card aside: it is not on the job's list",
         Thing::Leaf | Thing::Tree => "see the size of the log with `fobctl status`; leaves count from 0",
     }
 }
@@ -193,6 +203,14 @@ const fn after_invalid(reason: Invalid) -> &'static str {
             "let officers change them again: permit `policy.propose`, `proposal.get` and `proposal.approve` to them \
              whoever one of them is and however many there are, and run `fobctl policy check DIR`"
         }
+        Invalid::Job => {
+            "correct the form: profile, station, counts and due must agree with each other and with the site (`fobctl \
+             job new` explains each)"
+        }
+        Invalid::Manifest => {
+            "compare head and root with who made the job (`fobctl job show JOB`); what is to be changed takes a new job"
+        }
+        Invalid::ReadBack => "read the card again, and reject it if it stays so: it does not hold its keys",
         Invalid::Http | Invalid::Encoding | Invalid::NotSigned => {
             "compare the versions: `fobctl --version` and `fobctl status`"
         }
@@ -223,6 +241,22 @@ const fn after_conflict(reason: Conflict) -> &'static str {
         Conflict::Version { .. } => {
             "take the newest version with `fobctl profile get NAME`, raise its version by 1, and put that"
         }
+        Conflict::JobState { .. } => "see where it stands with `fobctl job show JOB`, and what comes next",
+        Conflict::JobComplete => {
+            "give the results that are missing, then count: `fobctl job count JOB` with an operator and a reviewer"
+        }
+        Conflict::CardState { .. } => "see the card with `fobctl card check UID`, and put it aside",
+        Conflict::Generation { .. } => {
+            "see the card with `fobctl card check UID`; keys once more take the next generation and two people"
+        }
+        Conflict::OtherStation => "run it at the job's own station, which `fobctl job show JOB` names",
+        Conflict::SessionOver => {
+            "two operators begin the next session: `fobctl job open JOB --operator CONTEXT --operator CONTEXT`"
+        }
+        Conflict::Unbalanced => {
+            "count first with `fobctl job count JOB`; a reviewer sees with `fobctl job show JOB` by how much it missed"
+        }
+        Conflict::OtherJob => "put the card aside: it belongs to another job",
     }
 }
 
@@ -238,8 +272,18 @@ const fn after_uncounted(reason: Uncounted) -> &'static str {
             "ask for it again: a proposal dies with the policies and officers it was made under"
         }
         Uncounted::TooFew | Uncounted::BelowFloor => {
-            "see what is still needed with `fobctl proposal show ID`"
+            "see what is still needed with `fobctl proposal show ID`; at a station everybody signs whom the act names"
         }
+        Uncounted::NotInRole => {
+            "have it signed by somebody with the capability (`fobctl principal list` shows them), of a count or incident \
+             by an operator of this job first and then by a reviewer"
+        }
+        Uncounted::OtherAct => "have exactly what is sent signed: `fobctl job agree` takes the same words",
+        Uncounted::Stale => {
+            "sign again, now: an agreement counts for a quarter of an hour by clocks that agree, and to open, resume or close \
+             it is signed after the last session, stop and count"
+        }
+        Uncounted::UsedBefore => "have it signed again: an agreement serves once",
         Uncounted::CustodiansAlone => {
             "have an officer approve it who holds no component: somebody else is to have looked"
         }
@@ -278,7 +322,7 @@ fn after_forbids(reason: &Forbids) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keysvc_client::protocol::{bytes::ProposalId, cbor, key::KeyState};
+    use keysvc_client::protocol::{bytes::ProposalId, card::CardState, cbor, job::JobState, key::KeyState};
     use std::collections::BTreeSet;
 
     fn conflicts() -> impl Iterator<Item = Conflict> {
@@ -295,6 +339,14 @@ mod tests {
             Conflict::ClockDisputed,
             Conflict::Full,
             Conflict::Version { newest: 2 },
+            Conflict::JobState { state: JobState::Draft },
+            Conflict::JobComplete,
+            Conflict::CardState { state: CardState::Ready },
+            Conflict::Generation { newest: 1 },
+            Conflict::OtherStation,
+            Conflict::SessionOver,
+            Conflict::Unbalanced,
+            Conflict::OtherJob,
         ]
         .into_iter()
     }
@@ -314,46 +366,57 @@ mod tests {
             Uncounted::OtherLog,
             Uncounted::BelowFloor,
             Uncounted::CustodiansAlone,
+            Uncounted::NotInRole,
+            Uncounted::OtherAct,
+            Uncounted::Stale,
+            Uncounted::UsedBefore,
         ]
         .into_iter()
     }
 
+    const THINGS: [Thing; 13] = [
+        Thing::Operation,
+        Thing::Key,
+        Thing::Programme,
+        Thing::Profile,
+        Thing::Slot,
+        Thing::Leaf,
+        Thing::Tree,
+        Thing::Proposal,
+        Thing::Principal,
+        Thing::Freeze,
+        Thing::Job,
+        Thing::Card,
+        Thing::Item,
+    ];
+    const REASONS: [Invalid; 23] = [
+        Invalid::Http,
+        Invalid::TooLong,
+        Invalid::Encoding,
+        Invalid::NotSigned,
+        Invalid::Signature,
+        Invalid::Seen,
+        Invalid::ZeroAmount,
+        Invalid::Items,
+        Invalid::Range,
+        Invalid::Keys,
+        Invalid::Need,
+        Invalid::Time,
+        Invalid::Custodian,
+        Invalid::Component,
+        Invalid::ComponentEqual,
+        Invalid::Combined,
+        Invalid::Profile,
+        Invalid::GoldenVector,
+        Invalid::Policy,
+        Invalid::LocksOut,
+        Invalid::Job,
+        Invalid::Manifest,
+        Invalid::ReadBack,
+    ];
+
     /// Every refusal, with every reason it may have.
     fn refusals() -> Vec<Refusal> {
-        let things = [
-            Thing::Operation,
-            Thing::Key,
-            Thing::Programme,
-            Thing::Profile,
-            Thing::Slot,
-            Thing::Leaf,
-            Thing::Tree,
-            Thing::Proposal,
-            Thing::Principal,
-            Thing::Freeze,
-        ];
-        let reasons = [
-            Invalid::Http,
-            Invalid::TooLong,
-            Invalid::Encoding,
-            Invalid::NotSigned,
-            Invalid::Signature,
-            Invalid::Seen,
-            Invalid::ZeroAmount,
-            Invalid::Items,
-            Invalid::Range,
-            Invalid::Keys,
-            Invalid::Need,
-            Invalid::Time,
-            Invalid::Custodian,
-            Invalid::Component,
-            Invalid::ComponentEqual,
-            Invalid::Combined,
-            Invalid::Profile,
-            Invalid::GoldenVector,
-            Invalid::Policy,
-            Invalid::LocksOut,
-        ];
         let forbids = [
             Forbids::ShortUid,
             Forbids::InputLength { found: 40 },
@@ -379,11 +442,13 @@ mod tests {
             Refusal::SamePerson,
             Refusal::Frozen { scope: ScopeKind::Terminal },
             Refusal::ApprovalRequired { proposal: ProposalId::new([7; 16]), persons: 2, departments: 1 },
+            Refusal::ResultPending,
+            Refusal::PurgePending,
         ];
         all.extend(conflicts().map(|reason| Refusal::StateConflict { reason }));
         all.extend(uncounted().map(|reason| Refusal::ApprovalInvalid { reason }));
-        all.extend(things.map(|what| Refusal::NotFound { what }));
-        all.extend(reasons.map(|reason| Refusal::Invalid { reason }));
+        all.extend(THINGS.map(|what| Refusal::NotFound { what }));
+        all.extend(REASONS.map(|reason| Refusal::Invalid { reason }));
         all.extend(forbids.map(|reason| Refusal::ProfileForbids { reason }));
         all
     }

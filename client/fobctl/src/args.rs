@@ -2,19 +2,21 @@
 
 mod ceremony;
 mod governed;
+mod job;
 mod people;
 mod policy;
 
 pub(crate) use ceremony::CeremonyVerb;
 pub(crate) use governed::{ComponentVerb, ProfileVerb};
+pub(crate) use job::{CardVerb, JobVerb};
 pub(crate) use people::{ClockVerb, EvidenceVerb, FreezeVerb, PrincipalVerb, ProposalVerb, QuorumVerb};
 pub(crate) use policy::PolicyVerb;
 
 use crate::{
     command::{
         api, audit_export, audit_proof, completions, context as context_command, doctor, founding_sign,
-        key_change, key_get, key_impact, key_import, manual, station_derive, terminal_bundle,
-        terminal_verify, value_batch, value_update,
+        key_change, key_get, key_impact, key_import, manual, terminal_bundle, terminal_verify, value_batch,
+        value_update,
     },
     context::{Chosen, Surroundings},
     exit,
@@ -27,7 +29,7 @@ use std::{ffi::OsString, path::PathBuf};
 /// Where the options that hold for every command stand in its help.
 const EVERYWHERE: &str = "Options of every command";
 
-/// Uses keysvc over the network: founding, keys, stations, values, officers' decisions, audit.
+/// Uses keysvc over the network: founding, keys, jobs, cards, values, officers' decisions, audit.
 #[derive(Debug, Parser)]
 #[command(name = "fobctl", version)]
 pub(crate) struct Args {
@@ -100,9 +102,12 @@ pub(crate) enum Noun {
     /// Card profiles: which keys a card has, and what it may be used for.
     #[command(subcommand)]
     Profile(ProfileVerb),
-    /// Personalization: card keys for one station.
+    /// Personalization jobs: put together, sealed, worked at a station by two, counted and purged.
     #[command(subcommand)]
-    Station(StationVerb),
+    Job(JobVerb),
+    /// Cards: their states, from blank to destroyed.
+    #[command(subcommand)]
+    Card(CardVerb),
     /// The value on a card.
     #[command(subcommand)]
     Value(ValueVerb),
@@ -181,13 +186,6 @@ pub(crate) enum KeyVerb {
     Destroy(key_change::ChangeArgs),
 }
 
-/// `fobctl station`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum StationVerb {
-    /// Derive card keys and show their check values; the keys themselves go to a file alone.
-    Derive(station_derive::DeriveArgs),
-}
-
 /// `fobctl value`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ValueVerb {
@@ -251,7 +249,6 @@ mod tests {
     use super::*;
     use clap::error::ErrorKind;
 
-    const DERIVE: [&str; 7] = ["fobctl", "station", "derive", "--profile", "fob", "--version", "1"];
     const LOAD: [&str; 17] = [
         "fobctl",
         "value",
@@ -289,20 +286,24 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_named_on_the_line_or_in_a_file_but_not_both() {
-        let with = |more: &'static [&'static str]| {
-            DERIVE.into_iter().chain(["--slot", "0"]).chain(more.iter().copied())
-        };
-        assert!(
-            Args::try_parse_from(with(&["--card", "04782e21801d80", "--card", "04782e21801d81"])).is_ok()
-        );
-        assert!(Args::try_parse_from(with(&["--cards-file", "cards"])).is_ok());
-        assert_eq!(refusal(with(&[])), ErrorKind::MissingRequiredArgument);
-        assert_eq!(
-            refusal(with(&["--card", "04782e21801d80", "--cards-file", "c"])),
-            ErrorKind::ArgumentConflict
-        );
-        assert_eq!(refusal(with(&["--card", "0478"])), ErrorKind::ValueValidation);
+    fn what_follows_the_writer_is_its_programs() {
+        let line =
+            ["fobctl", "job", "run", "nfc-1", "--in-hand", "4", "--writer", "encoder", "--json", "-p", "2"];
+        let args = Args::try_parse_from(line).unwrap();
+        assert!(!args.json);
+        let Noun::Job(JobVerb::Run(run)) = args.noun else { panic!("job run") };
+        assert!(format!("{run:?}").contains("[\"encoder\", \"--json\", \"-p\", \"2\"]"), "{run:?}");
+        assert_eq!(refusal(["fobctl", "job", "run", "nfc-1"]), ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
+    fn a_card_is_named_by_its_whole_identifier() {
+        let line = ["fobctl", "card", "move", "--to", "active", "04782e21801d80", "--holder", "00a1"];
+        assert!(Args::try_parse_from(line).is_ok());
+        assert_eq!(refusal(["fobctl", "card", "check", "0478"]), ErrorKind::ValueValidation);
+        assert_eq!(refusal(["fobctl", "card", "move", "--to", "active"]), ErrorKind::MissingRequiredArgument);
+        let blank = ["fobctl", "card", "move", "--to", "blank", "04782e21801d80"];
+        assert_eq!(refusal(blank), ErrorKind::InvalidValue);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod audit_export;
 pub(crate) mod audit_proof;
+pub(crate) mod card;
 pub(crate) mod ceremony;
 pub(crate) mod clock_confirm;
 pub(crate) mod completions;
@@ -13,6 +14,7 @@ pub(crate) mod evidence_get;
 pub(crate) mod founding_sign;
 pub(crate) mod freeze;
 mod freeze_list;
+pub(crate) mod job;
 pub(crate) mod key_change;
 pub(crate) mod key_get;
 pub(crate) mod key_impact;
@@ -38,7 +40,6 @@ pub(crate) mod proposal_result;
 pub(crate) mod proposal_show;
 pub(crate) mod proposal_vote;
 pub(crate) mod quorum;
-pub(crate) mod station_derive;
 mod status;
 pub(crate) mod terminal_bundle;
 pub(crate) mod terminal_verify;
@@ -47,8 +48,8 @@ pub(crate) mod value_update;
 
 use crate::{
     args::{
-        Args, AuditVerb, ClockVerb, ComponentVerb, ContextVerb, EvidenceVerb, FoundingVerb, FreezeVerb,
-        KeyVerb, Noun, PrincipalVerb, ProfileVerb, ProposalVerb, QuorumVerb, StationVerb, TerminalVerb,
+        Args, AuditVerb, CardVerb, ClockVerb, ComponentVerb, ContextVerb, EvidenceVerb, FoundingVerb,
+        FreezeVerb, KeyVerb, Noun, PrincipalVerb, ProfileVerb, ProposalVerb, QuorumVerb, TerminalVerb,
         ValueVerb,
     },
     context::Surroundings,
@@ -79,6 +80,11 @@ pub(crate) fn run_to_end<W: Write>(args: Args, output: &mut Output<W>) -> Result
         Noun::Component(ComponentVerb::Check(args)) => return component::check(args, output),
         Noun::Profile(ProfileVerb::Check(args)) => return profile::check(args, output),
         Noun::Ceremony(verb) => return ceremony::run(verb, &args, &surroundings, output),
+        Noun::Job(verb) => {
+            if let Some(done) = job::offline(verb, output) {
+                return done;
+            }
+        }
         Noun::Policy(verb) => {
             if let Some(done) = policy::offline(verb, &args, &surroundings, output) {
                 return done;
@@ -97,6 +103,11 @@ pub(crate) fn run_to_end<W: Write>(args: Args, output: &mut Output<W>) -> Result
     }
     // Before anything else is done, because the program begins again where the persona has a token of its own.
     own_token::switch(&chosen, &config)?;
+    if let Noun::Job(verb) = &args.noun
+        && let Some(done) = job::waiting(verb, &config, output)
+    {
+        return done;
+    }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Runtime)?;
     if let Noun::Doctor(args) = &args.noun {
@@ -118,7 +129,9 @@ async fn run<W: Write>(noun: Noun, config: &ClientConfig, output: &mut Output<W>
         Noun::Profile(ProfileVerb::Put(args)) => profile::put(config, args, output).await,
         Noun::Profile(ProfileVerb::Get(args)) => profile::get(config, &args, output).await,
         Noun::Profile(ProfileVerb::List) => profile::list(config, output).await,
-        Noun::Station(StationVerb::Derive(args)) => station_derive::run(config, &args, output).await,
+        Noun::Job(verb) => job::run(verb, config, output).await,
+        Noun::Card(CardVerb::Check(args)) => card::check(config, &args, output).await,
+        Noun::Card(CardVerb::Move(args)) => card::transition(config, args, output).await,
         Noun::Value(ValueVerb::Load(args)) => {
             value_update::run(config, ValueOperation::Load, args, output).await
         }

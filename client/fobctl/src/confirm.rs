@@ -1,7 +1,10 @@
 //! Asking a person to agree. The question goes to stderr: stdout is for data.
 
 use crate::{fault::Fault, output::tell};
-use std::io::{self, BufRead, Read as _};
+use std::{
+    fmt::Display,
+    io::{self, BufRead, Read as _},
+};
 
 /// Digits of a digest's group: fewer are not compared.
 const GROUP: usize = 4;
@@ -16,6 +19,15 @@ const ANSWER_LEN_MAX: u64 = 64;
 /// [`Fault::Declined`] for any other answer, and where nobody answers.
 pub(crate) fn ask() -> Result<(), Fault> {
     tell(&"type yes to sign:");
+    agreed(&mut io::stdin().lock())
+}
+
+/// The same of one of several people at the machine.
+///
+/// # Errors
+/// [`Fault::Declined`] for any other answer, and where nobody answers.
+pub(crate) fn ask_person(person: &impl Display) -> Result<(), Fault> {
+    tell(&format_args!("{person}: type yes to sign:"));
     agreed(&mut io::stdin().lock())
 }
 

@@ -14,7 +14,7 @@ pub(crate) const CODES: [(u8, &str); 8] = [
     (4, "the service, the token or a file is not available"),
     (5, "not done yet: it waits for other people, or for its delay"),
     (6, "what came back does not verify: use nothing of it"),
-    (7, "conflict: sequence number, balance, idempotency key, or another state than asked for"),
+    (7, "conflict: sequence number, balance, counts, idempotency key, or another state than asked for"),
 ];
 
 /// What 6 means where policies are looked at: they do not hold, or what came back does not.
@@ -25,27 +25,28 @@ pub(crate) fn codes(path: &[&str]) -> Vec<(u8, &'static str)> {
     let ends: &[u8] = match path {
         ["policy", "check" | "prove"] => &[0, 1, 2, 4, 6],
         ["policy", "test"] => &[0, 1, 2, 6],
-        ["completions", ..] => &[0, 1, 2],
+        ["completions", ..] | ["job", "new"] => &[0, 1, 2],
         ["context" | "manual", ..]
         | ["profile" | "component" | "ceremony", "check"]
         | ["component", "generate"]
         | ["ceremony", "script"] => &[0, 1, 2, 4],
-        ["founding", ..] | ["ceremony", "new" | "approve"] => &[0, 1, 2, 3, 4],
+        ["founding", ..] | ["ceremony", "new" | "approve"] | ["job", "agree", ..] => &[0, 1, 2, 3, 4],
         ["proposal", "list" | "show"]
         | ["principal" | "freeze", "list"]
         | ["key" | "profile", "list" | "get"]
         | ["key", "impact"]
         | ["quorum", "show"]
+        | ["job", "list" | "show" | "record"]
+        | ["card", "check"]
         | ["evidence", ..] => &[0, 1, 2, 3, 4, 6],
         []
         | ["policy"]
         | ["policy", "propose"]
         | [
             "api" | "value" | "proposal" | "principal" | "freeze" | "key" | "component" | "profile"
-            | "quorum" | "clock" | "ceremony",
+            | "quorum" | "clock" | "ceremony" | "job" | "card",
             ..,
         ] => &[0, 1, 2, 3, 4, 5, 6, 7],
-        ["station", ..] => &[0, 1, 2, 3, 4, 5, 6],
         _ => &[0, 1, 2, 3, 4, 6],
     };
     let words = |(code, words)| match (code, path) {
@@ -77,8 +78,8 @@ mod tests {
     #[test]
     fn every_command_ends_with_success_or_a_usage_error_and_says_so() {
         let mut program = program();
-        let derive = program.find_subcommand_mut("station").unwrap().find_subcommand_mut("derive").unwrap();
-        let help = derive.render_help().to_string();
+        let export = program.find_subcommand_mut("audit").unwrap().find_subcommand_mut("export").unwrap();
+        let help = export.render_help().to_string();
         assert!(help.contains("Exit codes:\n  0  done\n") && help.contains("  6  what came back"), "{help}");
         assert!(!help.contains("  7  conflict"), "{help}");
         for noun in program.get_subcommands() {

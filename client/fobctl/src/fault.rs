@@ -110,6 +110,16 @@ pub(crate) enum Fault {
         /// What to do next.
         next: String,
     },
+    /// Something about a job that is not done, though nothing failed: it takes people, a machine or another state first.
+    #[error("{what}")]
+    Undone {
+        /// What is not done, and why.
+        what: String,
+        /// The exit code.
+        code: u8,
+        /// What to do next.
+        next: String,
+    },
     /// Some of the doctor's checks are bad.
     #[error("{what}")]
     Unwell {
@@ -173,7 +183,7 @@ impl Fault {
             | Self::Partly { unproved: 0, refused: 1.., .. } => 3,
             Self::Waits { .. } | Self::Interrupted { .. } | Self::Partly { unproved: 0, .. } => 5,
             Self::Client { source, .. } => source.exit_code(),
-            Self::Unwell { code, .. } => *code,
+            Self::Unwell { code, .. } | Self::Undone { code, .. } => *code,
             Self::Unwritten { fault, .. } => fault.exit_code(),
             Self::File { .. } | Self::NoSolver { .. } => 4,
             Self::Partly { .. } | Self::Unproved { .. } | Self::Unsound { .. } => 6,
@@ -190,13 +200,14 @@ impl Fault {
             | Self::Unproved { next, .. }
             | Self::Unsound { next, .. }
             | Self::NoSolver { next, .. }
+            | Self::Undone { next, .. }
             | Self::Waits { next, .. }
             | Self::Partly { next, .. } => next,
             Self::Declined => {
                 "read the file again; when it is right, run the same command again and type yes"
             }
             Self::OtherDigest => {
-                "compare the digest with the other officers; if it differs, sign nothing and tell them"
+                "compare the digest with the others who sign it; if it differs, sign nothing and tell the officers"
             }
             Self::Interrupted { .. } => "run the same command again: it goes on with the next step",
             Self::Unwell { .. } => "do what each line says, then run `fobctl doctor` again",

@@ -5,26 +5,29 @@
 
 use keysvc_client::protocol::{
     founding::{GoldenVector, Profile, Slot, ValueRules},
+    job::{Balance, CardResult, Counts, Done, Incident, JobHead, JobItem, PurgeReceipt, Suspended, Tally},
     key::KeyRecord,
     quorum::Need,
     receipt::{LeafEvidence, Receipt},
     reply::{
-        BundleReply, CardDeriveReply, ChangedReply, CheckpointReply, ComponentGivenReply, ComponentKeyReply,
-        EntriesReply, EvidenceReply, FreezeListReply, FreezeView, KeyCreatedReply, KeyImpactReply,
-        KeyListReply, KeyReply, ListedProposal, OfficerView, PendingReply, PolicyReply, PrincipalListReply,
-        PrincipalView, ProfileListReply, ProfilePutReply, ProfileReply, ProfileView, ProofReply,
-        ProposalListReply, ProposalReply, ResultReply, StationOpenReply, StatusReply, Threshold,
-        ValueBatchReply, ValueUpdateReply, VoteReply,
+        BundleReply, CardDeriveReply, CardReply, CardsMovedReply, ChangedReply, CheckpointReply,
+        ComponentGivenReply, ComponentKeyReply, EntriesReply, EvidenceReply, FreezeListReply, FreezeView,
+        JobChangedReply, JobCountReply, JobListReply, JobNumbers, JobOpenReply, JobRecordReply, JobReply,
+        JobView, KeyCreatedReply, KeyImpactReply, KeyListReply, KeyReply, ListedProposal, OfficerView,
+        PendingReply, PolicyReply, PrincipalListReply, PrincipalView, ProfileListReply, ProfilePutReply,
+        ProfileReply, ProfileView, ProofReply, ProposalListReply, ProposalReply, ResultReply, StatusReply,
+        Threshold, ValueBatchReply, ValueUpdateReply, VoteReply,
     },
     request::{
-        ActivateKey, ApproveProposal, CancelProposal, ComponentOrder, CompromiseKey, ConfirmClock, CreateKey,
-        DeriveCardKeys, DestroyKey, DisablePrincipal, EnablePrincipal, EnrolPrincipal, Enrolment,
-        GiveComponent, ImportKey, LiftFreeze, ListFreezes, ListKeys, ListPrincipals, ListProfiles,
-        ListProposals, OpenStation, Operation, PolicyDifference, PolicyFile, PolicyProof, PolicyReplay,
-        ProposePolicy, PutProfile, ReadBundle, ReadCheckpoint, ReadComponentKey, ReadEntries, ReadEvidence,
-        ReadImpact, ReadKey, ReadPolicy, ReadProfile, ReadProof, ReadProposal, ReadResult, ReadStatus,
-        RecordCeremony, RejectProposal, RetireKey, RotatePrincipal, SetFreeze, SetQuorum, SuspendKey,
-        UpdateValue, UpdateValues,
+        ActivateKey, AddJobItems, ApproveProposal, CancelProposal, CheckCard, CloseJob, ComponentOrder,
+        CompromiseKey, ConfirmClock, CountJob, CreateJob, CreateKey, DeriveCardKeys, DestroyKey,
+        DisablePrincipal, EnablePrincipal, EnrolPrincipal, Enrolment, GiveComponent, GiveResults, ImportKey,
+        LiftFreeze, ListFreezes, ListJobs, ListKeys, ListPrincipals, ListProfiles, ListProposals, MoveCards,
+        OpenJob, Operation, PolicyDifference, PolicyFile, PolicyProof, PolicyReplay, ProposePolicy,
+        PutProfile, ReadBundle, ReadCheckpoint, ReadComponentKey, ReadEntries, ReadEvidence, ReadImpact,
+        ReadJob, ReadJobRecord, ReadKey, ReadPolicy, ReadProfile, ReadProof, ReadProposal, ReadResult,
+        ReadStatus, RecordCeremony, RejectProposal, ReportIncident, ResumeJob, RetireKey, RotatePrincipal,
+        SealJob, SetFreeze, SetQuorum, SuspendJob, SuspendKey, UpdateValue, UpdateValues, WithdrawJob,
     },
 };
 use serde::{
@@ -40,7 +43,7 @@ pub(crate) fn of_request(operation: Operation) -> &'static [&'static str] {
         Operation::Status => of::<ReadStatus>(),
         Operation::KeyList => of::<ListKeys>(),
         Operation::KeyGet => of::<ReadKey>(),
-        Operation::StationOpen => of::<OpenStation>(),
+        Operation::JobOpen => of::<OpenJob>(),
         Operation::CardDerive => of::<DeriveCardKeys>(),
         Operation::ValueUpdate => of::<UpdateValue>(),
         Operation::LogCheckpoint => of::<ReadCheckpoint>(),
@@ -81,6 +84,29 @@ pub(crate) fn of_request(operation: Operation) -> &'static [&'static str] {
         Operation::PolicyPropose => of::<ProposePolicy>(),
         Operation::PolicyGet => of::<ReadPolicy>(),
         Operation::CeremonyRecord => of::<RecordCeremony>(),
+        operation => of_job_request(operation),
+    }
+}
+
+/// The same for what is asked about jobs and cards.
+fn of_job_request(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::JobCreate => of::<CreateJob>(),
+        Operation::JobItems => of::<AddJobItems>(),
+        Operation::JobSeal => of::<SealJob>(),
+        Operation::JobWithdraw => of::<WithdrawJob>(),
+        Operation::JobResume => of::<ResumeJob>(),
+        Operation::JobSuspend => of::<SuspendJob>(),
+        Operation::CardResult => of::<GiveResults>(),
+        Operation::JobCount => of::<CountJob>(),
+        Operation::JobIncident => of::<ReportIncident>(),
+        Operation::JobClose => of::<CloseJob>(),
+        Operation::JobGet => of::<ReadJob>(),
+        Operation::JobList => of::<ListJobs>(),
+        Operation::JobRecord => of::<ReadJobRecord>(),
+        Operation::CardCheck => of::<CheckCard>(),
+        Operation::CardTransition => of::<MoveCards>(),
+        _ => &[],
     }
 }
 
@@ -90,7 +116,21 @@ pub(crate) fn of_reply(operation: Operation) -> &'static [&'static str] {
         Operation::Status => of::<StatusReply>(),
         Operation::KeyList => of::<KeyListReply>(),
         Operation::KeyGet => of::<KeyReply>(),
-        Operation::StationOpen => of::<StationOpenReply>(),
+        Operation::JobOpen | Operation::JobResume => of::<JobOpenReply>(),
+        Operation::JobCreate
+        | Operation::JobItems
+        | Operation::JobSeal
+        | Operation::JobWithdraw
+        | Operation::JobSuspend
+        | Operation::JobIncident
+        | Operation::JobClose
+        | Operation::CardResult => of::<JobChangedReply>(),
+        Operation::JobCount => of::<JobCountReply>(),
+        Operation::JobGet => of::<JobReply>(),
+        Operation::JobList => of::<JobListReply>(),
+        Operation::JobRecord => of::<JobRecordReply>(),
+        Operation::CardCheck => of::<CardReply>(),
+        Operation::CardTransition => of::<CardsMovedReply>(),
         Operation::CardDerive => of::<CardDeriveReply>(),
         Operation::ValueUpdate => of::<ValueUpdateReply>(),
         Operation::LogCheckpoint => of::<CheckpointReply>(),
@@ -139,9 +179,11 @@ pub(crate) fn of_pending() -> &'static [&'static str] {
     of::<PendingReply>()
 }
 
-/// The fields of the message in the field of this name; none where it is not known or no message.
-pub(crate) fn within(name: &str) -> &'static [&'static str] {
+/// The fields of the message in the field of this name, beside these others; none where it is not known or no message.
+pub(crate) fn within(beside: &[&str], name: &str) -> &'static [&'static str] {
     match name {
+        // Said twice: what the log has of a request, and a station's word that it erased its data.
+        "receipt" if beside == of::<CloseJob>() => of::<PurgeReceipt>(),
         "receipt" => of::<Receipt>(),
         "leaf" | "genesis" | "entries" => of::<LeafEvidence>(),
         "key" | "keys" => of::<KeyRecord>(),
@@ -162,6 +204,17 @@ pub(crate) fn within(name: &str) -> &'static [&'static str] {
         "difference" => of::<PolicyDifference>(),
         "proof" => of::<PolicyProof>(),
         "replay" => of::<PolicyReplay>(),
+        "head" => of::<JobHead>(),
+        "items" => of::<JobItem>(),
+        "results" => of::<CardResult>(),
+        "counts" => of::<Counts>(),
+        "suspended" => of::<Suspended>(),
+        "incident" => of::<Incident>(),
+        "job" | "jobs" => of::<JobView>(),
+        "numbers" => of::<JobNumbers>(),
+        "created" | "sealed" => of::<Done>(),
+        "tally" => of::<Tally>(),
+        "balance" => of::<Balance>(),
         _ => &[],
     }
 }
@@ -237,10 +290,16 @@ mod tests {
     }
 
     #[test]
+    fn a_purge_receipt_is_not_taken_for_a_receipt_of_the_log() {
+        assert_eq!(within(of::<CloseJob>(), "receipt").last(), Some(&"method"));
+        assert_eq!(within(of::<JobChangedReply>(), "receipt").first(), Some(&"schema"));
+    }
+
+    #[test]
     fn the_names_stand_at_the_numbers_of_the_wire() {
         let key = sample::key();
         let Some(Value::Map(pairs)) = decode(&cbor::encode(&key)) else { panic!("no map") };
-        let names = within("key");
+        let names = within(&[], "key");
         let place = names.iter().position(|name| *name == "made_at_ms").unwrap();
         let number = Value::Unsigned(u64::try_from(place).unwrap());
         assert!(pairs.contains(&(number, Value::Unsigned(key.made_at_ms))), "{pairs:?}");

@@ -117,8 +117,20 @@ fn programme(programme: &Programme) -> String {
 
 /// What a card profile says, a line for each slot, golden vector and rule.
 pub(crate) fn profile_lines(profile: &Profile) -> Vec<String> {
-    let Profile { name, version, family, scheme, input, system_identifier, slots, functions, vectors, value } =
-        profile;
+    let Profile {
+        name,
+        version,
+        family,
+        scheme,
+        input,
+        system_identifier,
+        slots,
+        functions,
+        pipeline,
+        unit_cost,
+        vectors,
+        value,
+    } = profile;
     let scheme = match scheme {
         Scheme::An10922Aes128 => "NXP AN10922 with AES-128",
     };
@@ -130,6 +142,7 @@ pub(crate) fn profile_lines(profile: &Profile) -> Vec<String> {
     )];
     lines.extend(slots.iter().map(|slot| format!("  {}", slot_text(slot))));
     lines.extend(vectors.iter().map(|vector| format!("  {}", vector_text(vector))));
+    lines.push(format!("  {}", making_text(*pipeline, *unit_cost)));
     let rules = value.as_ref().map(rules_text);
     lines.push(format!("  {}", rules.as_deref().unwrap_or("Its cards hold no value.")));
     lines
@@ -153,6 +166,19 @@ fn slot_text(slot: &Slot) -> String {
 fn vector_text(vector: &GoldenVector) -> String {
     let GoldenVector { slot, card, check_value } = vector;
     format!("The key of slot {slot} of card {card} must have the check value {check_value}.")
+}
+
+/// How a station works with it, and what a card costs where that is said.
+fn making_text(pipeline: u16, unit_cost: u32) -> String {
+    let hand = match pipeline {
+        1 => "one card is".to_owned(),
+        several => format!("{several} cards are"),
+    };
+    let cost = match unit_cost {
+        0 => "what a card costs is not said".to_owned(),
+        cost => format!("a card costs {cost} minor units of the site's money"),
+    };
+    format!("In a job at most {hand} without a result at a time; {cost}.")
 }
 
 fn rules_text(rules: &ValueRules) -> String {
@@ -227,6 +253,7 @@ mod tests {
              with the system identifier 4e585020416275."
                 .to_owned(),
             "    Slot 0: key demo-known version 1, as key 2 of application 3042f5.".to_owned(),
+            "    In a job at most 8 cards are without a result at a time; what a card costs is not said.".to_owned(),
             "    Value in purse 1, reloadable: at most 150.00 EUR on a card, 100.00 EUR in one load, 50.00 EUR in one debit; \
              the card is a passive tag without sessions."
                 .to_owned(),

@@ -20,6 +20,7 @@ mod fault;
 mod field_names;
 mod file;
 mod founding_text;
+mod job;
 mod key_view;
 mod moment;
 mod money;

@@ -48,14 +48,26 @@ pub(crate) fn digest(profile: &Profile) -> String {
 
 /// The profile as such a file.
 pub(crate) fn text(profile: &Profile) -> String {
-    let Profile { name, version, family, scheme, input, system_identifier, slots, functions, vectors, value } =
-        profile;
+    let Profile {
+        name,
+        version,
+        family,
+        scheme,
+        input,
+        system_identifier,
+        slots,
+        functions,
+        pipeline,
+        unit_cost,
+        vectors,
+        value,
+    } = profile;
     let scheme = match scheme {
         Scheme::An10922Aes128 => "an10922-aes128",
     };
     let mut text = format!(
         "name = \"{name}\"\nversion = {version}\nfamily = \"{family}\"\nfunctions = [{}]\nscheme = \"{scheme}\"\n\
-         input = [{}]\nsystem-identifier = \"{system_identifier}\"\n",
+         input = [{}]\nsystem-identifier = \"{system_identifier}\"\npipeline = {pipeline}\nunit-cost = {unit_cost}\n",
         list(functions.iter().map(|function| function.name())),
         list(input.iter().copied().map(input_part))
     );
@@ -119,7 +131,12 @@ pub(crate) mod tests {
     pub(crate) fn profile() -> Profile {
         let vector =
             GoldenVector { slot: 0, card: "04782e21801d80".into(), check_value: "0102030405".into() };
-        Profile { vectors: vec![vector], ..sample::founding().profiles.remove(0) }
+        Profile {
+            vectors: vec![vector],
+            pipeline: 40,
+            unit_cost: 95,
+            ..sample::founding().profiles.remove(0)
+        }
     }
 
     #[test]

@@ -59,7 +59,8 @@ fn no_noun_an_unknown_verb_and_a_missing_option_are_usage_errors() {
     usage(&[]);
     usage(&["key"]);
     assert!(usage(&["key", "export"]).contains("unrecognized subcommand"));
-    assert!(usage(&["station", "derive", "--profile", "fob"]).contains("--version"));
+    assert!(usage(&["station", "derive"]).contains("unrecognized subcommand"));
+    assert!(usage(&["job", "run", "nfc-1"]).contains("--writer"));
     assert!(usage(&["founding", "sign", "f"]).contains("--officer"));
     assert!(usage(&["audit", "proof", "--leaf", "x"]).contains("invalid"));
 }
@@ -131,28 +132,67 @@ fn an_amount_with_other_decimals_is_refused_before_the_service_is_asked() {
 }
 
 #[test]
-fn a_file_that_is_there_already_is_not_overwritten() {
+fn a_form_that_is_printed_is_filled_in_and_told_what_is_wrong_before_the_service_is_asked() {
     let folder = Folder::new();
-    let (config, out) = (folder.path("client.toml"), folder.path("keys.csv"));
-    std::fs::write(&out, "kept").unwrap();
+    let printed = run(&["job", "new"]);
+    assert_eq!(printed.status.code(), Some(0));
+    let form = String::from_utf8(printed.stdout).unwrap();
+    assert!(form.contains("as-encountered = true") && form.contains("# items = "), "{form}");
+    let (file, config) = (folder.path("nfc-1.toml"), folder.path("client.toml"));
+    let create = ["job", "create", file.as_str(), "--config", config.as_str()];
+    std::fs::write(&file, form.replace("ordered = 1000", "ordered = 5000")).unwrap();
+    assert!(usage(&create).contains("ordered: 1 to 1010"));
+    std::fs::write(&file, form.replace("as-encountered = true", "items = \"cards.csv\"")).unwrap();
+    std::fs::write(folder.path("cards.csv"), "uid,data\n0478,x\n").unwrap();
+    assert!(usage(&create).contains("cards.csv: line 2: a card identifier"));
+    // What is right is asked of the service, whose trust file is missing here.
+    std::fs::write(&file, &form).unwrap();
+    assert!(usage(&create).contains("trust"));
+}
+
+#[test]
+fn counts_and_incidents_are_given_whole_and_people_are_as_many_as_sign() {
+    let folder = Folder::new();
+    let config = folder.path("client.toml");
+    let wrong = |words: &[&str]| usage(&[words, &["--config", &config]].concat());
+    assert!(wrong(&["job", "count", "nfc-1", "--good", "5"]).contains("--rejected"));
+    assert!(wrong(&["job", "count", "nfc-1", "--operator", "a"]).contains("2 people sign this"));
+    assert!(wrong(&["job", "open", "nfc-1", "--operator", "a"]).contains("2 people sign this"));
+    let three = ["job", "open", "nfc-1", "--operator", "a", "--operator", "b", "--operator", "c"];
+    assert!(wrong(&three).contains("two people sign this"));
+    assert!(wrong(&["job", "incident", "nfc-1", "--cause", "jam"]).contains("--place"));
+    assert!(wrong(&["job", "suspend", "nfc-1", "--cause", "c", "--place", "p"]).contains("what was counted"));
+    let both = ["job", "close", "nfc-1", "--witness", "m", "--agreement", "f"];
+    assert!(wrong(&both).contains("cannot be used with"));
+}
+
+#[test]
+fn a_person_agrees_on_their_own_machine_only_after_they_were_asked() {
+    let folder = Folder::new();
+    let (config, out) = (folder.path("client.toml"), folder.path("agreement"));
+    let trust = format!("trust-domain demo.test\ngenesis {}\n", "07".repeat(32));
+    std::fs::write(folder.path("trust"), trust).unwrap();
     let words = [
-        "station",
-        "derive",
-        "--profile",
-        "fob",
-        "--version",
-        "1",
-        "--slot",
-        "0",
-        "--card",
-        "04782e21801d80",
+        "job",
+        "agree",
+        "open",
+        "nfc-1",
+        "--station",
+        "station-1",
+        "--as",
+        "operator-1",
         "--out",
         &out,
         "--config",
         &config,
     ];
+    let output = program(folder.0.path(), &words).stdin(std::process::Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = stderr(&output);
+    assert!(text.contains("I, operator-1, open job nfc-1 at station station-1."), "{text}");
+    assert!(text.contains("nothing was signed") && !Path::new(&out).exists(), "{text}");
+    std::fs::write(&out, "kept").unwrap();
     assert!(usage(&words).contains("is not overwritten"));
-    assert_eq!(std::fs::read_to_string(&out).unwrap(), "kept");
 }
 
 #[test]
@@ -218,7 +258,7 @@ fn a_request_that_is_no_notation_is_refused_before_the_service_is_asked() {
     let folder = Folder::new();
     let text = usage(&["api", "key.get", "--request", "{0: 1", "--config", &folder.path("client.toml")]);
     assert!(text.contains("at character 6"), "{text}");
-    let text = usage(&["api", "station.open", "--config", &folder.path("client.toml")]);
+    let text = usage(&["api", "job.open", "--config", &folder.path("client.toml")]);
     assert!(text.contains("add --sign"), "{text}");
 }
 

@@ -43,7 +43,7 @@ pub(crate) enum PrincipalVerb {
 pub(crate) enum FreezeVerb {
     /// List what is stopped.
     List,
-    /// Stop a card, terminal, station, programme, store, profile, key or all; one officer is enough.
+    /// Stop a card, job, terminal, station, programme, store, profile, key or all; one officer is enough.
     Set(freeze::FreezeArgs),
     /// Let go on what was stopped; takes two officers.
     Lift(freeze::FreezeArgs),

@@ -32,7 +32,8 @@ Examples:
   fobctl api status
   fobctl api key.get --request '{0: 1, 1: \"value-1\"}'
   fobctl api log.proof --request '{0: 1, 1: 9, 2: 4}'
-  fobctl api station.open --sign --request \"{0: 1, 1: h'00112233445566778899aabbccddeeff'}\"";
+  fobctl api job.get --request '{0: 1, 1: \"nfc-2026-11\"}'
+  fobctl api job.withdraw --sign --request-file withdraw.diag";
 
 /// `fobctl api`.
 #[derive(Debug, clap::Args)]
@@ -207,10 +208,7 @@ mod tests {
 
     #[test]
     fn a_signature_goes_with_the_operations_that_take_one() {
-        assert_eq!(
-            refused(Operation::StationOpen, "{0: 1}", false),
-            "station.open takes signed requests alone"
-        );
+        assert_eq!(refused(Operation::JobOpen, "{0: 1}", false), "job.open takes signed requests alone");
         assert_eq!(refused(Operation::Status, "{0: 1}", true), "status takes no signed requests");
         assert_eq!(
             refused(Operation::ValueUpdate, "h'00'", true),
@@ -218,8 +216,8 @@ mod tests {
         );
         for (operation, request, sign) in [
             (Operation::Status, "{0: 1}", false),
-            (Operation::StationOpen, "{0: 1}", true),
-            (Operation::StationOpen, "h'd284'", false),
+            (Operation::JobOpen, "{0: 1}", true),
+            (Operation::JobOpen, "h'd284'", false),
         ] {
             let args = args(operation, Some(request), sign);
             assert!(args.check_signing(&args.parsed().unwrap()).is_ok());

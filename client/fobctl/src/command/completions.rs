@@ -39,7 +39,7 @@ mod tests {
     fn every_shell_completes_nouns_verbs_and_options() {
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for word in ["station", "derive", "cards-file", "context"] {
+            for word in ["job", "suspend", "handed-over", "context"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

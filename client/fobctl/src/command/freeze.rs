@@ -22,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   fobctl freeze set terminal terminal-1 --reason 'stolen last night'
   fobctl freeze set card 04782e21801d80 --programme coffee --reason 'lost'
+  fobctl freeze set job nfc-2026-11 --reason 'cards are missing'
   fobctl freeze set all --reason 'something is wrong'
   fobctl freeze lift terminal terminal-1 --reason 'found, and looked at'";
 
@@ -29,7 +30,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FreezeArgs {
-    /// What kind of thing it is: card, terminal, station, programme, store, profile, key or all.
+    /// What kind of thing it is: card, job, terminal, station, programme, store, profile, key or all.
     #[arg(value_enum, value_name = "SCOPE", hide_possible_values = true)]
     scope: Kind,
     /// Its name; a card's UID, hexadecimal; nothing for all.
@@ -50,6 +51,8 @@ pub(crate) struct FreezeArgs {
 enum Kind {
     /// One card, in one programme or everywhere.
     Card,
+    /// All that is made for a personalization job.
+    Job,
     /// All that a terminal asks to change.
     Terminal,
     /// All that a station asks to change.
@@ -84,6 +87,7 @@ impl FreezeArgs {
         }
         let name: Name = text.parse().map_err(|error| wrong(format!("{text} is no name: {error}")))?;
         Ok(match self.scope {
+            Kind::Job => Scope::Job { name },
             Kind::Terminal => Scope::Terminal { name },
             Kind::Station => Scope::Station { name },
             Kind::Programme => Scope::Programme { name },
@@ -140,6 +144,7 @@ mod tests {
         assert_eq!(scope(Kind::Card, Some("04782e21801d80"), None).unwrap(), "card 04782e21801d80");
         let card = scope(Kind::Card, Some("04782e21801d80"), Some("coffee"));
         assert_eq!(card.unwrap(), "card 04782e21801d80 in programme coffee");
+        assert_eq!(scope(Kind::Job, Some("nfc-1"), None).unwrap(), "job nfc-1");
         assert_eq!(scope(Kind::All, None, None).unwrap(), "all");
     }
 

@@ -62,7 +62,7 @@ impl From<&PrincipalView> for LineView {
 }
 
 impl LineView {
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         [
             self.id.clone(),
             self.kind.to_owned(),
@@ -71,6 +71,7 @@ impl LineView {
             key_digest(&self.tls_key),
             self.statement_key.as_ref().map(key_digest).unwrap_or_default(),
             self.leaf.to_string(),
+            self.capabilities.join(", "),
         ]
     }
 }
@@ -81,7 +82,7 @@ impl Report for ListReport {
     }
 
     fn text(&self) -> String {
-        let header = ["name", "kind", "group", "state", "tls key", "statement key", "leaf"];
+        let header = ["name", "kind", "group", "state", "tls key", "statement key", "leaf", "capabilities"];
         table(header, &["leaf"], self.principals.iter().map(LineView::row))
     }
 }
@@ -100,7 +101,7 @@ mod tests {
             id: "terminal-2".parse().unwrap(),
             kind: PrincipalKind::Terminal,
             group: "roastery".parse().unwrap(),
-            capabilities: List::default(),
+            capabilities: List::try_from(vec!["value-load".parse().unwrap()]).unwrap(),
             tls_key: Digest::new([1; 32]),
             statement_key: Some(Blob::try_from(vec![1]).unwrap()),
             wrapping_key: None,
@@ -109,5 +110,6 @@ mod tests {
         let text = ListReport { principals: vec![view] }.text();
         let line = text.lines().nth(1).unwrap();
         assert!(line.starts_with("terminal-2  terminal  roastery  disabled  0101 0101 0101 0101"), "{text}");
+        assert!(line.ends_with("9  value-load"), "{text}");
     }
 }

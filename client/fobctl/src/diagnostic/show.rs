@@ -76,7 +76,7 @@ fn map(out: &mut String, pairs: &[(Value, Value)], names: &[&str], indent: usize
         }
         out.push_str(&line(key));
         out.push_str(": ");
-        put(out, value, name.map_or(&[], |name| field_names::within(name)), indent.saturating_add(1));
+        put(out, value, name.map_or(&[], |name| field_names::within(names, name)), indent.saturating_add(1));
         out.push_str(",\n");
     }
     out.push_str(&STEP.repeat(indent));

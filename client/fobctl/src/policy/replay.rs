@@ -1,11 +1,12 @@
 //! What the recorded requests of an exported log would have met under other policies.
 //!
 //! The log is followed from its founding, so that each request is put to the policies with the site as it stood: who was
-//! enrolled, which keys and profiles there were, who approved. Memory does not grow with the log: beyond that state there
-//! are the differences, of which so many are listed.
+//! enrolled, which keys and profiles there were, who approved, who had done what on a job. Memory does not grow with the log
+//! but by its jobs: beyond that state there are the differences, of which so many are listed.
 
 mod facts;
 mod follow;
+mod jobs;
 mod judge;
 mod log;
 mod read;
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{fault::Fault, progress};
 use follow::Followed;
+use jobs::Jobs;
 use judge::Again;
 use keysvc_client::protocol::{
     bytes::{Digest, ProposalId},
@@ -108,6 +110,7 @@ pub(crate) fn replay(
     let mut replaying = Replaying {
         policies,
         followed: Followed::found(&log)?,
+        jobs: Jobs::default(),
         replayed: Replayed {
             policies: candidate::digest(policies),
             genesis: *log.genesis(),
@@ -130,7 +133,7 @@ pub(crate) fn replay(
             return Ok(());
         }
         let taken = if leaf.index >= from { replaying.judge(leaf) } else { Ok(()) };
-        let taken = taken.and_then(|()| replaying.followed.take(leaf));
+        let taken = taken.and_then(|()| replaying.take(leaf));
         taken.map_err(|why| log.unproved(&format_args!("leaf {}: {why}", leaf.index)))
     })?;
     Ok(replaying.replayed)
@@ -139,6 +142,7 @@ pub(crate) fn replay(
 struct Replaying<'a> {
     policies: &'a PolicySet,
     followed: Followed,
+    jobs: Jobs,
     replayed: Replayed,
     // Open proposals in the window, and those of them that differ: a request and the act it becomes are one. No more
     // than may be open at a time.
@@ -147,9 +151,15 @@ struct Replaying<'a> {
 }
 
 impl Replaying<'_> {
+    /// Follows a leaf: jobs before the site, because who signed is told by the site before it.
+    fn take(&mut self, leaf: &Leaf) -> Result<(), String> {
+        self.jobs.take(self.followed.control(), leaf)?;
+        self.followed.take(leaf)
+    }
+
     fn judge(&mut self, leaf: &Leaf) -> Result<(), String> {
         let control = self.followed.control();
-        match read::read(control, leaf)? {
+        match read::read(control, &self.jobs, leaf)? {
             Found::Nothing => {}
             Found::Refused(count) => self.replayed.refused = self.replayed.refused.saturating_add(count),
             Found::Withheld | Found::Unknown => {
@@ -234,7 +244,10 @@ impl Replayed {
             ));
         }
         if self.withheld > 0 {
-            left.push(format!("{} requests are not decided again: the export withholds them", self.withheld));
+            left.push(format!(
+                "{} requests are not decided again: the export withholds them, or the past of their job",
+                self.withheld
+            ));
         }
         left
     }

@@ -164,7 +164,11 @@ fn enrolled(found: Option<&PrincipalView>, name: &Name, own: &Own) -> Line {
     let group = if enrolment.kind == PrincipalKind::Officer { "department" } else { "organisation" };
     let same =
         if own.key.is_some() { "both keys are the enrolled ones" } else { "the TLS key is the enrolled one" };
-    Line::ok(CHECK, format!("{name}, {} of {group} {}, enabled; {same}", enrolment.kind, enrolment.group))
+    let capabilities: Vec<_> = enrolment.capabilities.iter().map(Name::as_str).collect();
+    let also =
+        if capabilities.is_empty() { String::new() } else { format!(", with {}", capabilities.join(", ")) };
+    let who = format!("{name}, {} of {group} {}{also}", enrolment.kind, enrolment.group);
+    Line::ok(CHECK, format!("{who}, enabled; {same}"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! It must stay the keeper's (`keysvc/src/keeper/action.rs`, `action/people.rs`): a log replayed under the policies that
 //! were in force differs in nothing, which the journey of policies proves. It decides nothing.
 
+use super::jobs::{self, Asking, Jobs, OnJob};
 use crate::policy::caller::Caller;
 use keysvc_client::protocol::{
     cbor::{self, REQUEST_LEN_MAX},
@@ -11,20 +12,31 @@ use keysvc_client::protocol::{
     founding::{Function, Profile},
     freeze::Scope,
     name::Name,
-    refusal::{Invalid, Refusal},
-    request::{DeriveCardKeys, Operation, UpdateValue},
+    request::{DeriveCardKeys, MoveCards, Operation, UpdateValue},
 };
-use keysvc_policies::{ContextFacts, ResourceFacts};
+use keysvc_policies::{ContextFacts, JobFacts, ResourceFacts};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// A recorded request, as far as the policies are told of it.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// A load or debit.
     Value(UpdateValue),
-    /// Card keys.
-    Cards(DeriveCardKeys),
-    /// An exchange with a station.
-    Station,
+    /// Card keys, with the profile of their job.
+    Cards {
+        /// The request.
+        derive: DeriveCardKeys,
+        /// The card profile.
+        profile: Name,
+        /// Its version.
+        version: u32,
+    },
+    /// Cards in other states.
+    Moved(MoveCards),
+    /// What is done to a job.
+    Job(Box<OnJob>),
+    /// What is read of a job.
+    JobRead(Box<OnJob>),
     /// What moves principals, keys, freezes, thresholds, profiles or policies.
     Change(Box<Change>),
     /// What is about the service or the log and has no circumstances.
@@ -32,25 +44,29 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// Reads the payload of a signed request.
+    /// Reads the payload of a signed request; nothing where it is about a job whose past is withheld.
     ///
     /// # Errors
-    /// [`Refusal`] when it is not the operation's.
-    pub(super) fn of(operation: Operation, payload: &[u8]) -> Result<Self, Refusal> {
-        let encoding = |_| Refusal::Invalid { reason: Invalid::Encoding };
-        match operation {
-            Operation::ValueUpdate => {
-                cbor::decode(payload, REQUEST_LEN_MAX).map(Self::Value).map_err(encoding)
-            }
-            Operation::CardDerive => {
-                cbor::decode(payload, REQUEST_LEN_MAX).map(Self::Cards).map_err(encoding)
-            }
-            Operation::StationOpen => Ok(Self::Station),
-            _ => {
-                Ok(Change::of(operation, payload)?
-                    .map_or(Self::Plain, |change| Self::Change(Box::new(change))))
-            }
+    /// Why it is not the operation's, in words.
+    pub(super) fn of(jobs: &Jobs, asking: Asking<'_>) -> Result<Option<Self>, String> {
+        let (operation, payload) = (asking.operation, asking.payload);
+        if jobs::concerns(operation) {
+            return Ok(jobs.told(asking)?.map(|told| Self::Job(Box::new(told))));
         }
+        Ok(Some(match operation {
+            Operation::ValueUpdate => Self::Value(request(payload)?),
+            Operation::CardTransition => Self::Moved(request(payload)?),
+            Operation::CardDerive => {
+                let derive: DeriveCardKeys = request(payload)?;
+                let Some(job) = jobs.of(&derive.job) else { return Ok(None) };
+                let profile = job.profile.parse().map_err(|_| "its job has no profile".to_owned())?;
+                Self::Cards { derive, profile, version: job.profile_version }
+            }
+            _ => {
+                let change = Change::of(operation, payload).map_err(|refusal| refusal.to_string())?;
+                change.map_or(Self::Plain, |change| Self::Change(Box::new(change)))
+            }
+        }))
     }
 
     /// The change in it, if it is one.
@@ -71,8 +87,10 @@ pub(super) fn facts<'a>(
 ) -> Option<(ResourceFacts<'a>, ContextFacts<'a>)> {
     match asked {
         Asked::Value(update) => value(update, control),
-        Asked::Cards(derive) => Some(cards(derive, control)),
-        Asked::Station => Some((ResourceFacts::Service, ContextFacts::Quorum)),
+        Asked::Cards { derive, profile, version } => cards(derive, (profile, *version), control),
+        Asked::Moved(request) => Some((ResourceFacts::Service, moved(request))),
+        Asked::Job(job) => Some((of_job(job), ContextFacts::Job(history(job)))),
+        Asked::JobRead(job) => Some((of_job(job), read(job))),
         Asked::Change(change) => Some((ResourceFacts::Service, changed(change, caller, control)?)),
         Asked::Plain => Some((plain(operation), ContextFacts::None)),
     }
@@ -99,13 +117,55 @@ fn value<'a>(update: &UpdateValue, control: &'a Control) -> Option<(ResourceFact
 }
 
 /// `card.derive`.
-fn cards<'a>(derive: &'a DeriveCardKeys, control: &Control) -> (ResourceFacts<'a>, ContextFacts<'a>) {
+fn cards<'a>(
+    derive: &DeriveCardKeys,
+    (profile, version): (&'a Name, u32),
+    control: &Control,
+) -> Option<(ResourceFacts<'a>, ContextFacts<'a>)> {
+    let standing = control.profiles().get(profile, version)?;
     let context = ContextFacts::CardDerive {
         cards: u32::try_from(derive.cards.len()).unwrap_or(u32::MAX),
-        slots: u32::try_from(derive.slots.len()).unwrap_or(u32::MAX),
+        slots: u32::try_from(standing.profile.slots.len()).unwrap_or(u32::MAX),
+        generation: derive.generation,
         development: control.founding().development,
     };
-    (ResourceFacts::Profile { name: derive.profile.as_str() }, context)
+    Some((ResourceFacts::Profile { name: profile.as_str() }, context))
+}
+
+/// `card.transition`.
+fn moved(request: &MoveCards) -> ContextFacts<'static> {
+    let cards = u32::try_from(request.cards.len()).unwrap_or(u32::MAX);
+    ContextFacts::CardTransition { to: request.to.name(), cards }
+}
+
+fn of_job(job: &OnJob) -> ResourceFacts<'_> {
+    ResourceFacts::Job { name: &job.name, customer: &job.customer, profile: &job.profile }
+}
+
+/// What is done to a job.
+fn history(job: &OnJob) -> JobFacts<'_> {
+    JobFacts {
+        created_by: &job.created_by,
+        sealed_by: &job.sealed_by,
+        operated_by: &job.operated_by,
+        reviewed_by: &job.reviewed_by,
+        operators: &job.operators,
+        reviewer: &job.reviewer,
+        witness: &job.witness,
+    }
+}
+
+/// `job.record`.
+fn read(job: &OnJob) -> ContextFacts<'_> {
+    ContextFacts::JobRead {
+        created_by: &job.created_by,
+        sealed_by: &job.sealed_by,
+        operated_by: &job.operated_by,
+    }
+}
+
+fn request<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    cbor::decode(payload, REQUEST_LEN_MAX).map_err(|error| error.to_string())
 }
 
 /// What has no circumstances: reads, votes, withdrawals.
@@ -166,7 +226,9 @@ fn freeze<'a>(scope: &'a Scope, control: &'a Control) -> ContextFacts<'a> {
             control.roster().member(name).map(|member| member.enrolment.group.as_str())
         }
         Scope::Store { name } => Some(name.as_str()),
-        Scope::Card { .. } | Scope::Profile { .. } | Scope::Key { .. } | Scope::All => None,
+        Scope::Card { .. } | Scope::Profile { .. } | Scope::Key { .. } | Scope::Job { .. } | Scope::All => {
+            None
+        }
     };
     ContextFacts::Freeze {
         scope: scope.kind().name(),

@@ -3,16 +3,21 @@
 //! The one reading of leaves for the replay. Signatures of requests are verified again with the key that their signer had
 //! at that leaf.
 
-use super::{facts::Asked, log::Leaf};
+use super::{
+    facts::Asked,
+    jobs::{Asking, Jobs},
+    log::Leaf,
+};
 use crate::policy::caller::Caller;
 use keysvc_client::protocol::{
     cbor,
     control::{Control, Member},
     cose::{Kind, Signed},
     leaf::{
-        ActByQuorumLeaf, CardKeysDerivedLeaf, ChangedLeaf, EntriesReadLeaf, EvidenceReadLeaf, LeafKind,
-        ProposalClosedLeaf, ProposalMadeLeaf, ProposalVotedLeaf, RefusalsCountedLeaf, RefusedLeaf, Statement,
-        StationOpenedLeaf, ValueUpdatedLeaf,
+        ActByQuorumLeaf, CardKeysDerivedLeaf, CardsChangedLeaf, ChangedLeaf, EntriesReadLeaf,
+        EvidenceReadLeaf, IncidentReportedLeaf, JobChangedLeaf, JobItemsLeaf, JobOpenedLeaf,
+        JobRecordMadeLeaf, LeafKind, ProposalClosedLeaf, ProposalMadeLeaf, ProposalVotedLeaf,
+        RefusalsCountedLeaf, RefusedLeaf, Statement, ValueUpdatedLeaf,
     },
     name::Name,
     proposal::{Proposal, ProposalEnd, ProposalId},
@@ -78,15 +83,19 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub(super) fn read(control: &Control, leaf: &Leaf) -> Result<Found, String> {
+pub(super) fn read(control: &Control, jobs: &Jobs, leaf: &Leaf) -> Result<Found, String> {
     let Some(payload) = &leaf.payload else { return Ok(withheld(leaf.kind)) };
-    let reader = Reader { control, time_ms: leaf.time_ms };
+    let reader = Reader { control, jobs, time_ms: leaf.time_ms };
     match leaf.kind {
-        LeafKind::SiteChanged | LeafKind::FreezeChanged => {
-            let leaf: ChangedLeaf = decode(payload)?;
-            reader.signed(&leaf.principal, leaf.operation, &leaf.statement, Decided::Alone)
-        }
-        LeafKind::ValueUpdated | LeafKind::CardKeysDerived | LeafKind::StationOpened => {
+        LeafKind::SiteChanged
+        | LeafKind::FreezeChanged
+        | LeafKind::ValueUpdated
+        | LeafKind::CardKeysDerived
+        | LeafKind::JobOpened
+        | LeafKind::JobChanged
+        | LeafKind::JobItemsAdded
+        | LeafKind::IncidentReported
+        | LeafKind::CardsChanged => {
             let (by, operation, statement) = inner(leaf.kind, payload)?;
             reader.signed(&by, operation, &statement, Decided::Alone)
         }
@@ -100,6 +109,7 @@ pub(super) fn read(control: &Control, leaf: &Leaf) -> Result<Found, String> {
         LeafKind::EvidenceRead => {
             reader.plain(&decode::<EvidenceReadLeaf>(payload)?.reader, Operation::EvidenceGet, Decided::Alone)
         }
+        LeafKind::JobRecordMade => Ok(reader.record(&decode(payload)?)?),
         LeafKind::Refused => reader.refused(&decode(payload)?),
         LeafKind::RefusalsCounted => Ok(Found::Refused(decode::<RefusalsCountedLeaf>(payload)?.count)),
         LeafKind::Founding
@@ -110,14 +120,20 @@ pub(super) fn read(control: &Control, leaf: &Leaf) -> Result<Found, String> {
         | LeafKind::BundleMade
         | LeafKind::Heartbeat
         | LeafKind::TookEffect
-        | LeafKind::KeyDestroyed => Ok(Found::Nothing),
+        | LeafKind::KeyDestroyed
+        | LeafKind::JobPurged => Ok(Found::Nothing),
     }
 }
 
 /// A leaf whose payload is withheld: one request, where its kind records any. How many refusals were counted is not known.
 const fn withheld(kind: LeafKind) -> Found {
     match kind {
-        LeafKind::StationOpened
+        LeafKind::JobOpened
+        | LeafKind::JobChanged
+        | LeafKind::JobItemsAdded
+        | LeafKind::IncidentReported
+        | LeafKind::CardsChanged
+        | LeafKind::JobRecordMade
         | LeafKind::CardKeysDerived
         | LeafKind::ValueUpdated
         | LeafKind::EntriesRead
@@ -136,6 +152,7 @@ const fn withheld(kind: LeafKind) -> Found {
 
 struct Reader<'a> {
     control: &'a Control,
+    jobs: &'a Jobs,
     time_ms: u64,
 }
 
@@ -147,14 +164,15 @@ impl Reader<'_> {
             .ok_or_else(|| format!("{name}, who asked, is not enrolled"))
     }
 
-    /// A request in its statement, which its signer's key of that time verifies.
+    /// A request in its statement, which its signer's key of that time verifies; nothing where it is about a job whose
+    /// past is withheld.
     fn on_record(
         &self,
         by: &Name,
         operation: Operation,
         statement: &Statement,
         decided: Decided,
-    ) -> Result<OnRecord, String> {
+    ) -> Result<Option<OnRecord>, String> {
         let caller = self.caller(by)?;
         let key = self.control.roster().member(by).and_then(Member::statement_key);
         let key = key.ok_or_else(|| format!("{by}, who asked, has no statement key"))?;
@@ -162,8 +180,9 @@ impl Reader<'_> {
         let kind = Kind::Request(operation);
         let payload = signed.open(kind, self.control.genesis().as_bytes(), &key);
         let payload = payload.map_err(|error| format!("the statement of {by}: {error}"))?;
-        let asked = Asked::of(operation, payload).map_err(|refusal| refusal.to_string())?;
-        Ok(OnRecord { caller, operation, asked, decided, proposal: None })
+        let asking = Asking { control: self.control, time_ms: self.time_ms, by, operation, payload };
+        let asked = Asked::of(self.jobs, asking)?;
+        Ok(asked.map(|asked| OnRecord { caller, operation, asked, decided, proposal: None }))
     }
 
     fn signed(
@@ -173,7 +192,15 @@ impl Reader<'_> {
         statement: &Statement,
         decided: Decided,
     ) -> Result<Found, String> {
-        Ok(Found::Request(Box::new(self.on_record(by, operation, statement, decided)?)))
+        Ok(found(self.on_record(by, operation, statement, decided)?))
+    }
+
+    /// A job's audit record that was asked for, which leaves no statement.
+    fn record(&self, leaf: &JobRecordMadeLeaf) -> Result<Found, String> {
+        let Some(job) = self.jobs.of(&leaf.job) else { return Ok(Found::Withheld) };
+        let (caller, asked) = (self.caller(&leaf.reader)?, Asked::JobRead(Box::new(job)));
+        let (operation, decided) = (Operation::JobRecord, Decided::Alone);
+        Ok(Found::Request(Box::new(OnRecord { caller, operation, asked, decided, proposal: None })))
     }
 
     /// A request without circumstances, which leaves no statement.
@@ -194,7 +221,7 @@ impl Reader<'_> {
             departments: quorum.departments().iter().map(Name::to_string).collect(),
         };
         let record = self.on_record(&by, operation, &statement, decided)?;
-        Ok(Found::Request(Box::new(OnRecord { proposal: Some(proposal.id), ..record })))
+        Ok(found(record.map(|record| OnRecord { proposal: Some(proposal.id), ..record })))
     }
 
     fn proposed(&self, leaf: &ProposalMadeLeaf) -> Result<Found, String> {
@@ -202,7 +229,7 @@ impl Reader<'_> {
         let Proposal { id, request, need, .. } = proposal;
         let decided = Decided::TakesPeople(need);
         let record = self.on_record(&request.requester, request.operation, &request.statement, decided)?;
-        Ok(Found::Request(Box::new(OnRecord { proposal: Some(id), ..record })))
+        Ok(found(record.map(|record| OnRecord { proposal: Some(id), ..record })))
     }
 
     /// Who voted is told by the key alone, which needs the proposal that was voted on.
@@ -259,7 +286,13 @@ const fn denied_by_policies_alone(operation: Operation) -> bool {
             | Operation::ProfileGet
             | Operation::ProfileList
             | Operation::PolicyGet
+            | Operation::JobList
     )
+}
+
+/// What was found of a request; one about a job whose past is withheld is not decided again.
+fn found(record: Option<OnRecord>) -> Found {
+    record.map_or(Found::Withheld, |record| Found::Request(Box::new(record)))
 }
 
 /// Who asked, which operation, and the statement, of what was done.
@@ -279,9 +312,25 @@ fn inner(kind: LeafKind, payload: &[u8]) -> Result<(Name, Operation, Statement),
             let act: CardKeysDerivedLeaf = decode(payload)?;
             Ok((act.station, Operation::CardDerive, act.statement))
         }
-        LeafKind::StationOpened => {
-            let act: StationOpenedLeaf = decode(payload)?;
-            Ok((act.station, Operation::StationOpen, act.statement))
+        LeafKind::JobOpened => {
+            let act: JobOpenedLeaf = decode(payload)?;
+            Ok((act.station, act.operation, act.statement))
+        }
+        LeafKind::JobChanged => {
+            let act: JobChangedLeaf = decode(payload)?;
+            Ok((act.principal, act.operation, act.statement))
+        }
+        LeafKind::JobItemsAdded => {
+            let act: JobItemsLeaf = decode(payload)?;
+            Ok((act.principal, Operation::JobItems, act.statement))
+        }
+        LeafKind::IncidentReported => {
+            let act: IncidentReportedLeaf = decode(payload)?;
+            Ok((act.station, Operation::JobIncident, act.statement))
+        }
+        LeafKind::CardsChanged => {
+            let act: CardsChangedLeaf = decode(payload)?;
+            Ok((act.principal, act.operation, act.statement))
         }
         _ => Err("it holds an act of a kind that takes no people".to_owned()),
     }
