@@ -3,12 +3,13 @@
 from exported_log import Broken, decode, encode, sha256
 from cose import Signed
 from imports import Imports
+from jobs import CARD_KEYS_DERIVED, CARDS_CHANGED, JOB_LEAVES, JOB_OPENED
 from roster import ALONE, LARGER, LARGER_FOR_OFFICERS, OPERATIONS, TWO, WAITS, WAITS_FOR_OFFICERS
 
 KEY_INTENT, KEY_OUTCOME = 2, 3
 PROPOSAL_MADE, PROPOSAL_VOTED, PROPOSAL_CLOSED = 12, 13, 14
 SITE_CHANGED, FREEZE_CHANGED, ACT, SEALED_ACT, HEARTBEAT, TOOK_EFFECT = 15, 16, 17, 18, 19, 20
-STATION_OPENED, CARD_KEYS_DERIVED, VALUE_UPDATED = 4, 5, 6
+VALUE_UPDATED, KEY_DESTROYED = 6, 21
 ACTS = (ACT, SEALED_ACT)
 JUDGED = (PROPOSAL_MADE, PROPOSAL_VOTED, PROPOSAL_CLOSED, SITE_CHANGED, FREEZE_CHANGED, *ACTS, HEARTBEAT, TOOK_EFFECT)
 
@@ -53,28 +54,41 @@ class Open:
 
 
 class Controls:
-    """The state that the leaves make, as far as people and their approvals go, and the policies they approved. Of keys
-    only those that come in as components are followed, freezes and card profiles are not."""
+    """The state that the leaves make, as far as people and their approvals go, the policies they approved, and the jobs.
+    Of keys only those that come in as components and those of jobs are followed, freezes are not."""
 
-    def __init__(self, roster, genesis, policy, delays, keys):
+    def __init__(self, roster, genesis, policy, delays, keys, jobs):
         self.roster, self.genesis, self.policy, self.delays = roster, genesis, policy, delays
-        self.imports = Imports(keys)
+        self.imports, self.jobs = Imports(keys), jobs
         self.open, self.used, self.waiting = {}, set(), {}
         self.clock = Clock()
         self.acts, self.findings, self.approvals, self.withheld = [], [], 0, []
 
     def take(self, leaf):
-        if leaf.kind not in JUDGED:
-            if leaf.kind in (KEY_INTENT, KEY_OUTCOME) and leaf.payload:
-                self._key(leaf, decode(leaf.payload))
-            if leaf.kind == VALUE_UPDATED and leaf.payload and 16 in decode(decode(leaf.payload)[1]):
-                self.findings.append((leaf.index, "an update names evidence and shows none"))
-            return
         if leaf.payload is None:
-            self.withheld.append(leaf.index)
+            self.jobs.unseen(leaf.kind)
+            self.jobs.lost |= leaf.kind == SEALED_ACT
+            if leaf.kind in JUDGED:
+                self.withheld.append(leaf.index)
             return
+        found = len(self.findings)
+        if leaf.kind in JUDGED:
+            self._checked(leaf, self._take, decode(leaf.payload))
+        if leaf.kind in ACTS and len(self.findings) == found:
+            inner = decode(leaf.payload)
+            if inner[3] in JOB_LEAVES:
+                self._checked(leaf, self._job, inner[3], decode(inner[4]), True)
+        elif leaf.kind in JOB_LEAVES:
+            self._checked(leaf, self._job, leaf.kind, decode(leaf.payload))
+        elif leaf.kind in (KEY_INTENT, KEY_OUTCOME, KEY_DESTROYED):
+            self._key(leaf, decode(leaf.payload))
+        elif leaf.kind == VALUE_UPDATED and 16 in decode(decode(leaf.payload)[1]):
+            self.findings.append((leaf.index, "an update names evidence and shows none"))
+
+    def _checked(self, leaf, judge, *what):
+        """Judges a leaf, and notes what is wrong with it."""
         try:
-            self._take(leaf, decode(leaf.payload))
+            judge(leaf, *what)
         except Unfollowed:
             self.withheld.append(leaf.index)
         except Broken as error:
@@ -82,9 +96,15 @@ class Controls:
         except (KeyError, IndexError, TypeError, ValueError) as error:
             self.findings.append((leaf.index, f"not of its kind: {error!r}"))
 
+    def _job(self, leaf, kind, fields, by_quorum=False):
+        self.jobs.take(leaf, kind, fields, by_quorum)
+
     def _key(self, leaf, fields):
         try:
-            if leaf.kind == KEY_OUTCOME:
+            if leaf.kind == KEY_DESTROYED:
+                self.jobs.storage_key_destroyed(fields[2], fields[1])
+            elif leaf.kind == KEY_OUTCOME:
+                self.jobs.storage_key_made(fields[2][1])
                 self.imports.made(fields[2])
             elif not self.withheld:
                 self.imports.intended(fields[3], fields[4])
@@ -108,14 +128,7 @@ class Controls:
             self._took_effect(leaf, fields)
 
     def _request(self, name, operation, statement):
-        """The request that an enabled member signed for an operation."""
-        member = self.roster.enabled(name)
-        if member.signing_key is None:
-            raise Broken(f"{name} signs nothing")
-        payload = Signed(statement).open(
-            "keysvc/rq1", f"keysvc:request:v1:{operation}", self.genesis, member.signing_key
-        )
-        return decode(payload)
+        return self.roster.request(name, operation, statement, self.genesis)
 
     def _in_force(self, proposal):
         if proposal.fields[1] != self.genesis:
@@ -265,8 +278,9 @@ class Controls:
                 raise Broken("the act is not what was agreed")
             return
         places = {
-            STATION_OPENED: ("station.open", 4),
-            CARD_KEYS_DERIVED: ("card.derive", 4),
+            JOB_OPENED: (OPERATIONS[act[2]] if kind == JOB_OPENED else None, 5),
+            CARD_KEYS_DERIVED: ("card.derive", 7),
+            CARDS_CHANGED: ("card.transition", 3),
             VALUE_UPDATED: ("value.update", 2),
         }
         operation, statement = places[kind]
@@ -293,6 +307,8 @@ class Controls:
             }
         elif operation == "policy.propose":
             self.policy = request[2]
+        elif operation == "profile.put":
+            self.jobs.put_profile(request[2])
         elif operation in ("key.create", "key.import"):
             self.imports.order(operation, request, proposal.id, leaf.time_ms)
         else:

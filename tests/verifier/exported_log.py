@@ -138,14 +138,28 @@ class ExportedLog:
         return name if width == FILE_ITEMS else f"{name}.p/{width}"
 
     def check_root(self):
-        if tree_root(leaf_hash(entry) for entry in self.entries) != self.root:
+        self._check_root(self.entries, self.root)
+
+    @staticmethod
+    def _check_root(entries, root):
+        if tree_root(leaf_hash(entry) for entry in entries) != root:
             raise Broken("the leaves do not hash to the checkpoint's root")
 
-    def check_note(self, spki, domain):
-        """A signature line of the key in leaf 0 over the text of the note."""
-        if self.origin != f"{domain}/keysvc/1":
+    def check_earlier(self, note, spki, domain):
+        """An earlier checkpoint of the same log, and its number of leaves."""
+        self.check_note(spki, domain, note)
+        lines = note.partition(b"\n\n")[0].decode().split("\n")
+        size, root = int(lines[1]), one_spelling(lines[2])
+        if len(lines) != 3 or size > len(self.entries):
+            raise Broken("the checkpoint is ahead of the log")
+        self._check_root(self.entries[:size], root)
+        return size
+
+    def check_note(self, spki, domain, note=None):
+        """A signature line of the key in leaf 0 over the text of a note, the log's own where no other is given."""
+        text, _, signatures = (note or self.note).partition(b"\n\n")
+        if self.origin != f"{domain}/keysvc/1" or not text.startswith(self.origin.encode() + b"\n"):
             raise Broken("the checkpoint is of another log")
-        text, _, signatures = self.note.partition(b"\n\n")
         text += b"\n"
         key_hash = sha256(spki)[:4]
         for line in signatures.decode().splitlines():

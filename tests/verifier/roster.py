@@ -2,18 +2,20 @@
 
 import base64
 
-from exported_log import Broken, encode, sha256
+from cose import Signed, key_identifier
+from exported_log import Broken, decode, encode, sha256
 
 KINDS = ["station", "terminal", "officer", "operator", "office", "auditor", "platform"]
 OFFICER = KINDS.index("officer")
 OPERATOR = KINDS.index("operator")
 OPERATIONS = (
-    "status key.list key.get station.open card.derive value.update log.checkpoint log.entries log.proof bundle.get "
+    "status key.list key.get job.open card.derive value.update log.checkpoint log.entries log.proof bundle.get "
     "value.batch proposal.list proposal.get proposal.approve proposal.reject proposal.cancel proposal.result "
     "principal.enrol principal.rotate principal.disable principal.enable principal.list key.create key.activate "
     "key.suspend key.retire key.compromise key.destroy key.impact freeze.set freeze.lift freeze.list quorum.set "
     "clock.confirm evidence.get key.import component.key component.give profile.put profile.get profile.list "
-    "policy.propose policy.get ceremony.record"
+    "policy.propose policy.get ceremony.record job.create job.items job.seal job.withdraw job.resume job.suspend "
+    "card.result job.count job.incident job.close job.get job.list job.record card.check card.transition"
 ).split()
 
 # The rules of dual control: who may act alone, what takes two, what takes three where there are as many officers.
@@ -51,6 +53,14 @@ class Member:
     @property
     def name(self):
         return self.fields[1]
+
+    @property
+    def kind(self):
+        return KINDS[self.fields[2]]
+
+    def has(self, role):
+        """Whether this is an operator with a capability of this name."""
+        return self.fields[2] == OPERATOR and role in self.fields[4]
 
     @property
     def is_officer(self):
@@ -120,6 +130,21 @@ class Roster:
             if sha256(member.signing_key)[:8] == kid:
                 return member
         raise Broken("the signer is not an enrolled officer")
+
+    def in_role_by_kid(self, role, kid):
+        for name in sorted(self.members):
+            member = self.members[name]
+            if member.has(role) and member.signing_key and key_identifier(member.signing_key) == kid:
+                return member
+        raise Broken(f"the signer is no {role}")
+
+    def request(self, name, operation, statement, genesis):
+        """The request that an enabled member signed for an operation."""
+        member = self.enabled(name)
+        if member.signing_key is None:
+            raise Broken(f"{name} signs nothing")
+        signed = Signed(statement)
+        return decode(signed.open("keysvc/rq1", f"keysvc:request:v1:{operation}", genesis, member.signing_key))
 
     def enabled(self, name):
         member = self.members.get(name)

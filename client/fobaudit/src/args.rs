@@ -4,6 +4,7 @@ use anstream::ColorChoice;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
+use keysvc_protocol::name::Name;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// Verify everything in an exported log that takes people: who agreed to each act, and that none was done without.
     #[command(after_help = EXIT_CODES)]
     Controls(ControlsArgs),
+    /// Count every job and card anew from an exported log, and compare a job's audit record with it.
+    #[command(after_help = EXIT_CODES)]
+    Counts(CountsArgs),
     /// Verify the evidence of one act: who agreed to it.
     #[command(after_help = EXIT_CODES)]
     Evidence(EvidenceArgs),
@@ -101,6 +105,27 @@ pub(crate) struct ControlsArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
     /// Print JSON (schema keysvc/fobaudit-controls/1).
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `fobaudit counts`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CountsArgs {
+    /// The exported log, as `fobctl audit export` writes it.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The trust file: trust domain and genesis digest.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
+    /// Show this job alone; all of them are verified.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) job: Option<Name>,
+    /// A job's audit record, as `fobctl job record --out` writes it: its signatures are verified, and each of its figures
+    /// is compared with the job as the log made it then.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Print JSON (schema keysvc/fobaudit-counts/1).
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -169,7 +169,7 @@ impl Held {
     ) -> Result<(), Fault> {
         let (Some(transcript), Some(plan)) = (&self.transcript, &self.plan) else { return Ok(()) };
         let Asked { folder, trust, previous, .. } = *asked;
-        let task = Task { folder, trust, previous, state: None, acts: false };
+        let task = Task { previous, ..Task::of(folder, trust) };
         // Its findings come again with the whole log.
         let opened = Opened::open(folder, trust, &mut Findings::default())?;
         let Some(opened) = opened else {

@@ -1,11 +1,9 @@
-//! What the payload of each kind of leaf must say, one file for each kind.
-//!
-//! Each takes a payload that was proved to be its leaf's, and remembers only what later leaves depend on: open
-//! intents, exchanges, and the last update of each purse.
+//! What the payload of each kind of leaf must say, one file for each kind. Each takes a payload that was proved to be its
+//! leaf's, and remembers only what later leaves depend on: open intents, exchanges, the last update of each purse.
 
 mod act;
-mod card;
 mod enrolments;
+mod jobs;
 mod key;
 mod people;
 mod record;
@@ -14,9 +12,11 @@ mod station;
 mod value;
 
 pub(crate) use act::{Act, Acts, Agreement, Governed, Outcome, change_of, request_of, said};
+pub(crate) use jobs::{JobSight, Jobs, Seen, Wanted};
 pub(crate) use people::{People, Sight, Totals};
 pub(crate) use value::check_update;
 
+use jobs::SavedJobs;
 use key::SavedKeys;
 use people::SavedPeople;
 use station::SavedStations;
@@ -30,6 +30,7 @@ use crate::{
 use keysvc_protocol::{
     cbor,
     checkpoint::Origin,
+    job,
     leaf::{KeyOutcomeLeaf, LeafEntry, LeafKind},
     list::{List, WrongCount},
     receipt::LEAF_PAYLOAD_LEN_MAX,
@@ -37,12 +38,12 @@ use keysvc_protocol::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// All kinds of leaves, in the order of their numbers.
-pub(crate) const KINDS: [(LeafKind, &str); 23] = [
+pub(crate) const KINDS: [(LeafKind, &str); 29] = [
     (LeafKind::Founding, "founding"),
     (LeafKind::Start, "start"),
     (LeafKind::KeyIntent, "key intent"),
     (LeafKind::KeyOutcome, "key outcome"),
-    (LeafKind::StationOpened, "station opened"),
+    (LeafKind::JobOpened, "job opened"),
     (LeafKind::CardKeysDerived, "card keys derived"),
     (LeafKind::ValueUpdated, "value updated"),
     (LeafKind::EntriesRead, "entries read"),
@@ -61,6 +62,12 @@ pub(crate) const KINDS: [(LeafKind, &str); 23] = [
     (LeafKind::TookEffect, "took effect"),
     (LeafKind::KeyDestroyed, "key destroyed"),
     (LeafKind::EvidenceRead, "evidence read"),
+    (LeafKind::JobChanged, "job changed"),
+    (LeafKind::JobItemsAdded, "job items added"),
+    (LeafKind::IncidentReported, "incident reported"),
+    (LeafKind::CardsChanged, "cards changed"),
+    (LeafKind::JobPurged, "job purged"),
+    (LeafKind::JobRecordMade, "job record made"),
 ];
 
 /// How many leaves there were of one kind, and how far they could be checked.
@@ -86,6 +93,7 @@ pub(crate) struct SavedChecks {
     statements: u64,
     keys: SavedKeys,
     stations: SavedStations,
+    jobs: SavedJobs,
     purses: SavedPurses,
     people: SavedPeople,
 }
@@ -108,6 +116,7 @@ pub(crate) struct Checks<'f> {
     statements: u64,
     keys: key::Keys,
     stations: station::Stations,
+    jobs: Jobs,
     purses: value::Purses,
     people: People,
 }
@@ -122,6 +131,7 @@ impl<'f> Checks<'f> {
             statements: 0,
             keys: key::Keys::new(&founded.keys),
             stations: station::Stations::default(),
+            jobs: Jobs::default(),
             purses: value::Purses::default(),
             people: People::found(founded),
         }
@@ -135,6 +145,16 @@ impl<'f> Checks<'f> {
     /// The same, putting the acts that took people into words.
     pub(crate) fn telling(self) -> Self {
         Self { people: self.people.telling(), ..self }
+    }
+
+    /// The same, looking at a job as it stood.
+    pub(crate) fn wanting(self, wanted: Option<Wanted>) -> Self {
+        Self { jobs: self.jobs.wanting(wanted), ..self }
+    }
+
+    /// Jobs and cards, given away.
+    pub(crate) fn take_jobs(&mut self) -> Jobs {
+        std::mem::take(&mut self.jobs)
     }
 
     /// Who and what the service knows.
@@ -157,6 +177,7 @@ impl<'f> Checks<'f> {
             statements: self.statements,
             keys: self.keys.save()?,
             stations: self.stations.save()?,
+            jobs: self.jobs.save()?,
             purses: self.purses.save()?,
             people: self.people.save()?,
         })
@@ -173,6 +194,7 @@ impl<'f> Checks<'f> {
             statements: saved.statements,
             keys: key::Keys::restore(saved.keys),
             stations: station::Stations::restore(saved.stations),
+            jobs: Jobs::restore(saved.jobs),
             purses: value::Purses::restore(saved.purses),
             people: People::restore(founded, saved.people),
         }
@@ -224,9 +246,15 @@ impl<'f> Checks<'f> {
                 followed?;
                 Ok(came?)
             }
-            LeafKind::StationOpened | LeafKind::CardKeysDerived | LeafKind::ValueUpdated => {
-                self.check_done(entry.kind, entry, payload)
-            }
+            LeafKind::JobOpened
+            | LeafKind::CardKeysDerived
+            | LeafKind::ValueUpdated
+            | LeafKind::JobChanged
+            | LeafKind::JobItemsAdded
+            | LeafKind::IncidentReported
+            | LeafKind::CardsChanged
+            | LeafKind::JobPurged
+            | LeafKind::JobRecordMade => self.check_done(entry.kind, entry, payload),
             LeafKind::ActByQuorum | LeafKind::SealedActByQuorum => {
                 let followed = self.people.take(leaf);
                 // What was done is checked as if it stood alone, whatever is wrong with the quorum.
@@ -240,8 +268,13 @@ impl<'f> Checks<'f> {
             | LeafKind::SiteChanged
             | LeafKind::FreezeChanged
             | LeafKind::Heartbeat
-            | LeafKind::TookEffect
-            | LeafKind::KeyDestroyed => self.people.take(leaf),
+            | LeafKind::TookEffect => self.people.take(leaf),
+            LeafKind::KeyDestroyed => {
+                let followed = self.people.take(leaf);
+                let site = Site { founded, people: &self.people };
+                let ended = self.jobs.key_destroyed(&site, &decode(payload)?);
+                followed.and(ended.map_err(Problem::from))
+            }
             LeafKind::EntriesRead => record::entries_read(&self.people, payload),
             LeafKind::EvidenceRead => record::evidence_read(&self.people, payload),
             LeafKind::Refused => record::refused(payload),
@@ -251,18 +284,39 @@ impl<'f> Checks<'f> {
         }
     }
 
-    /// Checks what a station or terminal had done, alone or by quorum.
+    /// Checks what a station, terminal or operator had done, alone or by quorum.
     fn check_done(&mut self, kind: LeafKind, entry: &LeafEntry, payload: &[u8]) -> Result<(), Problem> {
         let site = Site { founded: self.founded, people: &self.people };
         match kind {
-            LeafKind::StationOpened => self.stations.opened(&site, entry, &decode(payload)?)?,
-            LeafKind::CardKeysDerived => self.stations.derived(&site, entry, &decode(payload)?)?,
             LeafKind::ValueUpdated => self.purses.updated(&site, entry, &decode(payload)?)?,
+            LeafKind::JobRecordMade => return self.jobs.record_made(&site, entry, decode(payload)?),
+            kind if job::concerns(kind) => return self.check_job(kind, entry, payload),
             // What changes the site is judged with the quorum.
             _ => return Ok(()),
         }
         self.count_statement();
         Ok(())
+    }
+
+    /// Checks what was done to a job or to cards: by the job's rules first, then by what else there is.
+    fn check_job(&mut self, kind: LeafKind, entry: &LeafEntry, payload: &[u8]) -> Result<(), Problem> {
+        let site = Site { founded: self.founded, people: &self.people };
+        if kind == LeafKind::CardKeysDerived {
+            station::is_counted(&site, &decode(payload)?)?;
+        }
+        if !self.jobs.take(&site, entry, (kind, payload))? {
+            return Ok(());
+        }
+        if kind == LeafKind::JobPurged {
+            return Ok(jobs::purged(&site, &decode(payload)?)?);
+        }
+        self.statements = self.statements.saturating_add(1);
+        match kind {
+            LeafKind::JobOpened => self.stations.opened(&site, &decode(payload)?),
+            LeafKind::CardKeysDerived => self.stations.derived(&site, &decode(payload)?),
+            LeafKind::CardsChanged => station::moved(&site, &decode(payload)?),
+            _ => Ok(()),
+        }
     }
 
     fn count_statement(&mut self) {
@@ -274,13 +328,12 @@ impl<'f> Checks<'f> {
         let _: Result<(), Problem> = self.people.take(leaf);
         match leaf.entry.kind {
             LeafKind::KeyIntent => self.keys.intent_not_seen(leaf.entry.index),
-            LeafKind::StationOpened => self.stations.opening_not_seen(),
             LeafKind::CardKeysDerived => self.stations.derivation_not_seen(),
             LeafKind::ValueUpdated => self.purses.update_not_seen(),
             _ => {}
         }
+        self.jobs.not_seen(leaf.entry, leaf.is_hidden_act());
         if leaf.is_hidden_act() {
-            self.stations.opening_not_seen();
             self.stations.derivation_not_seen();
             self.purses.update_not_seen();
         }
@@ -323,6 +376,7 @@ impl<'f> Checks<'f> {
 impl Visitor for Checks<'_> {
     fn visit(&mut self, leaf: &Leaf<'_>, findings: &mut Findings) {
         let kind = leaf.entry.kind;
+        self.jobs.look(leaf.entry.index);
         let Some(payload) = leaf.payload else {
             self.count(kind, false);
             return self.not_seen(leaf);
@@ -347,10 +401,10 @@ pub(crate) fn decode<T: Serialize + DeserializeOwned>(payload: &[u8]) -> Result<
 mod tests {
     use crate::{
         finding::{Finding, KeyProblem, Problem, StationProblem, ValueProblem},
-        sample::{SPARE_KEY, Sample, TERMINAL_KEY, TestKey, later_key, start},
+        sample::{FIRST, SPARE_KEY, Sample, TERMINAL_KEY, TestKey, later_key, start},
     };
     use keysvc_protocol::{
-        bytes::{Blob, Digest, PreviousUpdate},
+        bytes::{Blob, PreviousUpdate},
         checkpoint::SignedCheckpoint,
         cose::{CoseError, Kind},
         founding::PrincipalKind,
@@ -516,44 +570,27 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_not_over_the_keys_asked_for_is_found() {
-        let mut sample = Sample::good();
-        let mut leaf = sample.derived(1, 2);
-        leaf.root = Digest::new([1; 32]);
-        sample.push(LeafKind::CardKeysDerived, &leaf);
-        assert_eq!(found(&sample), at(6, StationProblem::Root));
-    }
-
-    #[test]
     fn a_count_that_is_not_cards_times_slots_is_found() {
-        let mut sample = Sample::good();
+        let mut sample = Sample::working();
         let mut leaf = sample.derived(1, 2);
         leaf.count = 3;
         sample.push(LeafKind::CardKeysDerived, &leaf);
-        assert_eq!(found(&sample), at(6, StationProblem::Count { count: 3, asked: 4 }));
+        assert_eq!(found(&sample), at(8, StationProblem::Count { count: 3, asked: 4 }));
     }
 
     #[test]
-    fn card_keys_need_an_open_exchange_and_a_statement_of_their_own() {
-        let mut sample = Sample::good();
+    fn card_keys_need_a_statement_of_their_own() {
+        let mut sample = Sample::working();
         let replayed = sample.derived(1, 1);
         sample.push(LeafKind::CardKeysDerived, &replayed);
-        assert_eq!(found(&sample), at(6, StationProblem::StatementTwice));
-        let mut sample = Sample::good();
-        let unopened = sample.derived(9, 2);
-        sample.push(LeafKind::CardKeysDerived, &unopened);
-        assert_eq!(found(&sample), at(6, StationProblem::NotOpen));
-        let mut sample = Sample::good();
-        let late = sample.derived(1, 2);
-        sample.push_at(sample.next_time() + 3_600_000, LeafKind::CardKeysDerived, &late);
-        assert_eq!(found(&sample), at(6, StationProblem::NotOpen));
+        assert_eq!(found(&sample), at(8, StationProblem::StatementTwice));
     }
 
     #[test]
     fn an_exchange_that_was_opened_before_is_found() {
-        let mut sample = Sample::good();
-        sample.open_station(1);
-        assert_eq!(found(&sample), at(6, StationProblem::OpenedTwice));
+        let mut sample = Sample::working();
+        sample.open_job(FIRST, 1);
+        assert_eq!(found(&sample), at(8, StationProblem::OpenedTwice));
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! The commands: read what is named, verify, print or write, and say on stderr what failed.
 
 use crate::{
-    args::{Args, CeremonyArgs, Command, ControlsArgs, EvidenceArgs, ReportArgs, ValueArgs, VerifyArgs},
+    args::{
+        Args, CeremonyArgs, Command, ControlsArgs, CountsArgs, EvidenceArgs, ReportArgs, ValueArgs,
+        VerifyArgs,
+    },
     ceremony::{self, Problem},
+    counts::Counts,
     evidence::{self, attach},
     fault::Fault,
     html,
@@ -10,6 +14,7 @@ use crate::{
     manual, offline,
     output::{Output, complain, write_file},
     progress::Progress,
+    record::{self, Checked},
     report,
     tally::Tally,
     value::{self, Accepted, Refused},
@@ -30,6 +35,7 @@ pub(crate) fn run<W: Write>(args: &Args, output: &mut Output<W>) -> Result<ExitC
     match &args.command {
         Command::Verify(args) => verify_log(args, output),
         Command::Controls(args) => verify_controls(args, output),
+        Command::Counts(args) => count_jobs(args, output),
         Command::Evidence(args) => verify_evidence(args, output),
         Command::Ceremony(args) => verify_ceremony(args, output),
         Command::Value(args) => verify_value(args, output),
@@ -59,6 +65,7 @@ fn verify_log<W: Write>(args: &VerifyArgs, output: &mut Output<W>) -> Result<Exi
         previous: &args.previous,
         state: args.state.as_deref(),
         acts: false,
+        record: None,
     };
     let mut progress = Progress::new();
     let verification = verify::run_beside(&task, &mut Alone, &mut |done, of| progress.show(done, of));
@@ -87,7 +94,7 @@ fn verify_log<W: Write>(args: &VerifyArgs, output: &mut Output<W>) -> Result<Exi
 fn write_report<W: Write>(args: &ReportArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     let trust = trust_of(&args.trust)?;
     let folder = LogFolder::new(&args.folder);
-    let task = Task { folder, trust: &trust, previous: &args.previous, state: None, acts: false };
+    let task = Task { previous: &args.previous, ..Task::of(folder, &trust) };
     let (mut tally, mut progress) = (Tally::default(), Progress::new());
     let verification = verify::run_beside(&task, &mut tally, &mut |done, of| progress.show(done, of));
     progress.end();
@@ -110,7 +117,7 @@ fn write_report<W: Write>(args: &ReportArgs, output: &mut Output<W>) -> Result<E
 fn verify_controls<W: Write>(args: &ControlsArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
     let trust = trust_of(&args.trust)?;
     let folder = LogFolder::new(&args.folder);
-    let task = Task { folder, trust: &trust, previous: &[], state: None, acts: true };
+    let task = Task { acts: true, ..Task::of(folder, &trust) };
     let mut progress = Progress::new();
     let verification = verify::run_beside(&task, &mut Alone, &mut |done, of| progress.show(done, of));
     progress.end();
@@ -125,6 +132,62 @@ fn verify_controls<W: Write>(args: &ControlsArgs, output: &mut Output<W>) -> Res
         &format_args!("the controls in {} are not verified: {first}", args.folder.display()),
         "keep this folder as evidence, and tell officers who had no part in the act",
     );
+    Ok(ExitCode::from(NOT_VERIFIED))
+}
+
+/// Verifies the log, makes every job's and card's figures from it, and compares a job's audit record with them.
+fn count_jobs<W: Write>(args: &CountsArgs, output: &mut Output<W>) -> Result<ExitCode, Fault> {
+    let trust = trust_of(&args.trust)?;
+    let folder = LogFolder::new(&args.folder);
+    let opened = match &args.record {
+        Some(path) => Some((path, record::open(&record::read(path)?, folder, &trust)?)),
+        None => None,
+    };
+    let recorded = match &opened {
+        Some((path, Ok(opened))) => Some(record::recorded(path, opened)),
+        _ => None,
+    };
+    let task = Task { record: recorded.as_ref(), ..Task::of(folder, &trust) };
+    let mut progress = Progress::new();
+    let verification = verify::run_beside(&task, &mut Alone, &mut |done, of| progress.show(done, of));
+    progress.end();
+    let verification = verification?;
+    let counts = verification.proved.as_ref().map(Counts::of);
+    let checked = opened.map(|(path, opened)| {
+        let proved = verification.proved.as_ref().ok_or(record::RecordProblem::NothingProved);
+        let outcome = opened.and_then(|opened| record::compare(opened, proved?));
+        Checked { file: path.clone(), outcome }
+    });
+    let page = report::Page {
+        verification: &verification,
+        counts: counts.as_ref(),
+        job: args.job.as_ref(),
+        record: checked.as_ref(),
+    };
+    if args.json {
+        output.print(&format_args!("{:#}", report::counts_json(&page)))?;
+    } else {
+        output.print(&report::counts_text(&page))?;
+    }
+    let (what, next) = if let Some(first) = verification.findings.first() {
+        let folder = args.folder.display();
+        (
+            format!("the counts of {folder} are not verified: {first}"),
+            "keep this folder as evidence, and tell officers who had no part in the job",
+        )
+    } else if let Some((checked, why)) =
+        checked.as_ref().and_then(|checked| Some((checked, checked.reason()?)))
+    {
+        (
+            format!("{}: {why}", checked.file.display()),
+            "export the log again with `fobctl audit export` if it is older than the record; else keep both as evidence",
+        )
+    } else if let Some(none) = page.no_job() {
+        (none, "leave --job out to see all jobs; their names are in the first column")
+    } else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    complain(&what, next);
     Ok(ExitCode::from(NOT_VERIFIED))
 }
 
@@ -477,6 +540,47 @@ mod tests {
         let (code, text) = on(&export, &["ceremony", "@checkpoint", "--export", "DIR", "--trust", "TRUST"]);
         assert_eq!(code.unwrap(), ExitCode::from(6));
         assert!(text.contains("NOT VERIFIED: not a ceremony's file: "), "{text}");
+    }
+
+    #[test]
+    fn jobs_are_counted_and_a_record_is_compared_by_the_command() {
+        let mut sample = Sample::produced();
+        let good = sample.job_record("nfc-2", |_| {});
+        let bad = sample.job_record("nfc-3", |record| record.tally.good += 1);
+        let export = sample.export();
+        export.write("good", &good);
+        export.write("bad", &bad);
+        let line = ["counts", "DIR", "--trust", "TRUST"];
+        let counts = |more: &[&str]| {
+            let (code, text) = on(&export, &[line.as_slice(), more].concat());
+            (code.unwrap(), text)
+        };
+        let (code, text) = counts(&["--record", "@good"]);
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert!(text.contains("says of every field what the log says"), "{text}");
+        let (code, text) = counts(&["--record", "@bad", "--job", "nfc-3", "--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code, &report["verified"]), (ExitCode::from(6), &json!(false)));
+        let difference = json!({ "field": "tally.good", "record": 2, "log": 1 });
+        assert_eq!(report["record"]["differences"], json!([difference]));
+        assert_eq!(
+            (report["log"]["jobs"].as_array().unwrap().len(), &report["log"]["jobs_total"]),
+            (1, &json!(3))
+        );
+        let (code, text) = counts(&["--job", "nfc-9"]);
+        assert_eq!(code, ExitCode::from(6));
+        assert!(text.contains("NOT VERIFIED: the log has no job nfc-9"), "{text}");
+        let (code, text) = counts(&["--record", "@checkpoint"]);
+        assert_eq!(code, ExitCode::from(6));
+        assert!(
+            text.contains("NOT VERIFIED: the record is not verified: not the service's statement"),
+            "{text}"
+        );
+        sample.create_job("nfc-3", Sample::head(1));
+        let (code, text) = on(&sample.export(), &line);
+        assert_eq!(code.unwrap(), ExitCode::from(6));
+        let said = "job nfc-3: job.create does not hold: not in this state: the name was used before";
+        assert!(text.contains(said), "{text}");
     }
 
     #[test]

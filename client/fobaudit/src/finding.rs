@@ -2,9 +2,11 @@
 //!
 //! What is wrong with leaf 0 is [`FoundingProblem`]'s; nothing here judges, it only names.
 
+mod job;
 mod people;
 mod value;
 
+pub(crate) use job::JobProblem;
 pub(crate) use people::PeopleProblem;
 pub(crate) use value::ValueProblem;
 
@@ -12,7 +14,7 @@ use crate::founding_check::FoundingProblem;
 use keysvc_protocol::{
     bundle::BundleError, bytes::ObjectIdentifier, cbor::DecodeError, checkpoint::CheckpointError,
     cose::CoseError, export::FileError, founding::PrincipalKind, leaf::LeafError, name::Name,
-    refusal::Forbids, request::Operation,
+    request::Operation,
 };
 use std::fmt;
 
@@ -185,6 +187,9 @@ pub(crate) enum Problem {
     /// What a leaf about what takes people says wrong, or a leaf that was stopped.
     #[error("{0}")]
     People(#[from] PeopleProblem),
+    /// What a leaf about a job or about cards says wrong.
+    #[error("{0}")]
+    Job(#[from] JobProblem),
     /// A trust bundle that vouches for another log, or for keys that are none.
     #[error("{0}")]
     Bundle(#[from] BundleError),
@@ -233,12 +238,6 @@ pub(crate) enum StationProblem {
     /// The exchange's identifier was used before.
     #[error("the exchange was opened before")]
     OpenedTwice,
-    /// The exchange ends before it begins.
-    #[error("the exchange has expired before it is opened")]
-    BornExpired,
-    /// Card keys under an exchange that the station had not open.
-    #[error("card keys under an exchange that the station had not open")]
-    NotOpen,
     /// One statement under two leaves.
     #[error("the station's statement stands under an earlier leaf already")]
     StatementTwice,
@@ -250,32 +249,20 @@ pub(crate) enum StationProblem {
         /// Its version.
         version: u32,
     },
-    /// A slot that the profile does not have, or slots that are not in ascending order.
-    #[error("slots that the profile does not have, or not in ascending order")]
-    Slots,
-    /// A card that stands twice in one request.
-    #[error("one card twice in one request")]
-    CardTwice,
     /// A slot whose master key is not known.
     #[error("the master key {key} is not in the log")]
     NoMaster {
         /// Its name.
         key: Name,
     },
-    /// A card that the profile cannot diversify.
-    #[error("a card that the profile cannot diversify: {0}")]
-    Input(Forbids),
-    /// Another number of keys than the statement asks for.
-    #[error("the leaf counts {count} keys, the station asked for {asked}")]
+    /// Another number of keys than its cards have slots.
+    #[error("the leaf counts {count} keys, its cards have {asked} slots")]
     Count {
         /// What the leaf says.
         count: u32,
-        /// Cards times slots of the statement.
+        /// Cards times slots of the profile.
         asked: u64,
     },
-    /// The root is not over the keys that the statement asks for.
-    #[error("the root is not over the keys that the station asked for")]
-    Root,
 }
 
 /// A problem and where it was found.

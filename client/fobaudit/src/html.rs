@@ -4,10 +4,16 @@
 //! input gives the same bytes but for the line that says when the page was made.
 
 mod figures;
+mod jobs;
 mod rows;
 
 use crate::{
-    calendar::utc, fault::Fault, report::TEST_NOTICE, tally::Tally, verify::Proved, verify::Verification,
+    calendar::utc,
+    counts::Counts,
+    fault::Fault,
+    report::TEST_NOTICE,
+    tally::Tally,
+    verify::{Proved, Verification},
 };
 use askama::Template;
 use figures::{Figure, Table};
@@ -44,6 +50,7 @@ struct Body {
     quiet: bool,
     figures: Vec<Figure>,
     undated: u64,
+    jobs: jobs::Section,
     programmes: Vec<ProgrammeRow>,
     refusals: Vec<RefusalRow>,
     /// Whether some refusals have no leaf of their own.
@@ -95,6 +102,9 @@ fn groups(digits: &str) -> Vec<String> {
 
 fn body(proved: &Proved, tally: &Tally) -> Result<Body, Fault> {
     let drawn = figures::draw(tally)?;
+    let counts = Counts::of(proved);
+    let mut tiles = jobs::tiles(&counts);
+    tiles.extend(rows::tiles(proved, tally));
     let shown = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     Ok(Body {
         origin: proved.origin.clone(),
@@ -102,10 +112,11 @@ fn body(proved: &Proved, tally: &Tally) -> Result<Body, Fault> {
         period: tally.period_ms.map(|(first, last)| (utc(first), utc(last))),
         checkpoint_size: rows::count(proved.checkpoint.size),
         root: proved.checkpoint.root.to_string(),
-        tiles: rows::tiles(proved, tally),
+        tiles,
         quiet: tally.card_keys == 0 && tally.moved.is_empty() && tally.refusals() == 0,
         figures: drawn.figures,
         undated: tally.undated,
+        jobs: jobs::Section::of(&counts),
         programmes: rows::programmes(tally),
         refusals: rows::refusals(tally),
         aggregated: tally.counted.enrolled > 0 || tally.counted.strangers > 0,

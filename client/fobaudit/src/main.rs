@@ -1,5 +1,5 @@
-//! Offline verifier of what keysvc records: a whole exported log, what takes people in it, a report on it, one
-//! signed value record, the evidence of one act, or the file of a ceremony.
+//! Offline verifier of what keysvc records: a whole exported log, what takes people in it, its jobs and cards, a report on
+//! it, one signed value record, the evidence of one act, or the file of a ceremony.
 //!
 //! It links no network code and no PKCS#11, and trusts nothing but the trust file it is given.
 
@@ -9,6 +9,7 @@ mod ceremony;
 mod chart;
 mod checks;
 mod command;
+mod counts;
 mod evidence;
 mod fault;
 mod finding;
@@ -21,6 +22,8 @@ mod money;
 mod offline;
 mod output;
 mod progress;
+mod record;
+mod registry;
 mod report;
 #[cfg(test)]
 mod sample;

@@ -2,6 +2,7 @@
 
 mod ceremony;
 mod controls;
+mod counts;
 mod evidence;
 mod governed;
 mod value;
@@ -9,6 +10,7 @@ mod verify;
 
 pub(crate) use ceremony::{ceremony_json, ceremony_text};
 pub(crate) use controls::{controls_json, controls_text};
+pub(crate) use counts::{Page, balanced, counts_json, counts_text};
 pub(crate) use evidence::{evidence_json, evidence_text, unproved_json};
 pub(crate) use value::{accepted_json, accepted_text, refused_json};
 pub(crate) use verify::{json, text};

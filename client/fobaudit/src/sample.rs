@@ -5,6 +5,7 @@
 mod ceremony;
 mod founding;
 mod governed;
+mod job;
 mod people;
 
 pub(crate) use ceremony::Ceremony;
@@ -12,31 +13,33 @@ pub(crate) use founding::{
     ALICE, BOB, DORA, SPARE_KEY, TERMINAL_KEY, TestKey, VALUE_KEY, founding_leaf, later_key,
 };
 pub(crate) use governed::{COMPONENTS, IMPORTED};
+pub(crate) use job::{FIRST, good as good_cards, uid};
 pub(crate) use people::{enrolment, two};
 
 use crate::{
+    checks,
     fault::Fault,
     log_folder::LogFolder,
+    registry::Registry,
     value::{self, Accepted, Refused},
     verify::{self, Alone, Task, Verification},
 };
-use founding::{CHECKPOINT_KEY, STATION_KEY};
+use founding::CHECKPOINT_KEY;
 use keysvc_protocol::{
-    bytes::{Blob, Digest, Exchange, Idem, PreviousUpdate, Salt},
-    card::CardUid,
+    bytes::{Blob, Digest, Idem, PreviousUpdate, Salt},
     cbor,
     checkpoint::{Checkpoint, Origin},
     control::{At, Control},
     cose::Kind,
     export::{CHECKPOINT_FILE, HashTile, LeafPayload, PayloadFile, SPAN_LEN, Span, Tiling, encode_entries},
-    hash::sha256,
+    job::{self as jobs, Judge, Trust as Signed},
     leaf::{
-        CardKeysDerivedLeaf, DerivedItem, FoundingLeaf, LeafEntry, LeafKind, StartLeaf, Statement,
-        StationOpenedLeaf, ValueUpdatedLeaf,
+        ActByQuorumLeaf, CardKeysDerivedLeaf, FoundingLeaf, LeafEntry, LeafKind, StartLeaf, Statement,
+        ValueUpdatedLeaf,
     },
     merkle::{Frontier, leaf_hash},
     receipt::LeafEvidence,
-    request::{DeriveCardKeys, OpenStation, Operation, UpdateValue, ValueOperation},
+    request::{Operation, UpdateValue, ValueOperation},
     schema::Schema,
     trust::Trust,
     value::{FLAG_NO_CARD_SESSION, ValueUpdate},
@@ -62,6 +65,8 @@ pub(crate) struct Sample {
     pub(crate) last_update: Vec<u8>,
     /// What the leaves make of all that takes people, where the founding is one; those that do not hold change nothing.
     pub(crate) control: Option<Control>,
+    /// The jobs and cards that the leaves make; those that do not hold change nothing.
+    pub(crate) registry: Registry,
     /// How much later than a second after each other the leaves are from now on.
     pub(crate) later_ms: u64,
 }
@@ -76,7 +81,13 @@ impl Sample {
 
     /// A log of this founding alone.
     pub(crate) fn founded_by(leaf: &FoundingLeaf) -> Self {
-        let mut sample = Self { leaves: Vec::new(), last_update: Vec::new(), control: None, later_ms: 0 };
+        let mut sample = Self {
+            leaves: Vec::new(),
+            last_update: Vec::new(),
+            control: None,
+            registry: Registry::default(),
+            later_ms: 0,
+        };
         sample.push(LeafKind::Founding, leaf);
         let text = str::from_utf8(leaf.founding.as_bytes()).unwrap_or_default();
         let founding = toml::from_str(text).ok();
@@ -85,14 +96,22 @@ impl Sample {
         sample
     }
 
-    /// A log with a leaf of most kinds: two updates of one purse, and card keys of two cards in two slots.
+    /// A log with a sealed job, and two updates of one purse.
     pub(crate) fn good() -> Self {
         let mut sample = Self::founded();
-        sample.open_station(1);
+        sample.create_job(FIRST, Sample::head(1));
+        sample.seal_job("data-2", FIRST);
+        sample.update(|_| {});
+        sample.update(|_| {});
+        sample
+    }
+
+    /// The same with its job open in the session of exchange 1 from leaf 6 on, and card keys of two cards in leaf 7.
+    pub(crate) fn working() -> Self {
+        let mut sample = Self::good();
+        sample.open_job(FIRST, 1);
         let derived = sample.derived(1, 1);
         sample.push(LeafKind::CardKeysDerived, &derived);
-        sample.update(|_| {});
-        sample.update(|_| {});
         sample
     }
 
@@ -126,7 +145,14 @@ impl Sample {
         let (salt, payload) = (Salt::new([9; 16]), cbor::encode(payload));
         let payload_digest = LeafEntry::digest_of(&salt, &payload);
         if let Some(control) = &mut self.control {
-            drop(control.apply(At { index, time_ms }, kind, &payload));
+            let at = At { index, time_ms };
+            drop(control.apply(at, kind, &payload));
+            let act = matches!(kind, LeafKind::ActByQuorum | LeafKind::SealedActByQuorum);
+            let act: Option<ActByQuorumLeaf> = act.then(|| checks::decode(&payload).ok()).flatten();
+            let done = act.as_ref().map_or((kind, payload.as_slice()), |act| (act.kind, act.act.as_bytes()));
+            let judge = Judge { control, at, trust: Signed::Caller, by_quorum: act.is_some() };
+            let Ok(taken) = jobs::apply(&mut self.registry, &judge, done.0, done.1);
+            drop(taken);
         }
         let entry = LeafEntry { schema: Schema, index, time_ms, kind, payload_digest };
         self.leaves.push(LeafEvidence {
@@ -145,57 +171,12 @@ impl Sample {
         Statement(Blob::try_from(signed).unwrap())
     }
 
-    /// Appends the opening of an exchange by station-1.
-    pub(crate) fn open_station(&mut self, exchange: u8) {
-        let request = OpenStation { schema: Schema, idem: Idem::new([exchange; 16]) };
-        let leaf = StationOpenedLeaf {
-            schema: Schema,
-            station: "station-1".parse().unwrap(),
-            exchange: Exchange::new([exchange; 16]),
-            expires_at_ms: self.next_time() + 3_600_000,
-            statement: self.statement(STATION_KEY, Operation::StationOpen, &request),
-        };
-        self.push(LeafKind::StationOpened, &leaf);
-    }
-
-    /// The leaf of two cards' keys in two slots under an exchange.
+    /// The leaf of two cards' keys in a session of the first job: of other cards for each number of the request.
     pub(crate) fn derived(&self, exchange: u8, idem: u8) -> CardKeysDerivedLeaf {
-        self.derived_by(exchange, idem, 1)
-    }
-
-    /// The same, by this version of the profile, whose slots use this version of the master key.
-    pub(crate) fn derived_by(&self, exchange: u8, idem: u8, version: u32) -> CardKeysDerivedLeaf {
-        let cards: Vec<CardUid> = [CARD, "04000000000002"].map(|card| card.parse().unwrap()).to_vec();
-        let request = DeriveCardKeys {
-            schema: Schema,
-            idem: Idem::new([idem; 16]),
-            exchange: Exchange::new([exchange; 16]),
-            profile: "fob".parse().unwrap(),
-            profile_version: version,
-            slots: vec![0, 1].try_into().unwrap(),
-            cards: cards.clone().try_into().unwrap(),
-        };
-        let mut tree = Frontier::new();
-        for card in cards {
-            for (slot, application) in [(0, [0x30, 0x42, 0xf5]), (1, [0x30, 0x42, 0xf6])] {
-                let derived = DerivedItem {
-                    schema: Schema,
-                    card,
-                    slot,
-                    key: "fob-master".parse().unwrap(),
-                    key_version: version,
-                    input: sha256(&[card.as_bytes(), &application, b"NXP Abu"]),
-                };
-                tree.append(leaf_hash(&cbor::encode(&derived)));
-            }
-        }
-        CardKeysDerivedLeaf {
-            schema: Schema,
-            station: "station-1".parse().unwrap(),
-            count: 4,
-            root: tree.root(),
-            statement: self.statement(STATION_KEY, Operation::CardDerive, &request),
-        }
+        let cards = [CARD.parse().unwrap(), uid(2)];
+        let cards =
+            if idem == 1 { cards } else { [uid(1000 + u32::from(idem)), uid(2000 + u32::from(idem))] };
+        self.derived_of(FIRST, (exchange, idem), 1, &cards)
     }
 
     /// Appends a good update of purse 1, the next of `last_update`, with `alter` done to request and update alike.
@@ -375,7 +356,7 @@ impl Export {
         previous: &[PathBuf],
     ) -> Result<Verification, Fault> {
         let folder = LogFolder::new(self.folder.path());
-        let task = Task { folder, trust: &self.trust, previous, state: Some(state), acts: false };
+        let task = Task { previous, state: Some(state), ..Task::of(folder, &self.trust) };
         let verification = verify::run_beside(&task, &mut Alone, &mut |_, _| {})?;
         verification.state.iter().try_for_each(|next| next.save(state))?;
         Ok(verification)
@@ -384,7 +365,7 @@ impl Export {
     /// Verifies the log, and puts its acts into words.
     pub(crate) fn controls(&self) -> Verification {
         let folder = LogFolder::new(self.folder.path());
-        let task = Task { folder, trust: &self.trust, previous: &[], state: None, acts: true };
+        let task = Task { acts: true, ..Task::of(folder, &self.trust) };
         verify::run_beside(&task, &mut Alone, &mut |_, _| {}).unwrap()
     }
 

@@ -2,7 +2,7 @@
 //! new.
 //!
 //! It is written only after a run that verified everything, and holds what later leaves depend on: the tree's partial
-//! tiles, keys and open intents, exchanges, the last update of each purse, the
+//! tiles, keys and open intents, exchanges, jobs and cards, the last update of each purse, the
 //! leaves about what takes people, and all counts. The auditor must keep it
 //! where nobody else can write: **whoever writes it decides what is skipped.** Its SHA-256 tells damage, not forgery;
 //! who doubts it removes it, and the next run verifies the whole log again. So does who takes up a newer version of
@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The number of this form of the file.
-pub(crate) const FORMAT: u32 = 2;
-/// Longest state file, in bytes: 16 million purses of 50 bytes and as many derivations of 30, 1.3 GB, 1 GiB for leaves
-/// about what takes people and cards by master key, and 64 MiB for the rest.
-const STATE_LEN_MAX: usize = (1 << 24) * 80 + (1 << 30) + (64 << 20);
+pub(crate) const FORMAT: u32 = 3;
+/// Longest state file, in bytes: 16 million purses of 50 bytes, as many derivations of 30 and as many cards of 110, 3.2 GB,
+/// 1 GiB for leaves about what takes people and cards by master key, and 256 MiB for jobs and the rest.
+const STATE_LEN_MAX: usize = (1 << 24) * 190 + (1 << 30) + (256 << 20);
 
 /// Why a state file cannot be gone on from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ pub(crate) enum StateError {
     /// It does not begin as one.
     #[error("it is no state file of this program")]
     NotState,
-    /// Its form is an earlier one, which did not follow what takes people.
+    /// Its form is an earlier one, which did not follow jobs and cards.
     #[error("an older version of this program wrote it (format {format}, this one knows {FORMAT})")]
     Older {
         /// The number of its form.
@@ -288,14 +288,24 @@ mod tests {
         });
         let expected = ValueProblem::Balance { expected: 4000, found: 4001 };
         assert_eq!(found_later(&earlier, &richer), at(6, expected.into()));
-        let mut replayed = earlier.clone();
+        let working = Sample::working();
+        let mut replayed = working.clone();
         let leaf = replayed.derived(1, 1);
         replayed.push(LeafKind::CardKeysDerived, &leaf);
-        assert_eq!(found_later(&earlier, &replayed), at(6, StationProblem::StatementTwice.into()));
-        let mut good = earlier.clone();
+        assert_eq!(found_later(&working, &replayed), at(8, StationProblem::StatementTwice.into()));
+        let mut good = working.clone();
         let leaf = good.derived(1, 2);
         good.push(LeafKind::CardKeysDerived, &leaf);
-        assert_eq!(found_later(&earlier, &good), []);
+        assert_eq!(found_later(&working, &good), []);
+        // Of a card, a job and its list every later leaf depends on what earlier ones say.
+        let produced = Sample::produced();
+        let mut again = produced.clone();
+        again.derive("nfc-3", 4, &[crate::sample::uid(20)]);
+        let found = found_later(&produced, &again);
+        assert_eq!(
+            found.first().map(ToString::to_string).as_deref(),
+            Some("leaf 34: job nfc-3: keys were released again for a card that was ready")
+        );
         let mut back = earlier.clone();
         back.push_at(1, LeafKind::Start, &start(91));
         assert_eq!(found_later(&earlier, &back), at(6, Problem::TimeWentBack));
@@ -427,9 +437,9 @@ mod tests {
         }
         fs::write(&path, &good[..good.len() - 1]).unwrap();
         assert!(matches!(refused(&export, &path), StateError::Damaged(_)));
-        let newer = String::from_utf8_lossy(&good).replacen("state 2", "state 3", 1);
+        let newer = String::from_utf8_lossy(&good).replacen("state 3", "state 4", 1);
         fs::write(&path, newer).unwrap();
-        assert_eq!(refused(&export, &path), StateError::Newer { format: 3 });
+        assert_eq!(refused(&export, &path), StateError::Newer { format: 4 });
         fs::write(&path, good).unwrap();
         let mut foreign = crate::sample::founding_leaf();
         let mut signatures = foreign.signatures.into_vec();

@@ -318,5 +318,7 @@ const fn kind_of(refusal: &Refusal) -> &'static str {
         Refusal::SamePerson => "same person twice",
         Refusal::Frozen { .. } => "frozen",
         Refusal::ApprovalRequired { .. } => "takes people first",
+        Refusal::ResultPending => "results to give first",
+        Refusal::PurgePending => "job before not purged",
     }
 }

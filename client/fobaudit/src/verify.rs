@@ -3,15 +3,19 @@
 //! Gathers what was checked and what was found; how it is shown is [`crate::report`]'s. With the state of an earlier
 //! run it reads only what is new, once the log is proved to continue what that run verified.
 
+mod held;
+
+pub(crate) use held::{Controls, JobsProved};
+
 use crate::{
-    checks::{Acts, Checks, Count, Sight, Totals},
+    checks::{Checks, Count, Wanted},
     fault::Fault,
     finding::{Findings, Problem},
     log_folder::{LogFolder, read_note},
     state::State,
     walk::{Leaf, Opened, Standing, Tiles, TilesError, Visitor, Walk, Walked},
 };
-use keysvc_protocol::{checkpoint::SignedCheckpoint, control::Control, merkle::TreeHead, trust::Trust};
+use keysvc_protocol::{checkpoint::SignedCheckpoint, merkle::TreeHead, trust::Trust};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -34,6 +38,26 @@ pub(crate) struct Task<'a> {
     pub(crate) state: Option<&'a Path>,
     /// Whether the acts that took people are wanted in words.
     pub(crate) acts: bool,
+    /// A job's audit record, which is compared with the job as the log makes it.
+    pub(crate) record: Option<&'a Comparison>,
+}
+
+impl<'a> Task<'a> {
+    /// The verification of a folder, and nothing beside it.
+    pub(crate) const fn of(folder: LogFolder<'a>, trust: &'a Trust) -> Self {
+        Self { folder, trust, previous: &[], state: None, acts: false, record: None }
+    }
+}
+
+/// A job's audit record whose own signatures hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Comparison {
+    /// Its file.
+    pub(crate) file: String,
+    /// What its checkpoint commits to.
+    pub(crate) head: TreeHead,
+    /// The job to look at.
+    pub(crate) wanted: Wanted,
 }
 
 /// What a verification checked and found.
@@ -70,7 +94,7 @@ pub(crate) struct Proved {
     pub(crate) before: u64,
     /// Leaves by kind.
     pub(crate) kinds: Vec<(&'static str, Count)>,
-    /// Statements of stations and terminals whose signatures were verified.
+    /// Statements of stations, terminals and people on the floor whose signatures were verified.
     pub(crate) statements: u64,
     /// Purses followed.
     pub(crate) purses: usize,
@@ -78,47 +102,14 @@ pub(crate) struct Proved {
     pub(crate) unlinked: u64,
     /// Intents to make a key without an outcome.
     pub(crate) open_intents: Vec<(u64, String)>,
+    /// Time of the last leaf, milliseconds since 1970-01-01 UTC.
+    pub(crate) last_ms: u64,
+    /// Jobs and cards.
+    pub(crate) jobs: JobsProved,
     /// What takes people: counts, what stands at the end, and the acts where they were asked for.
     pub(crate) controls: Controls,
     /// Older checkpoints: file, number of leaves, and whether the log continues it.
     pub(crate) previous: Vec<(String, u64, bool)>,
-}
-
-/// What a log holds about what takes people.
-#[derive(Debug)]
-pub(crate) struct Controls {
-    /// The counts.
-    pub(crate) totals: Totals,
-    /// How far it could be followed.
-    pub(crate) sight: Sight,
-    /// The acts, where they were asked for.
-    pub(crate) acts: Option<Acts>,
-    /// The state at the end.
-    pub(crate) control: Control,
-}
-
-impl Controls {
-    fn new(checks: &mut Checks<'_>) -> Self {
-        let acts = checks.take_acts();
-        let people = checks.people();
-        Self { totals: people.totals(), sight: people.sight(), acts, control: people.control().clone() }
-    }
-
-    /// What could not be followed, in words; nothing where all of it was.
-    pub(crate) fn not_followed(&self) -> Option<String> {
-        let unfollowed = self.totals.unfollowed;
-        match self.sight {
-            Sight::Whole => None,
-            Sight::Part(from) => Some(format!(
-                "proposals, votes and freezes cannot be followed from leaf {from} on, where payloads are withheld: \
-                 {unfollowed} leaves; acts are judged by the evidence in them"
-            )),
-            Sight::Lost(from) => Some(format!(
-                "who and what the service knows cannot be followed from leaf {from} on, where a payload is withheld: \
-                 {unfollowed} leaves are not judged"
-            )),
-        }
-    }
 }
 
 /// An older checkpoint whose signature holds.
@@ -133,7 +124,7 @@ struct Previous {
 /// [`Fault`] when a file cannot be read. What is wrong with the log is in the findings.
 #[cfg(test)]
 pub(crate) fn run(folder: LogFolder<'_>, trust: &Trust, previous: &[PathBuf]) -> Result<Verification, Fault> {
-    run_beside(&Task { folder, trust, previous, state: None, acts: false }, &mut Alone, &mut |_, _| {})
+    run_beside(&Task { previous, ..Task::of(folder, trust) }, &mut Alone, &mut |_, _| {})
 }
 
 /// Verifies a log. `beside` visits every leaf that is read, after the checks; `progress` is told how many leaves of
@@ -216,7 +207,8 @@ fn begin<'f>(
 ) -> Result<Begun<'f>, Fault> {
     let (founded, origin) = (&opened.founded, &opened.origin);
     let Some((earlier, path)) = earlier.zip(task.state) else {
-        let mut checks = Checks::new(founded, origin);
+        let wanted = task.record.map(|record| record.wanted.clone());
+        let mut checks = Checks::new(founded, origin).wanting(wanted);
         if task.state.is_some() {
             checks = checks.keeping();
         }
@@ -262,7 +254,9 @@ fn check_all(
     findings: &mut Findings,
 ) -> Result<(Proved, Option<State>), Fault> {
     let before = begun.standing.tiling.size();
-    let previous = read_previous(opened, task.previous, findings)?;
+    let mut previous = read_previous(opened, task.previous, findings)?;
+    // A record's checkpoint is an older one, which the log must continue.
+    previous.extend(task.record.map(|record| Previous { file: record.file.clone(), head: record.head }));
     // Roots of trees that were verified before are not computed again: they are proved from the tiles. A log that
     // does not continue what was verified is not walked.
     let mut wanted = BTreeSet::new();
@@ -319,6 +313,8 @@ impl Proved {
             purses: checks.purses(),
             unlinked: checks.unlinked(),
             open_intents: checks.open_intents(),
+            last_ms: walked.standing.time_ms,
+            jobs: JobsProved::new(checks),
             controls: Controls::new(checks),
             previous,
         }

@@ -13,8 +13,8 @@ use keysvc_protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most keys that are kept for a later run: 12 storage keys a year for 80 years, and a hundred of every other kind.
-const KEPT_MAX: usize = 4096;
+/// Most keys that are kept for a later run: a storage key for each of 20 jobs a day for nine years.
+const KEPT_MAX: usize = 1 << 16;
 
 /// An intent without an outcome as a later run needs it; without its content where that is withheld.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -159,6 +159,11 @@ impl People {
         self.enrolments.get(name).is_some()
     }
 
+    /// Who is enrolled under a name, enabled or not.
+    pub(super) fn enrolled(&self, name: &Name) -> Option<&Enrolled> {
+        self.enrolments.get(name)
+    }
+
     /// Who is enrolled under a name as `kind`, enabled or not.
     pub(super) fn principal(&self, name: &Name, kind: PrincipalKind) -> Option<&Enrolled> {
         self.enrolments.get(name).filter(|enrolled| enrolled.kind == kind)

@@ -51,3 +51,21 @@ pub(super) fn open<'p, T: Serialize + DeserializeOwned>(
     }
     Ok((request, enrolled))
 }
+
+/// Whether a statement is an enabled member's own, whatever the member is: where its rules said otherwise, this says more
+/// exactly what is wrong.
+///
+/// # Errors
+/// [`Problem`] when the signer is not enrolled at this leaf, or disabled, or the statement is not theirs.
+pub(super) fn is_of(
+    site: &Site<'_>,
+    (name, operation): (&Name, Operation),
+    statement: &Statement,
+) -> Result<(), Problem> {
+    let enrolled = site.people.enrolled(name).ok_or_else(|| Problem::Stranger(name.clone()))?;
+    let key = enrolled.statement_key.ok_or_else(|| Problem::Stranger(name.clone()))?;
+    Signed::parse(statement.0.as_bytes())
+        .and_then(|signed| signed.open(Kind::Request(operation), site.founded.genesis.as_bytes(), &key))
+        .map_err(|why| Problem::Statement { operation, name: name.clone(), why })?;
+    if enrolled.enabled { Ok(()) } else { Err(PeopleProblem::Disabled(name.clone()).into()) }
+}

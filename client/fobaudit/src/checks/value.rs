@@ -205,6 +205,7 @@ fn check_alone(
         profile: Some(&programme.profile),
         keys: std::slice::from_ref(&programme.value_key),
         station: None,
+        job: None,
     };
     site.people.is_free(&touched)?;
     Ok(site.people.may_sign(&programme.value_key)?)

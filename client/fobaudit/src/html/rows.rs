@@ -282,6 +282,7 @@ pub(super) fn notes(proved: &Proved) -> Vec<String> {
     if let Some(note) = proved.controls.not_followed() {
         notes.push(format!("{note}."));
     }
+    notes.extend(proved.jobs.not_followed().into_iter().map(|note| format!("{note}.")));
     for (leaf, key) in &proved.open_intents {
         notes.push(format!("Leaf {leaf} means to make the key {key}, and no outcome follows."));
     }

@@ -3,13 +3,14 @@
 use super::*;
 use crate::{
     log_folder::LogFolder,
-    sample::{BEGIN_MS, Export, SPARE_KEY, Sample, TERMINAL_KEY, TestKey, founding_leaf, start},
+    sample::{BEGIN_MS, Export, SPARE_KEY, Sample, TERMINAL_KEY, TestKey, founding_leaf, start, uid},
     verify::{self, Task},
 };
 use keysvc_protocol::{
     bytes::{Blob, Digest, PreviousUpdate},
     cose::Kind,
     founding::Founding,
+    job::JobHead,
     leaf::{FoundingLeaf, FoundingSignature, LeafKind, RefusalsCountedLeaf, RefusedLeaf},
     refusal::{Invalid, Refusal},
     request::{Operation, ValueOperation},
@@ -97,9 +98,10 @@ impl Rich {
         self.sample.push_at(now_ms, LeafKind::ValueUpdated, &leaf);
     }
 
-    fn derive(&mut self, exchange: u8, idem: u8) {
-        let leaf = self.sample.derived(exchange, idem);
-        self.push(LeafKind::CardKeysDerived, &leaf);
+    fn derive(&mut self, exchange: u8, number: u32) {
+        let cards = [uid(number), uid(100 + number)];
+        self.sample.derive("nfc-9", exchange, &cards);
+        self.sample.all_good("nfc-9", &cards);
     }
 
     fn refuse(&mut self, operation: Operation, refusal: Refusal) {
@@ -119,9 +121,12 @@ impl Rich {
 fn rich() -> Sample {
     let mut log = Rich::begin();
     log.start("0.1.0");
-    log.sample.open_station(1);
+    let head = JobHead { issued: 100, ..Sample::head(1) };
+    log.sample.create_job("nfc-9", head);
+    log.sample.seal_job("data-2", "nfc-9");
+    log.sample.open_job("nfc-9", 1);
+    (1..=9).for_each(|number| log.derive(1, number));
     log.now_ms = BEGIN_MS + 60_000;
-    (1..=9).for_each(|idem| log.derive(1, idem));
     for day in 0..16_u64 {
         log.now_ms = log.now_ms.max(BEGIN_MS + day * DAY_MS);
         for step in 0..=(day * 7) % 5 {
@@ -161,7 +166,7 @@ fn page_of(export: &Export, previous: &[PathBuf]) -> String {
 fn counted(export: &Export, previous: &[PathBuf]) -> (Verification, Tally) {
     let (folder, mut tally) = (export.path(""), Tally::default());
     let folder = LogFolder::new(&folder);
-    let task = Task { folder, trust: &export.trust, previous, state: None, acts: false };
+    let task = Task { previous, ..Task::of(folder, &export.trust) };
     (verify::run_beside(&task, &mut tally, &mut |_, _| {}).unwrap(), tally)
 }
 
@@ -203,6 +208,11 @@ fn the_page_tells_the_figures_of_the_log() {
         "TEST: founded for development",
         "2026-11-18 11:06:40 UTC to 2026-12-03",
         "Card keys derived</div><div class=\"value\">36</div><div class=\"note\">in 9 requests",
+        "Jobs</div><div class=\"value\">1</div><div class=\"note\">of them 0 purged</div>",
+        "<th scope=\"row\">nfc-9 <span class=\"faint version\">order 4711 of CAFE</span></th><td class=\"nowrap\">open</td>",
+        "operated: operator-1, operator-2",
+        "<li>job nfc-9 is open and not closed: nobody counted yet</li>",
+        "<th scope=\"row\">station-1</th><td>ready</td><td class=\"number\">18</td>",
         "<th scope=\"row\">coffee</th><td>EUR</td>",
         "<th scope=\"row\">museum-shop</th><td>CHF</td>",
         "Refusals</div><div class=\"value\">10\u{202f}033</div>",

@@ -31,6 +31,7 @@ pub(crate) fn controls_text(verification: &Verification) -> String {
         parts.extend(governed::changes(controls));
         parts.push(rows(totals(verification, proved)));
         parts.extend(controls.not_followed().map(|note| format!("not followed: {note}")));
+        parts.extend(proved.jobs.not_followed().into_iter().map(|note| format!("not followed: {note}")));
     } else {
         parts.push(rows(vec![("trust domain", verification.trust.domain.to_string())]));
     }

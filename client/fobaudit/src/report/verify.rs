@@ -44,9 +44,18 @@ fn head(verification: &Verification, proved: &Proved) -> Vec<(&'static str, Stri
         let verdict = if *continued { "continued" } else { "NOT continued" };
         rows.push(("older checkpoint", format!("{file} at {size} leaves: {verdict}")));
     }
-    rows.push(("statements", format!("{} signatures of stations and terminals verified", proved.statements)));
+    rows.push((
+        "statements",
+        format!("{} signatures of stations, terminals and operators verified", proved.statements),
+    ));
     let Totals { acts, approvals, .. } = proved.controls.totals;
     rows.push(("acts by quorum", format!("{acts} verified, with {approvals} approvals")));
+    let registry = proved.jobs.jobs.registry();
+    let jobs = registry.jobs().count();
+    if jobs > 0 {
+        let cards = registry.cards();
+        rows.push(("jobs", format!("{jobs} followed from draft to purge, with {cards} cards")));
+    }
     rows.push(("purses", format!("{} followed from update to update", proved.purses)));
     let pace = format!("in {seconds:.3} s, {} a second", rate(verification, proved));
     rows.push((
@@ -97,6 +106,7 @@ fn notes(proved: &Proved) -> Option<String> {
         ));
     }
     notes.extend(proved.controls.not_followed());
+    notes.extend(proved.jobs.not_followed());
     for (index, key) in &proved.open_intents {
         notes.push(format!("open intent: leaf {index} means to make the key {key}, and no outcome follows"));
     }
@@ -165,6 +175,9 @@ fn log_json(verification: &Verification, proved: &Proved) -> Value {
         "statements_verified": proved.statements,
         "acts_by_quorum": proved.controls.totals.acts,
         "approvals_verified": proved.controls.totals.approvals,
+        "jobs": proved.jobs.jobs.registry().jobs().count(),
+        "cards": proved.jobs.jobs.registry().cards(),
+        "jobs_not_followed_from": proved.jobs.jobs.sight().from,
         "purses": proved.purses,
         "purse_steps_not_checked": proved.unlinked,
         "open_intents": intents,

@@ -25,7 +25,8 @@ pub(crate) const STATION_KEY: u8 = 3;
 pub(crate) const CHECKPOINT_KEY: u8 = 4;
 /// The value key of the sample's programme.
 pub(crate) const VALUE_KEY: u8 = 5;
-const SERVICE_KEY: u8 = 6;
+/// The service statement key.
+pub(crate) const SERVICE_KEY: u8 = 6;
 /// The statement key of operator dora of the bureau, who holds a component.
 pub(crate) const DORA: u8 = 9;
 /// The statement key of auditor wilma, who looks on.
@@ -83,6 +84,29 @@ struct Wrapper {
     key: P256Text,
 }
 
+/// The people on the floor: name, capability, the seed of the statement key.
+pub(crate) const FLOOR: [(&str, &str, u8); 7] = [
+    ("data-1", "data-operator", 21),
+    ("data-2", "data-operator", 22),
+    ("operator-1", "station-operator", 23),
+    ("operator-2", "station-operator", 24),
+    ("reviewer-1", "reviewer", 25),
+    ("monitor-1", "monitor", 26),
+    // Who may do everything, and must not do everything on one job.
+    ("many-1", "data-operator\", \"station-operator\", \"reviewer\", \"monitor", 27),
+];
+
+fn floor() -> String {
+    let lines = FLOOR.iter().map(|(name, capability, seed)| {
+        format!(
+            "  {{ id = \"{name}\", kind = \"operator\", organisation = \"bureau\", capabilities = [\"{capability}\"], tls-key = \"{}\", statement-key = \"{}\" }},\n",
+            Digest::new([seed + 30; 32]),
+            TestKey::new(*seed).base64()
+        )
+    });
+    lines.collect()
+}
+
 /// The founding file of the sample log.
 pub(crate) fn founding_text() -> String {
     let key = |seed| TestKey::new(seed).base64();
@@ -104,7 +128,7 @@ principals = [
   {{ id = "auditor-1", kind = "auditor", organisation = "audit", tls-key = "{p6}" }},
   {{ id = "dora", kind = "operator", organisation = "bureau", tls-key = "{p7}", statement-key = "{dora}" }},
   {{ id = "wilma", kind = "auditor", organisation = "audit", tls-key = "{p8}", statement-key = "{wilma}" }},
-]
+{floor}]
 programmes = [
   {{ name = "coffee", organisation = "cafe", currency = 978, profile = "fob", value-key = "coffee-value" }},
 ]
@@ -140,6 +164,7 @@ value = {{ purses = [1], currency = 978, reloadable = true, ceiling = 15000, loa
         dora = key(DORA),
         p8 = pin(18),
         wilma = key(WILMA),
+        floor = floor(),
         alice = key(ALICE),
         bob = key(BOB),
         station = key(STATION_KEY),

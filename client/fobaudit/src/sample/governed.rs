@@ -1,9 +1,10 @@
 //! What a site is governed by, in the sample log: a key from components, a card profile, policies, the record of a ceremony.
 
-use super::{ALICE, BOB, DORA, Sample, enrolment, founding::record, start};
+use super::{ALICE, BOB, CARD, DORA, FIRST, Sample, enrolment, founding::record, job::good, start, uid};
 use keysvc_protocol::{
     bytes::{Blob, Digest, Idem, ProposalId, ShortCheck},
     founding::{PrincipalKind, Profile},
+    job::Counts,
     key::{AttributeText, CheckValue, KeyKind, KeyRecord, KeyState},
     leaf::{KeyIntentLeaf, KeyOutcomeLeaf, LeafKind},
     list::List,
@@ -233,7 +234,7 @@ impl Sample {
     /// A log with an import, a profile that uses the new key, other policies with a start under them, and the record of a
     /// ceremony.
     pub(crate) fn ruled() -> Self {
-        let mut sample = Self::good();
+        let mut sample = Self::working();
         sample.heartbeat();
         let import = sample.order_import();
         sample.give(import, 2);
@@ -245,8 +246,15 @@ impl Sample {
         profile.slots.iter_mut().for_each(|slot| slot.key_version = 2);
         profile.value.as_mut().unwrap().load_max = 9000;
         sample.put_profile(profile);
-        let leaf = sample.derived_by(1, 2, 2);
-        sample.push(LeafKind::CardKeysDerived, &leaf);
+        sample.all_good(FIRST, &[CARD.parse().unwrap(), uid(2)]);
+        let returned = Counts { returned: 8, ..good(2) };
+        sample.count_job(FIRST, returned);
+        sample.end_job(FIRST);
+        // Cards of the next job get keys of the new version.
+        sample.create_job("nfc-2", Sample::head(2));
+        sample.seal_job("data-2", "nfc-2");
+        sample.open_job("nfc-2", 2);
+        sample.derive("nfc-2", 2, &[uid(3)]);
         sample.put_policies(92);
         sample.push(LeafKind::Start, &start(92));
         sample.update(|_| {});

@@ -115,12 +115,13 @@ mod tests {
     fn damage_other_files_and_later_forms_are_told_apart() {
         let digest = sha256(&[b"one"]);
         let of = |text: &str| content(text.as_bytes()).map(<[u8]>::to_vec);
-        assert_eq!(of(&format!("keysvc-fobaudit-state 2\nsha256 {digest}\none")), Ok(b"one".to_vec()));
+        assert_eq!(of(&format!("keysvc-fobaudit-state 3\nsha256 {digest}\none")), Ok(b"one".to_vec()));
         let damaged = Err(StateError::Damaged("its SHA-256 is not that of its content"));
-        assert_eq!(of(&format!("keysvc-fobaudit-state 2\nsha256 {digest}\nonf")), damaged);
-        assert_eq!(of(&format!("keysvc-fobaudit-state 2\nsha256 {digest}\non")), damaged);
-        assert_eq!(of("keysvc-fobaudit-state 2\nsha"), Err(StateError::Damaged("it has no SHA-256")));
-        assert_eq!(of("keysvc-fobaudit-state 3\n..."), Err(StateError::Newer { format: 3 }));
+        assert_eq!(of(&format!("keysvc-fobaudit-state 3\nsha256 {digest}\nonf")), damaged);
+        assert_eq!(of(&format!("keysvc-fobaudit-state 3\nsha256 {digest}\non")), damaged);
+        assert_eq!(of("keysvc-fobaudit-state 3\nsha"), Err(StateError::Damaged("it has no SHA-256")));
+        assert_eq!(of("keysvc-fobaudit-state 4\n..."), Err(StateError::Newer { format: 4 }));
+        assert_eq!(of("keysvc-fobaudit-state 2\n..."), Err(StateError::Older { format: 2 }));
         for other in ["", "keysvc-fobaudit-state 1", "trust-domain a\ngenesis b\n"] {
             assert_eq!(of(other), Err(StateError::NotState), "{other}");
         }

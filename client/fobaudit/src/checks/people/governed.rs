@@ -1,19 +1,20 @@
 //! Logs with imports, profiles and policies that changed, and what the verification says of each.
 
 use crate::{
-    finding::{Finding, PeopleProblem, Problem, StationProblem, ValueProblem},
+    finding::{Finding, JobProblem, PeopleProblem, Problem, ValueProblem},
     report,
-    sample::{ALICE, BOB, COMPONENTS, IMPORTED, Sample, start},
+    sample::{ALICE, BOB, COMPONENTS, FIRST, IMPORTED, Sample, start, uid},
 };
 use keysvc_protocol::{
     bundle::{BundleProgramme, TrustBundle},
     bytes::{Blob, Digest},
     checkpoint::SignedCheckpoint,
     founding::Profile,
+    job::Counts,
     key::{CheckValue, KeyKind, KeyRecord},
     leaf::{BundleMadeLeaf, CardKeysDerivedLeaf, LeafKind},
     list::List,
-    refusal::{Conflict, Refusal, Uncounted},
+    refusal::{Conflict, Invalid, Refusal, Thing, Uncounted},
     request::{Operation, ValueOperation},
     schema::Schema,
     value::ValueUpdate,
@@ -49,14 +50,14 @@ fn a_log_with_an_import_a_profile_and_other_policies_is_verified_and_told() {
     assert_eq!(verification.findings.kept(), []);
     let text = report::controls_text(&verification);
     for said in [
-        "key fob-master version 2 with check value 7777777777 from component 1 of alice at leaf 12 and component 2 of \
-         dora at leaf 11, made; asked by alice, agreed: alice (finance), bob (operations)",
-        "from leaf 22, 2026-11-18 11:07:02 UTC: version 2 of card profile fob in use, for desfire-ev3 cards; asked by \
+        "key fob-master version 2 with check value 7777777777 from component 1 of alice at leaf 14 and component 2 of \
+         dora at leaf 13, made; asked by alice, agreed: alice (finance), bob (operations)",
+        "from leaf 24, 2026-11-18 11:07:04 UTC: version 2 of card profile fob in use, for desfire-ev3 cards; asked by \
          alice",
         "in force; asked by alice, agreed: alice (finance), bob (operations)",
         "fob version 1, desfire-ev3, the founding's",
-        "fob version 2, desfire-ev3, since leaf 22",
-        ", since leaf 27",
+        "fob version 2, desfire-ev3, since leaf 24",
+        ", since leaf 36",
         "Record that the ceremony of plan",
     ] {
         assert!(text.contains(said), "{said}\n{text}");
@@ -66,10 +67,10 @@ fn a_log_with_an_import_a_profile_and_other_policies_is_verified_and_told() {
     let what: Vec<_> = changes.iter().map(|change| (&change["what"], &change["leaf"])).collect();
     assert_eq!(
         what,
-        [(&json!("import"), &json!(10)), (&json!("profile"), &json!(22)), (&json!("policies"), &json!(27))]
+        [(&json!("import"), &json!(12)), (&json!("profile"), &json!(24)), (&json!("policies"), &json!(36))]
     );
-    assert_eq!(changes[0]["components"][1], json!({ "number": 2, "custodian": "dora", "leaf": 11 }));
-    assert_eq!(report["log"]["standing"]["policy_leaf"], 27);
+    assert_eq!(changes[0]["components"][1], json!({ "number": 2, "custodian": "dora", "leaf": 13 }));
+    assert_eq!(report["log"]["standing"]["policy_leaf"], 36);
 }
 
 #[test]
@@ -106,8 +107,8 @@ fn a_second_load_of_a_purse_that_is_not_reloadable_is_found() {
 }
 
 #[test]
-fn card_keys_name_a_version_of_the_profile_that_was_in_use() {
-    let mut sample = Sample::good();
+fn a_job_names_a_version_of_the_profile_that_is_in_use_and_keeps_it() {
+    let mut sample = Sample::working();
     let import = sample.order_import();
     sample.give(import, 1);
     sample.give(import, 2);
@@ -115,20 +116,35 @@ fn card_keys_name_a_version_of_the_profile_that_was_in_use() {
     sample.comes_in(&key);
     sample.activate_imported();
     let mut early = sample.clone();
-    let leaf = early.derived_by(1, 2, 2);
-    let index = early.push(LeafKind::CardKeysDerived, &leaf);
-    let profile = "fob".parse().unwrap();
-    assert_eq!(found(&early), at(index, StationProblem::NoProfile { profile, version: 2 }));
+    let index = early.create_job("nfc-2", Sample::head(2));
+    let refused = |operation, why| JobProblem::Refused {
+        operation: Some(operation),
+        job: Some("nfc-2".parse().unwrap()),
+        why,
+    };
+    let none = Refusal::NotFound { what: Thing::Profile };
+    assert_eq!(found(&early), at(index, refused(Operation::JobCreate, none)));
     put(&mut sample, |profile| profile.slots.iter_mut().for_each(|slot| slot.key_version = 2));
-    let leaf = sample.derived_by(1, 2, 2);
-    sample.push(LeafKind::CardKeysDerived, &leaf);
+    // The job before goes on by the version it was sealed with.
     let old = sample.derived(1, 3);
     sample.push(LeafKind::CardKeysDerived, &old);
     assert_eq!(found(&sample), []);
-    let mixed = sample.derived_by(1, 4, 2);
+    let cards = [crate::sample::CARD.parse().unwrap(), uid(2), uid(1003), uid(2003)];
+    sample.all_good(FIRST, &cards);
+    let counts = Counts { good: 4, returned: 6, ..Counts::default() };
+    sample.count_job(FIRST, counts);
+    sample.end_job(FIRST);
+    sample.create_job("nfc-2", Sample::head(2));
+    sample.seal_job("data-2", "nfc-2");
+    sample.open_job("nfc-2", 2);
+    sample.derive("nfc-2", 2, &[uid(3), uid(4)]);
+    assert_eq!(found(&sample), []);
+    let mixed = sample.derived_of("nfc-2", (2, 4), 1, &[uid(5), uid(6)]);
     let mixed = CardKeysDerivedLeaf { root: old.root, ..mixed };
     let index = sample.push(LeafKind::CardKeysDerived, &mixed);
-    assert_eq!(found(&sample), at(index, StationProblem::Root), "the root is over keys of the old version");
+    let root = Refusal::Invalid { reason: Invalid::Encoding };
+    let problem = refused(Operation::CardDerive, root);
+    assert_eq!(found(&sample), at(index, problem), "the root is over keys of the old version");
 }
 
 #[test]

@@ -4,10 +4,15 @@
 //! `FOBAUDIT_WRITE_LOGS=1` writes them anew.
 
 use super::tests::{enrol, lift_request, lift_with, lifting, malleated, terminal};
-use crate::sample::{ALICE, BOB, COMPONENTS, DORA, Sample, TERMINAL_KEY, two};
+use crate::{
+    checks::jobs,
+    counts::{Counts, JobLine},
+    sample::{ALICE, BOB, COMPONENTS, DORA, Sample, TERMINAL_KEY, two, uid},
+};
 use keysvc_protocol::{
     bytes::{Digest, ProposalId},
     founding::PrincipalKind,
+    job::JobRecord,
     key::{CheckValue, KeyKind, KeyRecord},
     leaf::LeafKind,
     list::List,
@@ -21,6 +26,39 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// A log, and a job's audit record beside it where there is one.
+type Written = (&'static str, Sample, Option<Vec<u8>>);
+
+/// Those about what takes people, those about jobs, and those with an audit record.
+fn every() -> Vec<Written> {
+    let people = all().into_iter().map(|(name, sample)| (name, sample, None));
+    let jobs = jobs::logs::all().into_iter().map(|(name, sample, _)| (name, sample, None));
+    people.chain(jobs).chain(records()).collect()
+}
+
+/// An audit record that says what the log says, of a job that went on since; and ones that do not.
+fn records() -> Vec<Written> {
+    let recorded = |bend: fn(&mut JobRecord)| {
+        let mut sample = Sample::produced();
+        let record = sample.job_record("nfc-3", bend);
+        sample.all_good("nfc-3", &[uid(21)]);
+        (sample, Some(record))
+    };
+    let (good, record) = recorded(|_| {});
+    let (number, another_number) = recorded(|record| record.tally.good += 1);
+    let (witness, another_witness) = recorded(|record| record.job.created.by = "data-2".parse().unwrap());
+    let mut unsaid = good.clone();
+    let (_, unmade) = recorded(|record| record.made_ms -= 1);
+    unsaid.later_ms = 120_000;
+    unsaid.heartbeat();
+    vec![
+        ("good-record", good, record),
+        ("record-of-another-number", number, another_number),
+        ("record-of-another-person", witness, another_witness),
+        ("record-without-leaf", unsaid, unmade),
+    ]
+}
 
 fn all() -> Vec<(&'static str, Sample)> {
     vec![
@@ -249,10 +287,17 @@ fn withheld() -> Sample {
 }
 
 /// This program's judgement, as far as the second verifier makes one.
-fn judged(sample: &Sample) -> Value {
-    let verification = sample.export().controls();
+fn judged(sample: &Sample, record: Option<&[u8]>) -> Value {
+    let export = sample.export();
+    let holds = record.map(|record| jobs::tests::compared(&export, record).0.unwrap().holds());
+    let verification = export.controls();
     let findings: Vec<_> = verification.findings.kept().iter().map(|finding| finding.leaf).collect();
-    let controls = verification.proved.unwrap().controls;
+    let proved = verification.proved.unwrap();
+    let counts = Counts::of(&proved);
+    let jobs: Vec<_> = counts.jobs.iter().map(counted).collect();
+    let cards: serde_json::Map<_, _> =
+        counts.by_state().into_iter().map(|(state, cards)| (state.name().to_owned(), json!(cards))).collect();
+    let controls = &proved.controls;
     let acts: Vec<_> = controls
         .acts
         .as_ref()
@@ -267,7 +312,32 @@ fn judged(sample: &Sample) -> Value {
             json!({ "leaf": act.leaf, "operation": act.operation.name(), "people": people })
         })
         .collect();
-    json!({ "acts": acts, "approvals": controls.totals.approvals, "findings": findings })
+    json!({
+        "acts": acts,
+        "approvals": controls.totals.approvals,
+        "findings": findings,
+        "jobs": jobs,
+        "cards": cards,
+        "record": holds,
+    })
+}
+
+/// A job's figures, as both verifiers tell them.
+fn counted(line: &JobLine<'_>) -> Value {
+    let counts = line.count().map(|given| given.counts);
+    json!({
+        "name": line.job.name.as_str(),
+        "state": line.job.state.name(),
+        "issued": line.job.head.issued,
+        "carried_over": line.job.head.carried_over,
+        "made": line.tally.made,
+        "good": line.tally.good,
+        "rejected": line.tally.rejected,
+        "samples": line.tally.sample,
+        "returned": counts.map(|counts| counts.returned),
+        "handed_over": counts.map(|counts| counts.handed_over),
+        "balanced": line.balance().map(|balance| balance.is_even()),
+    })
 }
 
 fn files(folder: &Path, under: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -285,10 +355,13 @@ fn files(folder: &Path, under: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
 fn the_logs_checked_in_for_the_second_verifier_are_these() {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verifier/logs");
     let write = std::env::var_os("FOBAUDIT_WRITE_LOGS").is_some();
-    for (name, sample) in all() {
+    for (name, sample, record) in every() {
         let export = sample.export();
+        if let Some(record) = &record {
+            export.write("record", record);
+        }
         export.write("trust", export.trust.to_text().as_bytes());
-        export.write("expected.json", format!("{:#}\n", judged(&sample)).as_bytes());
+        export.write("expected.json", format!("{:#}\n", judged(&sample, record.as_deref())).as_bytes());
         let (mut made, mut there) = (BTreeMap::new(), BTreeMap::new());
         files(export.folder(), export.folder(), &mut made);
         let folder = place.join(name);

@@ -2,8 +2,10 @@
 
 use crate::{
     checks::Outcome,
-    finding::{Finding, PeopleProblem, Problem, StationProblem},
-    sample::{ALICE, BOB, Export, SPARE_KEY, Sample, TERMINAL_KEY, TestKey, enrolment, later_key, two},
+    finding::{Finding, JobProblem, PeopleProblem, Problem},
+    sample::{
+        ALICE, BOB, Export, FIRST, SPARE_KEY, Sample, TERMINAL_KEY, TestKey, enrolment, later_key, two,
+    },
     verify::Verification,
 };
 use keysvc_protocol::{
@@ -384,18 +386,27 @@ fn what_is_done_while_it_is_frozen_is_found_and_not_after_the_freeze_is_lifted()
     }
     let mut sample = Sample::good();
     sample.freeze(Scope::Station { name: name("station-1") });
-    sample.open_station(2);
+    sample.open_job(FIRST, 2);
     assert_eq!(found(&sample), at(7, PeopleProblem::Frozen(ScopeKind::Station)));
-    let mut sample = Sample::good();
-    sample.freeze(Scope::Key { name: name("fob-master") });
-    let leaf = sample.derived(1, 2);
-    sample.push(LeafKind::CardKeysDerived, &leaf);
-    assert_eq!(found(&sample), at(7, PeopleProblem::Frozen(ScopeKind::Key)));
+    let scopes = [
+        (Scope::Key { name: name("fob-master") }, ScopeKind::Key),
+        (Scope::Job { name: name(FIRST) }, ScopeKind::Job),
+    ];
+    for (scope, kind) in scopes {
+        let mut sample = Sample::working();
+        sample.freeze(scope);
+        // What became of the cards in hand is told, also where all is frozen.
+        sample.all_good(FIRST, &[crate::sample::uid(2)]);
+        assert_eq!(found(&sample), []);
+        let leaf = sample.derived(1, 2);
+        sample.push(LeafKind::CardKeysDerived, &leaf);
+        assert_eq!(found(&sample), at(10, PeopleProblem::Frozen(kind)));
+    }
 }
 
 #[test]
 fn a_key_that_is_suspended_derives_and_signs_nothing() {
-    let mut sample = Sample::good();
+    let mut sample = Sample::working();
     for key in ["fob-master", "coffee-value"] {
         let reason = "looked into".parse().unwrap();
         let request = SuspendKey { schema: Schema, idem: idem(&sample), name: name(key), version: 1, reason };
@@ -404,7 +415,7 @@ fn a_key_that_is_suspended_derives_and_signs_nothing() {
     let leaf = sample.derived(1, 2);
     sample.push(LeafKind::CardKeysDerived, &leaf);
     let (key, state) = (name("fob-master"), KeyState::Suspended);
-    assert_eq!(found(&sample), at(8, PeopleProblem::KeyState { key, version: 1, state }));
+    assert_eq!(found(&sample), at(10, PeopleProblem::KeyState { key, version: 1, state }));
     let mut sample = Sample::good();
     let reason = "looked into".parse().unwrap();
     let request =
@@ -422,13 +433,14 @@ fn a_retired_master_key_derives_for_the_cards_issued_under_it_alone() {
             RetireKey { schema: Schema, idem: idem(sample), name: name("fob-master"), version: 1, reason };
         sample.agreed(Operation::KeyRetire, &request);
     };
-    let mut sample = Sample::good();
+    let mut sample = Sample::working();
     retire(&mut sample);
-    let again = sample.derived(1, 2);
+    // Keys that a station lost are released to it again.
+    let again = sample.derived_of(FIRST, (1, 2), 1, &[crate::sample::uid(2)]);
     sample.push(LeafKind::CardKeysDerived, &again);
     assert_eq!(found(&sample), []);
-    let mut sample = Sample::founded();
-    sample.open_station(1);
+    let mut sample = Sample::good();
+    sample.open_job(FIRST, 1);
     retire(&mut sample);
     let first = sample.derived(1, 1);
     let index = sample.push(LeafKind::CardKeysDerived, &first);
@@ -608,8 +620,8 @@ fn an_act_that_wraps_another_kind_or_class_is_found() {
 }
 
 #[test]
-fn a_station_that_people_enrolled_needs_an_exchange_of_its_own() {
-    let mut sample = Sample::good();
+fn a_station_that_people_enrolled_needs_a_job_of_its_own() {
+    let mut sample = Sample::working();
     let principal = Enrolment {
         group: name("bureau"),
         wrapping_key: Some(Blob::try_from(vec![7; 422]).unwrap()),
@@ -623,14 +635,16 @@ fn a_station_that_people_enrolled_needs_an_exchange_of_its_own() {
         schema: Schema,
         idem: Idem::new([2; 16]),
         exchange: keysvc_protocol::bytes::Exchange::new([1; 16]),
-        profile: name("fob"),
-        profile_version: 1,
-        slots: vec![0, 1].try_into().unwrap(),
-        cards: vec![crate::sample::CARD.parse().unwrap()].try_into().unwrap(),
+        job: name(FIRST),
+        generation: 1,
+        cards: vec![crate::sample::uid(2)].try_into().unwrap(),
     };
     leaf.statement = sample.statement(44, Operation::CardDerive, &request);
+    (leaf.cards, leaf.count) = (1, 2);
     let index = sample.push(LeafKind::CardKeysDerived, &leaf);
-    assert_eq!(found(&sample), at(index, StationProblem::NotOpen));
+    let why = Refusal::StateConflict { reason: Conflict::OtherStation };
+    let (operation, job) = (Some(Operation::CardDerive), Some(name(FIRST)));
+    assert_eq!(found(&sample), at(index, JobProblem::Refused { operation, job, why }));
 }
 
 #[test]
