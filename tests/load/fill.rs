@@ -167,6 +167,7 @@ impl Till {
                 store: terminal.store.clone(),
                 profile: Some(programme.profile.clone()),
                 keys: vec![programme.value_key.clone()],
+                job: None,
             },
             value_key: programme.value_key.clone(),
             programme: name,

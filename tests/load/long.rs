@@ -23,7 +23,7 @@ use std::{
 use tempfile::TempDir;
 
 /// What is measured on both, in turns.
-const WORKS: [(Work, usize); 2] = [(Work::Update, 32), (Work::Derive, 32)];
+const WORKS: [(Work, usize); 2] = [(Work::Update, 32), (Work::Derive, 8)];
 /// Restarts of each; the median counts.
 const RESTARTS: usize = 5;
 

@@ -15,6 +15,7 @@ mod long;
 mod long_report;
 mod order;
 mod persona;
+mod registry;
 mod report;
 mod rounds;
 mod shift;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Measure acts that two people must approve, so many, beside plain ones; with --leaves in a log of so many leaves.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000", conflicts_with = "only", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     people: Option<u64>,
+    /// Make so many cards, and compare the release of a card's keys before and after; then verify, export and count.
+    #[arg(long, value_name = "N", conflicts_with_all = ["only", "leaves", "people"], value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]
+    cards: Option<u64>,
     /// With --people: time the second verifier too, which is in Python; its libraries come from PyPI.
     #[arg(long, requires = "people")]
     second_verifier: bool,
@@ -72,9 +76,9 @@ enum Role {
     /// Asks and approves as the terminal or officer of this configuration.
     #[command(hide = true)]
     Person { config: PathBuf },
-    /// Asks for card keys as the station of this configuration.
+    /// Makes cards as the station of this configuration, in a job that the people of this site open.
     #[command(hide = true)]
-    Station { config: PathBuf },
+    Station { config: PathBuf, site: PathBuf },
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -89,13 +93,16 @@ fn main() -> ExitCode {
     let done = match &arguments.role {
         Some(Role::Floor { module }) => crew::obey(|| floor::Floor::new(module)),
         Some(Role::Terminal { config }) => crew::obey(|| fobs::Fobs::new(config)),
-        Some(Role::Station { config }) => crew::obey(|| shift::Shift::new(config)),
+        Some(Role::Station { config, site }) => crew::obey(|| shift::Shift::new(config, site)),
         Some(Role::Person { config }) => crew::obey(|| agreement::Person::new(config)),
         Some(Role::Fill { service, terminal, leaves, first }) => {
             fill::run(service, terminal, *leaves, *first)
         }
         None if let Some(people) = arguments.people => {
             agreement::run(&arguments, people).and_then(|ended| agreement::print(&ended, arguments.json))
+        }
+        None if let Some(cards) = arguments.cards => {
+            registry::run(&arguments, cards).and_then(|ended| registry::print(&ended, arguments.json))
         }
         None if let Some(leaves) = arguments.leaves => {
             long::run(&arguments, leaves).and_then(|ended| long_report::print(&ended, arguments.json))

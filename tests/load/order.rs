@@ -18,9 +18,18 @@ pub enum Work {
     /// `value.update`. An operation is a signed, recorded update.
     #[serde(rename = "value.update")]
     Update,
-    /// `card.derive` of [`CARDS`] cards in one slot. An operation is a key.
+    /// `card.derive` of [`CARDS`] cards in one slot, cards in hand whose keys are released once more. An operation is a
+    /// key.
     #[serde(rename = "card.derive")]
     Derive,
+    /// A job's run by an inline machine: `card.derive` of [`CARDS`] new cards, then `card.result` of all of them. An
+    /// operation is a card made.
+    #[serde(rename = "job.run")]
+    Run,
+    /// A job's run by an encoder: `card.derive` of one new card, then its `card.result`. An operation is a card made; the
+    /// times are the derivation's alone.
+    #[serde(rename = "job.card")]
+    Card,
 }
 
 impl Work {
@@ -31,6 +40,8 @@ impl Work {
             Self::RawDerive => "raw.derive",
             Self::Update => "value.update",
             Self::Derive => "card.derive",
+            Self::Run => "job.run",
+            Self::Card => "job.card",
         }
     }
 }

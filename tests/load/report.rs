@@ -225,12 +225,15 @@ fn ratios(rows: &[Row]) -> Vec<Ratio> {
         ),
         ("value.update@32: rate / rate of raw.sign@2", rate(Work::Update, 32), rate(Work::RawSign, 2)),
         ("card.derive@1: keys a second / raw.derive@1", rate(Work::Derive, 1), rate(Work::RawDerive, 1)),
-        ("card.derive@32: keys a second / raw.derive@2", rate(Work::Derive, 32), rate(Work::RawDerive, 2)),
+        ("card.derive@8: keys a second / raw.derive@2", rate(Work::Derive, 8), rate(Work::RawDerive, 2)),
         (
-            "card.derive@32: CPU of front and keeper / CPU of raw.derive@2",
-            cpu(Work::Derive, 32),
+            "card.derive@8: CPU of front and keeper / CPU of raw.derive@2",
+            cpu(Work::Derive, 8),
             cpu(Work::RawDerive, 2),
         ),
+        ("job.run@1: cards a second / raw.derive@1", rate(Work::Run, 1), rate(Work::RawDerive, 1)),
+        ("job.run@8: cards a second / raw.derive@2", rate(Work::Run, 8), rate(Work::RawDerive, 2)),
+        ("job.card@1: cards a second / raw.derive@1", rate(Work::Card, 1), rate(Work::RawDerive, 1)),
     ];
     let ratio = |(name, over, under): (&'static str, Option<f64>, Option<f64>)| {
         Some(Ratio { name, ratio: over? / under.filter(|under| *under > 0.0)? })

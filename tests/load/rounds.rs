@@ -19,7 +19,7 @@ use std::{
 use tempfile::TempDir;
 
 /// All measurements of a round, in their order: raw calls stand beside what is compared with them.
-const ROUND: [(Work, usize); 8] = [
+const ROUND: [(Work, usize); 11] = [
     (Work::RawSign, 1),
     (Work::RawSign, 2),
     (Work::Update, 1),
@@ -27,7 +27,10 @@ const ROUND: [(Work, usize); 8] = [
     (Work::RawDerive, 1),
     (Work::RawDerive, 2),
     (Work::Derive, 1),
-    (Work::Derive, 32),
+    (Work::Derive, 8),
+    (Work::Run, 1),
+    (Work::Run, 8),
+    (Work::Card, 1),
 ];
 
 /// Lines of the service's log that are shown when it fails.
@@ -58,14 +61,18 @@ pub struct Series {
 }
 
 /// The processes that make the load.
-struct Hands {
+pub struct Hands {
     floor: Hand,
     terminal: Hand,
     station: Hand,
 }
 
 impl Hands {
-    fn start(ground: &Ground, scratch: &Path) -> Result<Self, Failed> {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// [`Failed`] when one cannot be started.
+    pub fn start(ground: &Ground, scratch: &Path) -> Result<Self, Failed> {
         let own = std::env::current_exe().map_err(while_doing("the path of this program"))?;
         let mut floor = Command::new(&own);
         floor.env("SOFTHSM2_CONF", scratch_token(scratch)?).arg("floor");
@@ -78,11 +85,15 @@ impl Hands {
         })
     }
 
-    fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
+    /// Has the one whose work it is make a measurement.
+    ///
+    /// # Errors
+    /// [`Failed`] when it cannot.
+    pub fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
         match order.work {
             Work::RawSign | Work::RawDerive => self.floor.measure(order),
             Work::Update => self.terminal.measure(order),
-            Work::Derive => self.station.measure(order),
+            Work::Derive | Work::Run | Work::Card => self.station.measure(order),
         }
     }
 }
@@ -96,6 +107,10 @@ pub fn persona(ground: &Ground, role: &str, name: &str) -> Result<Hand, Failed> 
     let home = ground.site().home(name);
     let mut command = home.command(&own);
     command.arg(role).arg(home.client_config());
+    if role == "station" {
+        // It opens a job with the people of its site.
+        command.arg(ground.site().folder());
+    }
     Hand::start(command)
 }
 
@@ -181,7 +196,7 @@ pub fn service(ground: &Ground) -> Result<Service, Failed> {
 
 fn series(arguments: &Arguments, service: Service) -> Result<Vec<Series>, Failed> {
     let all = ROUND.map(|(work, parallel)| {
-        let service = matches!(work, Work::Update | Work::Derive).then_some(service);
+        let service = (!matches!(work, Work::RawSign | Work::RawDerive)).then_some(service);
         Order { work, parallel, millis: millis(arguments.seconds), service }
     });
     let wanted = |order: &Order| arguments.only.as_ref().is_none_or(|only| order.to_string() == *only);

@@ -1,4 +1,4 @@
-//! Card keys: one station on several connections, each call for many cards in one slot.
+//! Cards: one station on several connections, in a job that two operators opened.
 //!
 //! Statements are signed in the station's token as they are needed: one signature for a hundred keys. Keys are not
 //! unwrapped, because that would burn more of the service's cores than the service.
@@ -6,7 +6,7 @@
 use crate::{
     crew::Worker,
     line::Line,
-    order::{CARDS, Measured, Order},
+    order::{CARDS, Measured, Order, Work},
     persona::{Persona, envelope},
     tally::{Tally, Watch},
     while_doing,
@@ -17,12 +17,17 @@ use keysvc_protocol::{
     cbor::{self, REPLY_LEN_MAX},
     checkpoint::SignedCheckpoint,
     delivery::{Delivery, ExchangeOpening},
+    job::{JOB_CARDS_MAX, Outcome},
     name::Name,
-    reply::{CardDeriveReply, StationOpenReply},
-    request::{DeriveCardKeys, OpenStation, Operation},
+    reply::{CardDeriveReply, JobOpenReply},
+    request::{DeriveCardKeys, GiveResults, Operation},
     schema::Schema,
 };
-use keysvc_tests::ground::Failed;
+use keysvc_tests::{
+    ground::Failed,
+    jobs::{self, Floor, now_ms},
+};
+use softhsm_setup::Site;
 use std::{
     path::Path,
     sync::{
@@ -33,10 +38,9 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// The development site's profile with a key that was made in the token.
-const PROFILE: &str = "generated";
+/// The development site's profile for inline machines: one slot under a key that was made in the token.
+const PROFILE: &str = "inline";
 const PROFILE_VERSION: u32 = 1;
-const SLOT: u8 = 0;
 /// One reply of so many is verified with all its signatures.
 const VERIFIED: u64 = 16;
 
@@ -50,39 +54,33 @@ pub struct Shift {
 struct Desk {
     persona: Persona,
     exchange: Exchange,
-    profile: Name,
+    job: Name,
     next_card: AtomicU32,
+    /// Cards in hand, whose keys are released again and again.
+    in_hand: Vec<CardUid>,
 }
 
 impl Shift {
-    /// Connects as the station of this configuration and opens an exchange.
+    /// Connects as the station of this configuration, and has the people of `site` open a job for a million cards.
     ///
     /// # Errors
     /// [`Failed`] when it cannot.
-    pub fn new(config: &Path) -> Result<Self, Failed> {
+    pub fn new(config: &Path, site: &Path) -> Result<Self, Failed> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().map_err(while_doing("the runtime"))?;
+        let site = Site::open(site).map_err(while_doing("the site"))?;
         let desk = runtime.block_on(async {
             let persona = Persona::new(config).await?;
-            let exchange = open(&persona).await?;
-            let profile = PROFILE.parse().map_err(while_doing("the profile"))?;
-            Ok(Arc::new(Desk { persona, exchange, profile, next_card: AtomicU32::new(0) }))
+            let mut desk = Desk::open(persona, &site).await?;
+            let in_hand: Result<Vec<_>, Failed> = (0..CARDS).map(|_| desk.card()).collect();
+            desk.in_hand = in_hand?;
+            let mut line = Line::open(&desk.persona).await?;
+            let request = desk.request(desk.in_hand.clone())?;
+            desk.derive(&mut line, &request, &mut None).await?;
+            Ok::<_, Failed>(Arc::new(desk))
         })?;
         Ok(Self { runtime, desk })
     }
-}
-
-async fn open(persona: &Persona) -> Result<Exchange, Failed> {
-    let request = OpenStation { schema: Schema, idem: persona.idem()? };
-    let statement = persona.statement(Operation::StationOpen, &request)?;
-    let mut line = Line::open(persona).await?;
-    let reply = line.call(Operation::StationOpen, envelope(statement, None)?).await?;
-    let reply: StationOpenReply =
-        cbor::decode(&reply, REPLY_LEN_MAX).map_err(while_doing("a reply to station.open"))?;
-    let founded = persona.founded();
-    let opening =
-        ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key());
-    Ok(opening.map_err(while_doing("an opening"))?.exchange)
 }
 
 impl Worker for Shift {
@@ -98,8 +96,10 @@ impl Worker for Shift {
             }
             let watch = Watch::start(order.service)?;
             let end = Instant::now().checked_add(Duration::from_millis(order.millis));
-            let tasks: Vec<_> =
-                lines.into_iter().map(|line| tokio::spawn(Arc::clone(desk).work(line, end))).collect();
+            let tasks: Vec<_> = lines
+                .into_iter()
+                .map(|line| tokio::spawn(Arc::clone(desk).work(line, (order.work, end))))
+                .collect();
             let mut tallies = Vec::new();
             for task in tasks {
                 tallies.push(task.await.map_err(while_doing("a connection's task"))??);
@@ -110,38 +110,102 @@ impl Worker for Shift {
 }
 
 impl Desk {
-    async fn work(self: Arc<Self>, mut line: Line, end: Option<Instant>) -> Result<Tally, Failed> {
+    async fn open(persona: Persona, site: &Site) -> Result<Self, Failed> {
+        // The people of the site ask over connections of their own, which block; the service is another process.
+        let mut floor = Floor::without_monitor(site);
+        let job = format!("load-{}", now_ms());
+        let head = jobs::head(PROFILE, PROFILE_VERSION, JOB_CARDS_MAX);
+        floor.prepare(&job, &head);
+        let request = floor.open_request(&job, head.station.as_str());
+        let statement = persona.statement(Operation::JobOpen, &request)?;
+        let mut line = Line::open(&persona).await?;
+        let reply = line.call(Operation::JobOpen, envelope(statement, None)?).await?;
+        let reply: JobOpenReply =
+            cbor::decode(&reply, REPLY_LEN_MAX).map_err(while_doing("a reply to job.open"))?;
+        let founded = persona.founded();
+        let opening =
+            ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key());
+        let exchange = opening.map_err(while_doing("an opening"))?.exchange;
+        Ok(Self { persona, exchange, job: request.job, next_card: AtomicU32::new(0), in_hand: Vec::new() })
+    }
+
+    async fn work(
+        self: Arc<Self>,
+        mut line: Line,
+        (work, end): (Work, Option<Instant>),
+    ) -> Result<Tally, Failed> {
         let mut tally = Tally::default();
         let mut seen: Option<SignedCheckpoint> = None;
         while end.is_some_and(|end| Instant::now() < end) {
-            let request = self.request()?;
-            let statement = self.persona.statement(Operation::CardDerive, &request)?;
+            let request = self.request(self.cards_of(work)?)?;
+            let count = u64::try_from(request.cards.len()).unwrap_or(u64::MAX);
             let began = Instant::now();
-            let reply = line.call(Operation::CardDerive, envelope(statement, seen.take())?).await?;
-            tally.count(u64::try_from(CARDS).unwrap_or(u64::MAX), began);
-            let reply: CardDeriveReply =
-                cbor::decode(&reply, REPLY_LEN_MAX).map_err(while_doing("a reply to card.derive"))?;
+            let reply = self.derive(&mut line, &request, &mut seen).await?;
+            tally.count(count, began);
             tally.sizes.insert(reply.receipt.checkpoint.checkpoint().head.size);
-            if tally.verified.saturating_mul(VERIFIED) < u64::try_from(tally.latencies_ns.len()).unwrap_or(0)
-            {
+            let calls = u64::try_from(tally.latencies_ns.len()).unwrap_or(0);
+            if tally.verified.saturating_mul(VERIFIED) < calls {
                 self.verify(&request, &reply)?;
                 tally.verified = tally.verified.saturating_add(1);
             }
-            seen = Some(reply.receipt.checkpoint);
+            if work != Work::Derive {
+                let began = Instant::now();
+                self.results(&mut line, &reply).await?;
+                if work == Work::Run {
+                    tally.count(0, began);
+                }
+            }
         }
         Ok(tally)
     }
 
-    fn request(&self) -> Result<DeriveCardKeys, Failed> {
-        let cards: Result<Vec<_>, Failed> = (0..CARDS).map(|_| self.card()).collect();
+    fn cards_of(&self, work: Work) -> Result<Vec<CardUid>, Failed> {
+        match work {
+            Work::Derive => Ok(self.in_hand.clone()),
+            Work::Card => Ok(vec![self.card()?]),
+            _ => (0..CARDS).map(|_| self.card()).collect(),
+        }
+    }
+
+    async fn derive(
+        &self,
+        line: &mut Line,
+        request: &DeriveCardKeys,
+        seen: &mut Option<SignedCheckpoint>,
+    ) -> Result<CardDeriveReply, Failed> {
+        let statement = self.persona.statement(Operation::CardDerive, request)?;
+        let reply = line.call(Operation::CardDerive, envelope(statement, seen.take())?).await?;
+        let reply: CardDeriveReply =
+            cbor::decode(&reply, REPLY_LEN_MAX).map_err(while_doing("a reply to card.derive"))?;
+        *seen = Some(reply.receipt.checkpoint.clone());
+        Ok(reply)
+    }
+
+    /// Says of every card of a delivery that it is good, with what it was given read back.
+    async fn results(&self, line: &mut Line, reply: &CardDeriveReply) -> Result<(), Failed> {
+        let founded = self.persona.founded();
+        let delivery =
+            Delivery::verify(reply.delivery.as_bytes(), founded.genesis(), founded.statement_key())
+                .map_err(while_doing("a delivery"))?;
+        let results = jobs::results(&delivery, &Outcome::Good);
+        let request = GiveResults {
+            schema: Schema,
+            idem: self.persona.idem()?,
+            job: self.job.clone(),
+            results: results.try_into().map_err(while_doing("the results"))?,
+        };
+        let statement = self.persona.statement(Operation::CardResult, &request)?;
+        line.call(Operation::CardResult, envelope(statement, None)?).await.map(drop)
+    }
+
+    fn request(&self, cards: Vec<CardUid>) -> Result<DeriveCardKeys, Failed> {
         Ok(DeriveCardKeys {
             schema: Schema,
             idem: self.persona.idem()?,
             exchange: self.exchange,
-            profile: self.profile.clone(),
-            profile_version: PROFILE_VERSION,
-            slots: vec![SLOT].try_into().map_err(while_doing("the slots"))?,
-            cards: cards?.try_into().map_err(while_doing("the cards"))?,
+            job: self.job.clone(),
+            generation: 1,
+            cards: cards.try_into().map_err(while_doing("the cards"))?,
         })
     }
 

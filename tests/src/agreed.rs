@@ -293,7 +293,7 @@ impl Ground {
     /// When they cannot be made.
     #[must_use]
     pub fn newcomer(&self, id: &str, kind: PrincipalKind, group: &str) -> EnrolPrincipal {
-        let newcomer = Newcomer { name: name(id), kind, group: name(group) };
+        let newcomer = Newcomer { name: name(id), kind, group: name(group), capabilities: Vec::new() };
         let made = self.site().add_persona(&self.programs().softhsm_setup, &newcomer).unwrap();
         let statement_key = made.statement_key.map(|key| Blob::try_from(key.p256().spki().to_vec()).unwrap());
         let wrapping_key = made.wrapping_key.map(|key| Blob::try_from(key.as_der().to_vec()).unwrap());

@@ -6,13 +6,11 @@
 use crate::raw::{Caller, Line, genesis};
 use keysvc_client::{ClientConfig, ClientError, signer::StatementSigner, token_signer};
 use keysvc_protocol::{
-    bytes::{Exchange, from_hex},
-    delivery::ExchangeOpening,
+    bytes::from_hex,
     key::KeyKind as Kind,
     public_key::PublicKey,
-    refusal::Refusal,
-    reply::{KeyListReply, StationOpenReply},
-    request::{ListKeys, OpenStation, Operation},
+    reply::KeyListReply,
+    request::{ListKeys, Operation},
     schema::Schema,
 };
 use keysvc_token::KeyKind;
@@ -100,20 +98,6 @@ pub fn statement_key(reader: &mut Caller) -> PublicKey {
     let keys: KeyListReply = reader.ask(Operation::KeyList, &ListKeys { schema: Schema }).unwrap();
     let key = keys.keys.iter().find(|key| key.kind == Kind::ServiceStatement).unwrap();
     PublicKey::from_spki(key.public.as_ref().unwrap().as_bytes()).unwrap()
-}
-
-/// Opens an exchange for a station; the one before it ends.
-///
-/// # Errors
-/// The [`Refusal`].
-///
-/// # Panics
-/// When the opening is not signed by the service's `statement_key`.
-pub fn open_exchange(station: &mut Caller, statement_key: &PublicKey) -> Result<Exchange, Refusal> {
-    let request = OpenStation { schema: Schema, idem: crate::agreed::idem() };
-    let reply: StationOpenReply = station.ask(Operation::StationOpen, &request)?;
-    let opening = ExchangeOpening::verify(reply.opening.as_bytes(), &station.genesis, statement_key);
-    Ok(opening.unwrap().exchange)
 }
 
 /// What the child `card` does: the public half, then a signature for each line.

@@ -4,6 +4,7 @@ mod audit;
 mod cards;
 mod ceremony;
 mod import;
+mod jobs;
 mod narrator;
 mod people;
 mod persona;

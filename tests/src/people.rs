@@ -4,12 +4,22 @@
 //! as the keeper would; it knows no store, no token and no policies.
 
 // By path, because this file is included by path too, where the compiler would look for these beside it.
+#[path = "people/floor.rs"]
+pub mod floor;
 #[path = "people/log.rs"]
 mod log;
+#[path = "people/makings.rs"]
+mod makings;
+#[path = "people/onlooker.rs"]
+mod onlooker;
+#[path = "people/shelf.rs"]
+mod shelf;
 #[path = "people/site.rs"]
 mod site;
 
+pub use floor::Floor;
 pub use log::{Kept, Log};
+pub use onlooker::Onlooker;
 pub use site::{Site, record};
 
 use keysvc_protocol::{

@@ -24,6 +24,8 @@ mod forms;
 mod front;
 #[path = "attacks/governed.rs"]
 mod governed;
+#[path = "attacks/jobs.rs"]
+mod jobs;
 #[path = "attacks/keys.rs"]
 mod keys;
 #[path = "attacks/races.rs"]
@@ -97,6 +99,8 @@ fn at_least_forty_attacks_are_tried_against_the_daemon_and_each_has_a_name_of_it
         stored::ATTACKS,
         custodians::ATTACKS,
         governed::ATTACKS,
+        jobs::PEOPLE,
+        jobs::MACHINES,
     ]
     .concat();
     assert!(against_the_daemon.len() >= 40, "{} attacks", against_the_daemon.len());

@@ -6,18 +6,20 @@ use aes::{
 };
 use cmac::{Cmac, Mac};
 use keysvc_protocol::{
-    bytes::from_hex,
+    bytes::{Blob, from_hex},
     card::CardUid,
     cbor,
+    job::{ItemData, JobHead, JobItem},
     reply::{StatusReply, ValueUpdateReply},
     request::{
-        ListKeys, Operation, ReadCheckpoint, ReadEntries, ReadStatus, UpdateValue,
+        ListKeys, Operation, ReadCheckpoint, ReadEntries, ReadJob, ReadStatus, UpdateValue,
         ValueOperation::{Debit, Load},
     },
     schema::Schema,
 };
 use keysvc_tests::{
     ground::{Ground, text},
+    jobs::{self, Bench},
     raw::{self, Caller},
 };
 use std::{
@@ -30,6 +32,9 @@ use std::{
 
 /// The known master key of the development site: NXP's published TEST KEY.
 const MASTER: &str = "00112233445566778899aabbccddeeff";
+
+/// What is written on the card, and is its holder's affair.
+const DATA: &[u8] = b"Ottilie Gschwandtner";
 
 /// Every way in which bytes might be written down.
 struct Needle {
@@ -98,8 +103,9 @@ fn after_a_day(card: &str) -> (Ground, Vec<(String, Vec<u8>)>) {
     let daemon = command.env("KEYSVC_LOG", "trace").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let mut daemon = daemon.spawn().unwrap();
     ground.wait().unwrap();
+    captured.extend(a_job(&ground, card));
     captured.extend(replies(&ground, card));
-    captured.extend(programs(&ground, card));
+    captured.extend(programs(&ground));
     for half in halves(daemon.id()) {
         for file in ["cmdline", "environ"] {
             let path = format!("/proc/{half}/{file}");
@@ -120,6 +126,33 @@ fn halves(daemon: u32) -> Vec<String> {
     let halves: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
     assert_eq!(halves.len(), 2);
     halves
+}
+
+/// The answers of a job in which the card is made with its data, and which is not purged yet.
+fn a_job(ground: &Ground, card: &str) -> Vec<(String, Vec<u8>)> {
+    let mut bench = Bench::new(env!("CARGO_BIN_EXE_card"), ground, "station-1");
+    let head = JobHead { listed: true, ..jobs::head("known", 1, 1) };
+    let data = ItemData(Blob::try_from(DATA.to_vec()).unwrap());
+    let items = [JobItem { card: card.parse().unwrap(), data }];
+    bench.floor.create("order-1", &head).unwrap();
+    bench.floor.add("order-1", &items).unwrap();
+    bench.floor.seal("order-1", &head, &items).unwrap();
+    let shift = bench.floor.open((&mut bench.station, "station-1"), "order-1").unwrap();
+    // The wrapped key and the data are for the station; whoever listens there has the delivery alone.
+    let unlisted = ["04c0ffee1234ac"];
+    let derive = [jobs::derive(&shift, &[card]), jobs::derive(&shift, &unlisted)];
+    let mut captured = Vec::new();
+    for request in derive {
+        let message = bench.station.message(Operation::CardDerive, cbor::encode(&request));
+        let answer = bench.station.line.post("card.derive", &raw::envelope(message));
+        captured.push(("reply to card.derive".to_owned(), answer.body));
+    }
+    let delivery = bench.derive(&shift, &[card]).unwrap();
+    bench.good(&shift, &delivery).unwrap();
+    let seen = cbor::encode(&ReadJob { schema: Schema, job: shift.job });
+    let answer = bench.station.line.post("job.get", &raw::envelope(seen));
+    captured.push(("reply to job.get".to_owned(), answer.body));
+    captured
 }
 
 /// Answers as they came, refused ones too.
@@ -157,19 +190,13 @@ fn replies(ground: &Ground, card: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// What the programs print, and the export.
-fn programs(ground: &Ground, card: &str) -> Vec<(String, Vec<u8>)> {
+fn programs(ground: &Ground) -> Vec<(String, Vec<u8>)> {
     let export = ground.site().folder().join("export");
-    let derive = ["station", "derive", "--profile", "known", "--version", "1", "--slot", "0", "--card", card];
     let commands = [
         ground.fobctl("officer-1", &["status"]),
         ground.fobctl("officer-1", &["key", "list"]),
         ground.fobctl("officer-1", &["key", "get", "demo-known"]),
         ground.fobctl("officer-1", &["key", "get", "demo-known", "--json"]),
-        ground.fobctl("station-1", &derive),
-        ground.fobctl(
-            "station-1",
-            &["station", "derive", "--profile", "nothing", "--version", "1", "--slot", "0", "--card", card],
-        ),
         ground.fobctl("auditor-1", &["audit", "export", export.to_str().unwrap()]),
         ground.keysvc(&["check-config"]),
     ];
@@ -228,7 +255,7 @@ fn no_key_or_whole_check_value_is_found_anywhere_but_the_test_key_in_the_foundin
         // CKA_CHECK_VALUE is the head of E(0), which is never shown; of the CMAC five bytes are.
         Needle::new("E(0)", &zero[..8]),
         Needle::new("the CMAC", &cmac(&[0; 16])[..6]),
-        // Derived in this day's work, and asked for without a file.
+        // Derived in this day's work, and delivered wrapped.
         Needle::new("the card's key", &cmac(&input)),
     ];
     for needle in &secrets {
@@ -256,7 +283,7 @@ fn no_key_or_whole_check_value_is_found_anywhere_but_the_test_key_in_the_foundin
 #[test]
 fn no_pin_is_found_anywhere_but_in_its_own_file() {
     let (ground, captured) = after_a_day("04c0ffee1234ab");
-    for persona in ["service", "officer-1", "officer-2", "officer-3", "station-1"] {
+    for persona in ["service", "officer-1", "officer-2", "officer-3", "station-1", "station-2", "monitor-1"] {
         for file in
             [ground.site().home(persona).pin_file(), ground.site().home(persona).folder().join("so-pin")]
         {
@@ -272,17 +299,26 @@ fn no_pin_is_found_anywhere_but_in_its_own_file() {
 }
 
 #[test]
-fn no_card_is_named_in_the_store_the_anchor_or_the_logs() {
+fn no_card_is_named_and_no_data_of_one_in_the_store_the_anchor_or_the_logs() {
     let card = "04c0ffee1234ab";
     let (_ground, captured) = after_a_day(card);
-    let needle = Needle::new("the card", &from_hex(card).unwrap());
+    // In the log and its purse, in the registry of cards, and among the items of a job.
+    let needles = [Needle::new("the card", &from_hex(card).unwrap()), Needle::new("its data", DATA)];
     for part in ["service/store/", "service/anchor", "keysvc.log"] {
         for (place, bytes) in named(&captured, part) {
-            assert_eq!(needle.count(bytes), 0, "{place}");
+            for needle in &needles {
+                assert_eq!(needle.count(bytes), 0, "{} in {place}", needle.name);
+            }
         }
     }
-    // It is there to be found: the auditor's export holds it, sealed only at rest.
-    assert!(named(&captured, "export/payload").any(|(_, bytes)| needle.count(bytes) > 0));
+    // They are there to be found: the auditor's export holds them, sealed only at rest.
+    for needle in &needles {
+        assert!(
+            named(&captured, "export/payload").any(|(_, bytes)| needle.count(bytes) > 0),
+            "{}",
+            needle.name
+        );
+    }
     // And the log was as loud as it gets.
     assert!(named(&captured, "keysvc.log").any(|(_, bytes)| needle_of("DEBUG").count(bytes) > 0));
 }

@@ -1,9 +1,10 @@
 //! The client's examples, run as their readers would run them: a bureau's job that is continued, a till that survives
 //! a lost answer and verifies without the service.
 
-use keysvc_client::terminal::SignedRequest;
+use keysvc_client::{agreement, terminal::SignedRequest};
 use keysvc_protocol::{
-    leaf::{CardKeysDerivedLeaf, LeafKind, ValueUpdatedLeaf},
+    job::Counts,
+    leaf::{CardsChangedLeaf, JobOpenedLeaf, LeafKind, ValueUpdatedLeaf},
     reply::ValueUpdateReply,
     request::ValueOperation,
 };
@@ -11,6 +12,7 @@ use keysvc_tests::{
     agreed::{self, Pending, Sent},
     cards,
     ground::{Ground, OFFICERS, text},
+    jobs::{Bench, head},
     programs,
     raw::{self, Caller},
 };
@@ -56,59 +58,115 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-#[test]
-fn a_bureaus_job_makes_each_card_once_however_often_it_is_started() {
-    let (program, ground) = (build("personalize"), Ground::new());
-    let home = ground.site().home("station-1");
-    let (cards, done) = (home.folder().join("cards.txt"), home.folder().join("done.txt"));
-    let job = |profile: &str| {
-        let mut command = home.command(&program);
-        command.arg("--config").arg(home.client_config()).args(["--profile", profile, "--version", "1"]);
-        command.args(["--slot", "0", "--cards"]).arg(&cards).arg("--done").arg(&done);
-        command
-    };
-    fs::write(&cards, "04782e21801d80\n04a1b2c3d4e5f6\n").unwrap();
-    let first = run(job("known"), 0);
-    assert!(stderr(&first).contains("station station-1: 2 cards to make"), "{}", text(&first));
-    assert_eq!(fs::read_to_string(&done).unwrap(), "04782e21801d80\n04a1b2c3d4e5f6\n");
-
-    // One card more, after the job was broken off.
-    fs::write(&cards, "04782e21801d80\n04a1b2c3d4e5f6\n04ffeeddccbbaa\n").unwrap();
-    let second = run(job("known"), 0);
-    assert!(stdout(&second).starts_with("04ffeeddccbbaa slot 0 version 1 check "), "{}", text(&second));
-    assert_eq!(stdout(&second).lines().count(), 1);
-    let third = run(job("known"), 0);
-    assert_eq!((stdout(&third).as_str(), stderr(&third).contains("0 cards made")), ("", true));
-    let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::CardKeysDerived);
-    assert_eq!(derived.len(), 2);
-
-    // The check values are those that the command line shows.
-    let mut fobctl = ground.fobctl("station-1", &["station", "derive", "--json", "--profile", "known"]);
-    fobctl.args(["--version", "1", "--slot", "0", "--card", "04ffeeddccbbaa"]);
-    let shown: Value = serde_json::from_slice(&run(fobctl, 0).stdout).unwrap();
-    let check = find(&shown, "check").unwrap();
-    assert!(stdout(&second).trim_end().ends_with(check), "{check} in {}", stdout(&second));
-
-    fs::write(&cards, "04000000000001\n").unwrap();
-    let refused = run(job("unknown"), 3);
-    assert!(stderr(&refused).contains("advice: correct profile"), "{}", text(&refused));
-    let mut nowhere = home.command(&program);
-    nowhere.args(["--config", "/nonexistent", "--profile", "known", "--version", "1", "--slot", "0"]);
-    nowhere.args(["--cards", "c", "--done", "d"]);
-    assert!(stderr(&run(nowhere, 2)).contains("cannot read /nonexistent"));
-    let wrong = run(home.command(&program), 2);
-    assert!(stderr(&wrong).contains("usage: personalize"), "{}", text(&wrong));
+/// A station's floor with the example's program: its encoder is a folder.
+struct Shop<'a> {
+    ground: &'a Ground,
+    program: PathBuf,
+    folder: PathBuf,
 }
 
-/// The first text under this key, however deep.
-fn find<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    match value {
-        Value::Object(map) => {
-            map.get(key).and_then(Value::as_str).or_else(|| map.values().find_map(|value| find(value, key)))
-        }
-        Value::Array(items) => items.iter().find_map(|value| find(value, key)),
-        _ => None,
+impl Shop<'_> {
+    fn feed(&self, card: &str, content: &str) {
+        fs::create_dir_all(self.folder.join("cards/feeder")).unwrap();
+        fs::write(self.folder.join("cards/feeder").join(card), content).unwrap();
     }
+
+    fn tray(&self, tray: &str) -> Vec<String> {
+        let names = fs::read_dir(self.folder.join("cards").join(tray)).unwrap();
+        let mut names: Vec<_> = names.map(|card| card.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let home = self.ground.site().home("station-1");
+        let mut program = home.command(&self.program);
+        program.current_dir(&self.folder).args([command, "--work", "work", "--config"]);
+        program.arg(home.client_config());
+        program
+    }
+
+    /// A shift of the two operators whose agreements lie in the folder.
+    fn shift(&self, code: i32) -> Output {
+        let mut command = self.command("run");
+        command.args(["--agreement", "one", "--agreement", "other", "--cards", "cards"]);
+        run(command, code)
+    }
+
+    fn erase(&self, code: i32) -> Output {
+        let mut command = self.command("erase");
+        command.args(["--job", "job-1", "--receipt", "receipt", "--also", "one", "--also", "other"]);
+        run(command, code)
+    }
+}
+
+#[test]
+fn a_bureaus_job_makes_each_card_once_however_often_it_is_started_and_is_erased_once_it_is_counted() {
+    let (program, ground) = (build("personalize"), Ground::new());
+    let folder = ground.site().home("station-1").folder().join("floor");
+    fs::create_dir(&folder).unwrap();
+    let shop = Shop { ground: &ground, program, folder: folder.clone() };
+    let mut bench = Bench::new(env!("CARGO_BIN_EXE_card"), &ground, "station-1");
+    bench.floor.prepare("job-1", &head("known", 1, 8));
+    for (agreement, file) in bench.floor.beginning("job-1", "station-1").iter().zip(["one", "other"]) {
+        agreement.write(&folder.join(file)).unwrap();
+    }
+
+    // A good card, one that does not answer, and one that jams the machine.
+    shop.feed("04782e21801d80", "");
+    shop.feed("04a1b2c3d4e5f6", "broken");
+    shop.feed("04ffeeddccbbaa", "jam");
+    let jammed = shop.shift(4);
+    assert!(stderr(&jammed).contains("station-1, job job-1: the session lasts "), "{}", text(&jammed));
+    assert!(stderr(&jammed).contains("advice: clear the machine"), "{}", text(&jammed));
+    let said = stdout(&jammed);
+    assert_eq!(said, "0478..1d80 good\n04a1..e5f6 reject: it does not answer\n");
+    assert_eq!(
+        (shop.tray("good"), shop.tray("hand")),
+        (vec!["04782e21801d80".to_owned()], vec!["04ffeeddccbbaa".to_owned()])
+    );
+    // NXP AN10922 section 2.2: the published key of the published card.
+    let card = fs::read_to_string(folder.join("cards/good/04782e21801d80")).unwrap();
+    assert!(card.starts_with("slot 0 version 1 key a8dd63a3b89d54b37ca802473fda9175\n"), "{card}");
+
+    // The same shift again, with the jam cleared and one card more.
+    shop.feed("04000000000001", "sample");
+    let second = shop.shift(0);
+    assert_eq!(stdout(&second), "04ff..bbaa good\n0400..0001 sample\n");
+    assert!(stderr(&second).contains("the feeder is empty: fill it and run again"), "{}", text(&second));
+    let third = shop.shift(0);
+    assert_eq!(stdout(&third), "");
+    let leaves = raw::leaves(&ground);
+    assert_eq!(raw::of_kind::<JobOpenedLeaf>(&leaves, LeafKind::JobOpened).len(), 1);
+    let trays = ["good", "reject", "sample", "hand", "feeder"].map(|tray| shop.tray(tray).len());
+    assert_eq!(trays, [2, 1, 1, 0, 0]);
+
+    // Nothing is erased before the count balances, and everything after it.
+    let early = shop.erase(1);
+    assert!(stderr(&early).contains("it is erased once its count balances"), "{}", text(&early));
+    let counts = Counts { good: 2, rejected: 1, sample: 1, returned: 4, handed_over: 0 };
+    assert_eq!(bench.floor.count(&mut bench.station, "job-1", counts), Ok(true));
+    let erased = shop.erase(0);
+    assert!(stdout(&erased).starts_with("station station-1: "), "{}", text(&erased));
+    let left: Vec<_> = fs::read_dir(folder.join("work")).map(Iterator::collect).unwrap_or_default();
+    assert!(left.is_empty() && !folder.join("one").exists() && !folder.join("other").exists(), "{left:?}");
+    let receipt = agreement::receipt_from_bytes(&fs::read(folder.join("receipt")).unwrap()).unwrap();
+    bench.floor.close_with(&mut bench.station, "job-1", receipt).unwrap();
+    let cards: Vec<CardsChangedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::CardsChanged);
+    assert!(cards.iter().all(|leaf| leaf.principal.as_str() == "station-1") && cards.len() <= 4);
+
+    // A job that is closed is not begun again.
+    for (agreement, file) in bench.floor.beginning("job-1", "station-1").iter().zip(["one", "other"]) {
+        agreement.write(&folder.join(file)).unwrap();
+    }
+    let refused = shop.shift(7);
+    assert!(stderr(&refused).contains("advice: look at the job"), "{}", text(&refused));
+    let home = ground.site().home("station-1");
+    let mut nowhere = home.command(&shop.program);
+    nowhere.args(["erase", "--config", "/nonexistent", "--job", "job-1", "--work", "w", "--receipt", "r"]);
+    assert!(stderr(&run(nowhere, 2)).contains("cannot read /nonexistent"));
+    let wrong = run(home.command(&shop.program), 2);
+    assert!(stderr(&wrong).contains("usage: personalize"), "{}", text(&wrong));
 }
 
 struct Till<'a> {

@@ -1,5 +1,5 @@
-//! The state of dual control, explored exhaustively: every order of every message, repeated and forged ones too, through
-//! the code that the keeper and the auditor run.
+//! The state of dual control, and that of jobs and cards, explored exhaustively: every order of every message, repeated
+//! and forged ones too, through the code that the keeper and the auditor run.
 //!
 //! The network is as bad as can be: whatever was ever signed may arrive at any time, in any order, any number of times.
 //! What is merged are states that differ in nothing but how they came about. The ledger around the state is the model's
@@ -7,6 +7,8 @@
 
 #[path = "explored/imports.rs"]
 mod imports;
+#[path = "explored/jobs.rs"]
+mod jobs;
 #[path = "explored/keys.rs"]
 mod keys;
 #[path = "explored/proposal.rs"]

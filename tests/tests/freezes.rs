@@ -4,30 +4,28 @@
 use keysvc_client::{blocking, terminal::Offline};
 use keysvc_protocol::{
     bundle::{BundleError, BundleFile},
-    bytes::Exchange,
     cbor,
     founding::PrincipalKind,
     freeze::{Scope, ScopeKind},
     key::{KeyKind, KeyState},
     leaf::{LeafKind, ValueUpdatedLeaf},
     proposal::ProposalState,
-    public_key::PublicKey,
     refusal::{Refusal, Thing},
     reply::{
-        BundleReply, CardDeriveReply, CheckpointReply, FreezeListReply, UpdateOutcome, ValueBatchReply,
-        ValueUpdateReply,
+        BundleReply, CheckpointReply, FreezeListReply, UpdateOutcome, ValueBatchReply, ValueUpdateReply,
     },
     request::{
-        DeriveCardKeys, ListFreezes, Operation, ReadBundle, ReadCheckpoint, UpdateValue, UpdateValues,
+        ListFreezes, Operation, ReadBundle, ReadCheckpoint, UpdateValue, UpdateValues,
         ValueOperation::{Debit, Load},
     },
     schema::Schema,
     trust::Trust,
 };
 use keysvc_tests::{
-    agreed::{self, alone, done, freeze, idem, lift, name, propose},
+    agreed::{self, alone, done, freeze, lift, name, propose},
     cards,
     ground::{Ground, OFFICERS},
+    jobs::{Bench, Shift},
     raw::{self, Caller},
 };
 use std::{collections::BTreeSet, fs};
@@ -64,27 +62,31 @@ enum Probe {
     OtherCard,
     /// Value of a third card by terminal-3, of the same store.
     OtherTerminal,
-    /// Keys of CARD under the profile without value.
+    /// Keys of MADE under the profile without value by station-1. While it is made it bears no value.
     Known,
-    /// Keys of OTHER under the profile of the programme.
+    /// Keys under the profile of the programme by station-2.
     Generated,
-    /// Keys of OTHER under the profile without value by station-2.
+    /// Keys under the profile without value by station-3.
     OtherStation,
-    /// An exchange.
+    /// Another session of station-1's job.
     Open,
 }
 
 use Probe::{Generated, Known, Open, OtherCard, OtherStation, OtherTerminal, Value};
 
 const PROBES: [Probe; 7] = [Value, OtherCard, OtherTerminal, Known, Generated, OtherStation, Open];
+/// Whose profile each station makes.
+const STATIONS: [(&str, &str); 3] =
+    [("station-1", "known"), ("station-2", "generated"), ("station-3", "known")];
+/// The card that each station has in hand.
+const MADE: [&str; 3] = ["04782e21801d81", "04782e21801d82", "04782e21801d83"];
 
 /// Callers that stay connected while scopes are frozen and let go on.
 struct Shop {
     ground: Ground,
     terminals: [Caller; 2],
-    stations: [Caller; 2],
-    exchanges: [Exchange; 2],
-    statement_key: PublicKey,
+    // Each with its job, which is open.
+    stations: [(Bench, Shift); 3],
     // The next sequence number and the balance of the three cards.
     purses: [(u64, u64); 3],
 }
@@ -94,17 +96,23 @@ impl Shop {
         let [ann, ben, _] = officers;
         for (persona, kind, group) in [
             ("terminal-3", PrincipalKind::Terminal, "roastery"),
-            ("station-2", PrincipalKind::Station, "bureau"),
+            ("station-3", PrincipalKind::Station, "bureau"),
         ] {
             let request = ground.newcomer(persona, kind, group);
             done(&mut [ann, ben], Operation::PrincipalEnrol, &request);
         }
         let terminals = ["terminal-1", "terminal-3"].map(|persona| Caller::new(ground.site(), persona));
-        let mut stations = ["station-1", "station-2"].map(|persona| holder(&ground, persona));
-        let statement_key = cards::statement_key(ann);
-        let exchanges =
-            stations.each_mut().map(|station| cards::open_exchange(station, &statement_key).unwrap());
-        Self { ground, terminals, stations, exchanges, statement_key, purses: [(1, 0); 3] }
+        let stations = STATIONS.map(|(station, profile)| {
+            let mut bench = Bench::new(env!("CARGO_BIN_EXE_card"), &ground, station);
+            let shift = bench.open((profile, 1));
+            (bench, shift)
+        });
+        Self { ground, terminals, stations, purses: [(1, 0); 3] }
+    }
+
+    /// The job of station-1.
+    fn job(&self) -> Scope {
+        Scope::Job { name: self.stations[0].1.job.clone() }
     }
 
     fn try_one(&mut self, probe: Probe) -> Result<(), Refusal> {
@@ -112,11 +120,12 @@ impl Shop {
             Value => self.load(0, 0, CARD),
             OtherCard => self.load(0, 1, OTHER),
             OtherTerminal => self.load(1, 2, "04ffeeddccbbaa"),
-            Known => self.derive(0, "known", CARD),
-            Generated => self.derive(0, "generated", OTHER),
-            OtherStation => self.derive(1, "known", OTHER),
+            Known => self.derive(0),
+            Generated => self.derive(1),
+            OtherStation => self.derive(2),
             Open => {
-                self.exchanges[0] = cards::open_exchange(&mut self.stations[0], &self.statement_key)?;
+                let (bench, shift) = &mut self.stations[0];
+                *shift = bench.renew(shift)?;
                 Ok(())
             }
         }
@@ -130,17 +139,9 @@ impl Shop {
         Ok(())
     }
 
-    fn derive(&mut self, station: usize, profile: &str, card: &str) -> Result<(), Refusal> {
-        let request = DeriveCardKeys {
-            schema: Schema,
-            idem: idem(),
-            exchange: self.exchanges[station],
-            profile: name(profile),
-            profile_version: 1,
-            slots: vec![0].try_into().unwrap(),
-            cards: vec![card.parse().unwrap()].try_into().unwrap(),
-        };
-        self.stations[station].ask::<CardDeriveReply>(Operation::CardDerive, &request).map(drop)
+    fn derive(&mut self, station: usize) -> Result<(), Refusal> {
+        let (bench, shift) = &mut self.stations[station];
+        bench.derive(shift, &[MADE[station]]).map(drop)
     }
 
     /// What is stopped, and all of it as this kind.
@@ -163,17 +164,20 @@ fn each_scope_stops_what_it_names_from_the_next_request_on_and_nothing_else() {
     let mut officers = officers(&ground);
     let mut shop = Shop::new(&mut officers, ground);
     let [ann, ben, cat] = &mut officers;
-    let scopes: [(Scope, &[Probe]); 10] = [
-        (card_everywhere(CARD), &[Value, Known]),
+    let scopes: [(Scope, &[Probe]); 13] = [
+        (card_everywhere(CARD), &[Value]),
+        (card_everywhere(MADE[0]), &[Known]),
         (card_in(CARD, "coffee"), &[Value]),
         (Scope::Terminal { name: name("terminal-1") }, &[Value, OtherCard]),
-        (Scope::Station { name: name("station-1") }, &[Known, Generated, Open]),
+        (Scope::Station { name: name("station-1") }, &[Known, Open]),
+        (shop.job(), &[Known, Open]),
         (Scope::Programme { name: name("coffee") }, &[Value, OtherCard, OtherTerminal]),
         (Scope::Store { name: name("roastery") }, &[Value, OtherCard, OtherTerminal]),
-        (Scope::Profile { name: name("known") }, &[Known, OtherStation]),
+        (Scope::Profile { name: name("known") }, &[Known, OtherStation, Open]),
         (Scope::Profile { name: name("generated") }, &[Value, OtherCard, OtherTerminal, Generated]),
         (Scope::Key { name: name("value-1") }, &[Value, OtherCard, OtherTerminal]),
         (Scope::Key { name: name("demo-generated") }, &[Generated]),
+        (Scope::Key { name: name("demo-known") }, &[Known, OtherStation, Open]),
     ];
     assert_eq!(shop.stopped(ScopeKind::All), BTreeSet::new());
     for (scope, stops) in scopes {
@@ -190,6 +194,7 @@ fn each_scope_stops_what_it_names_from_the_next_request_on_and_nothing_else() {
         (Scope::Store { name: name("nobody") }, Thing::Principal),
         (Scope::Profile { name: name("unknown") }, Thing::Profile),
         (Scope::Key { name: name("value-9") }, Thing::Key),
+        (Scope::Job { name: name("job-9") }, Thing::Job),
     ] {
         let refused = alone(ann, Operation::FreezeSet, &freeze(&scope));
         assert_eq!(refused, Err(Refusal::NotFound { what }), "{scope}");
@@ -270,6 +275,7 @@ fn one_officer_sets_two_lift_and_an_office_stops_its_own_cards_and_terminals_alo
         Scope::Store { name: name("roastery") },
         Scope::Programme { name: name("coffee") },
         Scope::Station { name: name("station-1") },
+        Scope::Job { name: name("job-9") },
         Scope::Profile { name: name("known") },
         Scope::Key { name: name("value-1") },
         Scope::All,

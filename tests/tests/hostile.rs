@@ -3,14 +3,14 @@
 #[path = "hostile/middle.rs"]
 mod middle;
 
-use keysvc_client::{ClientError, Station, Terminal, station::CardKey, terminal::SignedUpdate};
+use keysvc_client::{ClientError, Station, Terminal, station::Delivered, terminal::SignedUpdate};
 use keysvc_protocol::{
     bytes::Blob,
     card::CardUid,
     cbor,
     cose::Kind,
     refusal::{Invalid, Refusal},
-    reply::{CardDeriveReply, CheckpointReply, StationOpenReply, StatusReply, ValueUpdateReply},
+    reply::{CardDeriveReply, CheckpointReply, JobOpenReply, StatusReply, ValueUpdateReply},
     request::{
         Operation, ReadCheckpoint, ReadStatus, UpdateValue,
         ValueOperation::{Debit, Load},
@@ -19,6 +19,7 @@ use keysvc_protocol::{
 };
 use keysvc_tests::{
     ground::Ground,
+    jobs::{Floor, head},
     raw::{self, Answer, Caller, Line},
 };
 use rustls::AlertDescription;
@@ -162,7 +163,7 @@ fn a_captured_statement_is_worth_nothing_on_anothers_connection_or_for_anything_
         assert_eq!(answer, Err(refused), "{thief}");
     }
     // By the owner's own connection, for another operation, and as made for another log.
-    for operation in [Operation::CardDerive, Operation::StationOpen] {
+    for operation in [Operation::CardDerive, Operation::JobOpen] {
         let answer = owner.line.put::<ValueUpdateReply>(operation, captured.clone());
         assert_eq!(answer, Err(signature.clone()), "{operation}");
     }
@@ -259,27 +260,30 @@ fn a_terminal_releases_nothing_that_a_captured_front_altered() {
     assert_eq!((paid.update.seq, paid.update.balance_after), (2, 1_650));
 }
 
-/// What a station makes of two derivations on one exchange when the front alters the replies.
+/// What a station makes of two derivations in one session when the front alters the replies.
 fn derived(
     site: &Site,
     persona: &str,
     alter: impl FnMut(&str, Answer) -> Answer + Send + 'static,
-) -> Result<Vec<CardKey>, ClientError> {
+) -> Result<Delivered, ClientError> {
     let card: CardUid = "04782e21801d80".parse().unwrap();
     let config = middle::between(site, persona, alter);
+    let agreements = Floor::without_monitor(site).beginning("job-1", persona);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let station = Station::connect(&config).await.unwrap();
-        station.derive(&"known".parse().unwrap(), 1, &[0], &[card]).await?;
-        station.derive(&"known".parse().unwrap(), 1, &[0], &[card]).await
+        let shift = station.begin(agreements).await?;
+        station.derive(&shift, &[card], 1).await?;
+        station.derive(&shift, &[card], 1).await
     })
 }
 
 fn takes_no_altered_keys(site: &Site, persona: &str) {
+    Floor::without_monitor(site).prepare("job-1", &head("known", 1, 8));
     derived(site, persona, |_, answer| answer).unwrap();
     let opening = derived(site, persona, |operation, answer| match operation {
-        "station.open" => {
-            let mut reply: StationOpenReply = answer.read().unwrap();
+        "job.open" => {
+            let mut reply: JobOpenReply = answer.read().unwrap();
             reply.opening = flipped(&reply.opening, reply.opening.as_bytes().len() - 1);
             Answer { status: 200, body: cbor::encode(&reply) }
         }

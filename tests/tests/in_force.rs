@@ -301,7 +301,7 @@ fn a_golden_vector_in_the_log_that_the_token_computes_otherwise_keeps_the_keeper
         let mut ground = Ground::new();
         let [mut ann, ..] = officers(&ground);
         let seen = doctor(&ground, "profiles ");
-        assert!(seen[0].contains("2 profiles in use, 1 golden vector computed by the token"), "{seen:?}");
+        assert!(seen[0].contains("3 profiles in use, 1 golden vector computed by the token"), "{seen:?}");
         let mut wrong = next_version(&mut ann, "known");
         wrong.vectors[0].check_value = "0000000001".to_owned();
         // The token is asked before people are.

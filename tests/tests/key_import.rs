@@ -139,17 +139,17 @@ fn derives(ann: &mut Caller, ben: &mut Caller) {
 fn three_custodians_of_whom_one_is_an_operator_bring_a_key_in() {
     let ground = Ground::new();
     let mut all = officers(&ground);
-    let request = ground.newcomer("operator-1", PrincipalKind::Operator, "roastery");
+    let request = ground.newcomer("operator-9", PrincipalKind::Operator, "roastery");
     {
         let [ann, ben, _] = &mut all;
         done(&mut [ann, ben], Operation::PrincipalEnrol, &request);
     }
     let parts = [[1; 16], [2; 16], [4; 16]];
-    let people = [OFFICERS[2], "operator-1", OFFICERS[0]];
+    let people = [OFFICERS[2], "operator-9", OFFICERS[0]];
     let request = import(KEY, &[(people[0], parts[0]), (people[1], parts[1]), (people[2], parts[2])]);
     let proposal = ordered(&mut all, &request);
     let [ann, ben, cat] = &mut all;
-    let mut operator = Caller::new(ground.site(), "operator-1");
+    let mut operator = Caller::new(ground.site(), "operator-9");
     // In whatever order they come.
     let read = |caller: &mut Caller, statement: &mut Caller| {
         let (message, held) = offered(caller, proposal).unwrap();
@@ -271,9 +271,9 @@ fn components_that_do_not_make_the_ordered_key_are_all_dropped_and_the_log_never
     request.check = check(&[8; 16]);
     let proposal = ordered(&mut all, &request);
     let zero = [[1; 16], [2; 16], [3; 16]];
-    let mut request = import(KEY, &[(OFFICERS[0], zero[0]), (OFFICERS[1], zero[1]), ("operator-1", zero[2])]);
+    let mut request = import(KEY, &[(OFFICERS[0], zero[0]), (OFFICERS[1], zero[1]), ("operator-9", zero[2])]);
     request.name = name("zero");
-    let newcomer = ground.newcomer("operator-1", PrincipalKind::Operator, "roastery");
+    let newcomer = ground.newcomer("operator-9", PrincipalKind::Operator, "roastery");
     {
         let [ann, ben, _] = &mut all;
         done(&mut [ann, ben], Operation::PrincipalEnrol, &newcomer);
@@ -304,11 +304,11 @@ fn components_that_do_not_make_the_ordered_key_are_all_dropped_and_the_log_never
     }
     assert_eq!(given(&ground), 2);
 
-    let mut operator = Caller::new(ground.site(), "operator-1");
+    let mut operator = Caller::new(ground.site(), "operator-9");
     assert!(give(ann, of_zero, &zero[0]).is_ok());
     assert!(give(ben, of_zero, &zero[1]).is_ok());
     let mut own = offer(ann, of_zero).0;
-    (own.number, own.custodian) = (3, name("operator-1"));
+    (own.number, own.custodian) = (3, name("operator-9"));
     let last = Giving::new(&operator, &own, &zero[2]);
     assert_eq!(last.send(&mut operator).map(drop), Err(COMBINED));
     assert_eq!(outcomes(&ground), []);

@@ -17,7 +17,7 @@ use keysvc_protocol::{
     cbor,
     hash::sha256,
     key::{CheckValue, KeyKind, KeyState},
-    leaf::{ChangedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafKind, Statement},
+    leaf::{ChangedLeaf, KeyIntentLeaf, Statement},
     refusal::{Invalid, Refusal},
     reply::KeyListReply,
     request::{GiveComponent, ListKeys, Operation},
@@ -133,7 +133,7 @@ fn kills_at_any_moment_of_the_last_component_leave_one_key_or_none_and_the_custo
     }
     println!("{made} keys were made before the kill, {again} after the components were given again");
     let leaves = raw::leaves(&ground);
-    let intents = raw::of_kind::<KeyIntentLeaf>(&leaves, LeafKind::KeyIntent).len();
+    let intents = raw::keys_intended(&leaves).len();
     println!("{intents} intents for {KILLS} keys");
     assert_eq!(outcomes(&ground).len() as u64, KILLS);
     assert_eq!((whole_objects(&ground) - before) as u64, KILLS, "no key lies in the token twice");
@@ -226,8 +226,7 @@ fn a_key_torn_between_intent_and_outcome_is_named_never_used_and_destroyed_when_
     // What was torn was the same key under another identifier.
     assert_eq!(objects(&ground), before + 1);
     let leaves = raw::leaves(&ground);
-    assert_eq!(raw::of_kind::<KeyIntentLeaf>(&leaves, LeafKind::KeyIntent).len(), 2);
-    assert_eq!(raw::of_kind::<KeyOutcomeLeaf>(&leaves, LeafKind::KeyOutcome).len(), 1);
+    assert_eq!((raw::keys_intended(&leaves).len(), raw::keys_made(&leaves).len()), (2, 1));
     ground.stop();
     ground.start().unwrap();
     let [mut ann, _, _] = officers(&ground);

@@ -10,17 +10,17 @@ use keysvc::{
 };
 use keysvc_protocol::{
     bundle::{BundleError, BundleFile, TrustBundle},
-    bytes::{Exchange, KeyIdentifier},
+    bytes::KeyIdentifier,
     cbor,
     cose::Signed,
     key::{KeyKind, KeyRecord, KeyState},
-    leaf::{KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafKind, TookEffectLeaf},
+    leaf::{KeyDestroyedLeaf, LeafKind, TookEffectLeaf},
     proposal::ProposalState,
     public_key::PublicKey,
     refusal::{Conflict, Invalid, Refusal, Thing},
-    reply::{BundleReply, CardDeriveReply, CheckpointReply, KeyImpactReply, KeyListReply, ValueUpdateReply},
+    reply::{BundleReply, CheckpointReply, KeyImpactReply, KeyListReply, ValueUpdateReply},
     request::{
-        DeriveCardKeys, ListKeys, Operation, ReadBundle, ReadCheckpoint, ReadImpact, UpdateValue,
+        ListKeys, Operation, ReadBundle, ReadCheckpoint, ReadImpact, UpdateValue,
         ValueOperation::{Debit, Load},
     },
     schema::Schema,
@@ -28,10 +28,11 @@ use keysvc_protocol::{
 };
 use keysvc_tests::{
     agreed::{
-        self, activate, agree, alone, compromise, create, destroy, done, idem, name, propose, retire, suspend,
+        self, activate, agree, alone, compromise, create, destroy, done, name, propose, retire, suspend,
     },
     cards,
     ground::{Ground, OFFICERS},
+    jobs::Bench,
     raw::{self, Caller},
     token_file::TokenFile,
 };
@@ -110,9 +111,9 @@ fn a_new_value_key_signs_once_it_is_active_and_the_old_one_verifies_what_it_sign
     assert_ne!((two.id, two.check), (one.id, one.check));
     // Made by the order of two people: act, intent, outcome.
     let leaves = raw::leaves(&ground);
-    let [intent] = raw::of_kind::<KeyIntentLeaf>(&leaves, LeafKind::KeyIntent).try_into().unwrap();
+    let [intent] = raw::keys_intended(&leaves).try_into().unwrap();
     assert_eq!((intent.name.as_str(), intent.version, intent.id), (VALUE, 2, two.id));
-    let outcomes: Vec<KeyOutcomeLeaf> = raw::of_kind(&leaves, LeafKind::KeyOutcome);
+    let outcomes = raw::keys_made(&leaves);
     assert_eq!(outcomes.iter().map(|leaf| &leaf.key).collect::<Vec<_>>(), [&two]);
     let [(_, act)] = agreed::acts(&leaves).try_into().unwrap();
     assert_eq!(act.evidence.proposal, made.reply.proposal);
@@ -318,49 +319,40 @@ fn a_destruction_broken_off_between_intent_and_outcome_is_finished_at_the_start(
     assert_eq!(raw::of_kind::<KeyDestroyedLeaf>(&leaves, LeafKind::KeyDestroyed).len(), 1);
 }
 
-fn derive(station: &mut Caller, exchange: Exchange, card: &str) -> Result<(), Refusal> {
-    let request = DeriveCardKeys {
-        schema: Schema,
-        idem: idem(),
-        exchange,
-        profile: name("generated"),
-        profile_version: 1,
-        slots: vec![0, 1].try_into().unwrap(),
-        cards: vec![card.parse().unwrap()].try_into().unwrap(),
-    };
-    station.ask::<CardDeriveReply>(Operation::CardDerive, &request).map(drop)
+fn bench(ground: &Ground) -> Bench {
+    Bench::new(env!("CARGO_BIN_EXE_card"), ground, "station-1")
 }
 
 #[test]
 fn a_retired_master_serves_the_cards_issued_under_it_and_no_new_one_and_a_suspended_one_none() {
     let mut ground = Ground::new();
     let [mut ann, mut ben, mut cat] = officers(&ground);
-    let mut station = holder(&ground, "station-1");
-    let statement_key = cards::statement_key(&mut ann);
-    let exchange = cards::open_exchange(&mut station, &statement_key).unwrap();
-    let (issued, fresh) = ("04782e21801d80", "04782e21801d81");
-    derive(&mut station, exchange, issued).unwrap();
+    let mut bench = bench(&ground);
+    let shift = bench.open(("generated", 1));
+    let (issued, fresh) = (["04782e21801d80"], ["04782e21801d81"]);
+    let derive = |bench: &mut Bench, card: [&str; 1]| bench.derive(&shift, &card).map(drop);
+    derive(&mut bench, issued).unwrap();
     alone(&mut ann, Operation::KeySuspend, &suspend(MASTER, 1)).unwrap();
     for card in [issued, fresh] {
-        assert_eq!(derive(&mut station, exchange, card), Err(in_state(KeyState::Suspended)), "{card}");
+        assert_eq!(derive(&mut bench, card), Err(in_state(KeyState::Suspended)), "{card:?}");
     }
     done(&mut [&mut ann, &mut ben], Operation::KeyActivate, &activate(MASTER, 1));
     // A second version beside it changes nothing for the profile, which names its first.
     done(&mut [&mut ann, &mut ben], Operation::KeyCreate, &create(MASTER, KeyKind::CardMaster));
     done(&mut [&mut ann, &mut ben], Operation::KeyActivate, &activate(MASTER, 2));
     done(&mut [&mut cat, &mut ben], Operation::KeyRetire, &retire(MASTER, 1));
-    derive(&mut station, exchange, issued).unwrap();
-    assert_eq!(derive(&mut station, exchange, fresh), Err(in_state(KeyState::Deactivated)));
+    derive(&mut bench, issued).unwrap();
+    assert_eq!(derive(&mut bench, fresh), Err(in_state(KeyState::Deactivated)));
     assert_eq!(impact(&mut ann, MASTER, 1).cards, 1);
     ground.assert_clean();
-    ground.reconnect(&mut station, "station-1");
+    bench.reconnect(&ground);
     ground.reconnect(&mut ann, "officer-1");
-    let exchange = cards::open_exchange(&mut station, &statement_key).unwrap();
-    derive(&mut station, exchange, issued).unwrap();
-    assert_eq!(derive(&mut station, exchange, fresh), Err(in_state(KeyState::Deactivated)));
+    bench.reopen(&shift).unwrap();
+    derive(&mut bench, issued).unwrap();
+    assert_eq!(derive(&mut bench, fresh), Err(in_state(KeyState::Deactivated)));
     // Compromised, it serves nobody any more.
     alone(&mut ann, Operation::KeyCompromise, &compromise(MASTER, 1)).unwrap();
-    assert_eq!(derive(&mut station, exchange, issued), Err(in_state(KeyState::Compromised)));
+    assert_eq!(derive(&mut bench, issued), Err(in_state(KeyState::Compromised)));
 }
 
 fn impact(reader: &mut Caller, key: &str, version: u32) -> KeyImpactReply {
@@ -372,19 +364,18 @@ fn what_hangs_on_a_key_is_counted() {
     let ground = Ground::new();
     let mut reader = Caller::new(ground.site(), "platform-1");
     let cards = ["04782e21801d80", "04782e21801d81", "04782e21801d82"];
+    let mut bench = bench(&ground);
+    let shift = bench.open(("generated", 1));
     for part in [&cards[..2], &cards[1..]] {
-        let file = ground.site().folder().join("keys.csv");
-        let _ = fs::remove_file(&file);
-        let mut command =
-            ground.fobctl("station-1", &["station", "derive", "--profile", "generated", "--version", "1"]);
-        command.args(["--slot", "0", "--slot", "1"]).arg("--out").arg(&file);
-        part.iter().for_each(|card| _ = command.args(["--card", card]));
-        assert!(command.output().unwrap().status.success());
+        bench.derive(&shift, part).unwrap();
     }
     let master = impact(&mut reader, MASTER, 1);
     // Each card once, however many slots and repetitions.
     assert_eq!((master.cards, master.terminals), (3, 0));
-    assert_eq!(master.profiles.iter().map(|profile| profile.as_str()).collect::<Vec<_>>(), ["generated"]);
+    assert_eq!(
+        master.profiles.iter().map(|profile| profile.as_str()).collect::<Vec<_>>(),
+        ["generated", "inline"]
+    );
     assert!(master.programmes.is_empty());
     let value = impact(&mut reader, VALUE, 1);
     assert_eq!((value.cards, value.terminals), (0, 1));

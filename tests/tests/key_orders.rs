@@ -15,7 +15,7 @@ use keysvc_protocol::{
     cbor,
     hash::sha256,
     key::{KeyKind, KeyState},
-    leaf::{ChangedLeaf, KeyDestroyedLeaf, KeyIntentLeaf, KeyOutcomeLeaf, LeafKind},
+    leaf::{ChangedLeaf, KeyDestroyedLeaf, LeafKind},
     quorum::Verdict,
     request::{ApproveProposal, CreateKey, Operation},
     schema::Schema,
@@ -114,8 +114,8 @@ fn a_key_that_people_ordered_is_made_at_the_start_and_once() {
         ground.start().unwrap();
         assert_eq!(objects(&ground), before + 1);
         let leaves = raw::leaves(&ground);
-        assert_eq!(raw::of_kind::<KeyIntentLeaf>(&leaves, LeafKind::KeyIntent).len(), 1);
-        let [made] = raw::of_kind::<KeyOutcomeLeaf>(&leaves, LeafKind::KeyOutcome).try_into().unwrap();
+        assert_eq!(raw::keys_intended(&leaves).len(), 1);
+        let [made] = raw::keys_made(&leaves).try_into().unwrap();
         assert_eq!((made.key.name.as_str(), made.key.version), (KEY, 1));
         assert_eq!(made.key.state, KeyState::PreActivation);
         ground.stop();
@@ -153,8 +153,7 @@ fn an_order_that_two_carry_out_at_the_same_moment_makes_one_key() {
     let Some(mut ground) = raw::with_tokens(test, &["service"], one_vote_short, body) else { return };
     assert_eq!(objects(&ground), before(&ground) + 1);
     ground.start().unwrap();
-    let outcomes: Vec<KeyOutcomeLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::KeyOutcome);
-    assert_eq!(outcomes.len(), 1);
+    assert_eq!(raw::keys_made(&raw::leaves(&ground)).len(), 1);
     assert_eq!(objects(&ground), before(&ground) + 1);
 }
 

@@ -23,7 +23,8 @@ use keysvc_protocol::{
 use keysvc_tests::{
     agreed::{self, Sent, agree, alone, disable, done, enable, idem, name, propose, send},
     cards,
-    ground::{Ground, OFFICERS, text},
+    ground::{Ground, OFFICERS},
+    jobs::Bench,
     raw::{self, Caller, Line},
 };
 use softhsm_setup::{TRUST_DOMAIN, pki::CertificateRequest};
@@ -88,7 +89,7 @@ fn a_station_an_office_and_an_auditor_enrolled_by_two_people_work_at_once() {
     let mut ground = Ground::new();
     let [mut ann, mut ben, mut cat] = officers(&ground);
     let newcomers = [
-        ("station-2", PrincipalKind::Station, "bureau"),
+        ("station-3", PrincipalKind::Station, "bureau"),
         ("office-2", PrincipalKind::Office, "roastery"),
         ("auditor-2", PrincipalKind::Auditor, "auditors"),
     ];
@@ -96,14 +97,10 @@ fn a_station_an_office_and_an_auditor_enrolled_by_two_people_work_at_once() {
         let request = ground.newcomer(persona, kind, group);
         done(&mut [&mut cat, &mut ann], Operation::PrincipalEnrol, &request);
     }
-    let file = ground.site().folder().join("keys.csv");
-    let mut command =
-        ground.fobctl("station-2", &["station", "derive", "--profile", "known", "--version", "1"]);
-    command.args(["--slot", "0", "--card", "04782e21801d80"]).arg("--out").arg(&file);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    // NXP AN10922 section 2.2: the published key of the published card.
-    assert!(fs::read_to_string(file).unwrap().contains("a8dd63a3b89d54b37ca802473fda9175"));
+    let mut bench = Bench::new(env!("CARGO_BIN_EXE_card"), &ground, "station-3");
+    let delivery = bench.make(("known", 1), &["04782e21801d80"]).unwrap();
+    // The check value of NXP AN10922's published key of the published card, section 2.2.
+    assert_eq!(delivery.keys[0].check.to_string(), "5b298c80bf");
     let mut office = Caller::new(ground.site(), "office-2");
     let item = signed(&ground, "terminal-1", &raw::update(Load, 1, 500, 0));
     let reply: ValueBatchReply = office.ask(Operation::ValueBatch, &batch(item)).unwrap();
@@ -121,10 +118,10 @@ fn a_station_an_office_and_an_auditor_enrolled_by_two_people_work_at_once() {
         assert_eq!((one.enrolment.kind, one.enrolment.group.as_str(), one.enabled), (kind, group, true));
         assert!(one.leaf > 0);
     }
-    assert_eq!(all.len(), 9 + newcomers.len());
+    assert_eq!(all.len(), 16 + newcomers.len());
     assert!(all.is_sorted_by(|a, b| a.enrolment.id < b.enrolment.id));
     let founded = all.iter().filter(|one| one.leaf == 0).count();
-    assert_eq!(founded, 9);
+    assert_eq!(founded, 16);
     ground.assert_clean();
 }
 

@@ -2,33 +2,31 @@
 //! the token must compute what a profile says it computes.
 
 use keysvc_protocol::{
-    bytes::{Blob, Exchange},
+    bytes::Blob,
     cbor::{self, REPLY_LEN_MAX},
     cose::Kind,
-    delivery::{DeliveredKey, Delivery},
+    delivery::DeliveredKey,
     founding::{CardFamily, Function, GoldenVector, Profile, ValueRules},
     key::{KeyKind, KeyState},
     leaf::LeafKind,
     proposal::ProposalState,
-    public_key::PublicKey,
     refusal::{Conflict, Forbids, Invalid, Refusal, Thing},
     reply::{
-        CardDeriveReply, ProfileListReply, ProfilePutReply, ProfileReply, UpdateOutcome, ValueBatchReply,
-        ValueUpdateReply,
+        ProfileListReply, ProfilePutReply, ProfileReply, UpdateOutcome, ValueBatchReply, ValueUpdateReply,
     },
     request::{
-        DeriveCardKeys, ListProfiles, Operation, UpdateValue, UpdateValues,
+        ListProfiles, Operation, UpdateValue, UpdateValues,
         ValueOperation::{Debit, Load},
     },
     schema::Schema,
 };
 use keysvc_tests::{
     agreed::{
-        Pending, Sent, activate, agree, create, done, idem, name, next_version, profile, propose, put,
-        retire, send,
+        Pending, Sent, activate, agree, create, done, name, next_version, profile, propose, put, retire, send,
     },
     cards,
     ground::{Ground, OFFICERS},
+    jobs::{Bench, Shift, head},
     raw::{self, Caller},
 };
 
@@ -75,40 +73,32 @@ fn listed(reader: &mut Caller) -> Vec<(String, u32)> {
     reply.profiles.iter().map(|one| (one.name.to_string(), one.version)).collect()
 }
 
-/// A station with an open exchange.
-struct Bench {
-    station: Caller,
-    exchange: Exchange,
-    statement_key: PublicKey,
+fn of_the_first_version(names: &[&str]) -> Vec<(String, u32)> {
+    names.iter().map(|name| ((*name).to_owned(), 1)).collect()
 }
 
-impl Bench {
-    fn open(ground: &Ground, reader: &mut Caller) -> Self {
-        let mut station = holder(ground, "station-1");
-        let statement_key = cards::statement_key(reader);
-        let exchange = cards::open_exchange(&mut station, &statement_key).unwrap();
-        Self { station, exchange, statement_key }
+/// A station, and a job of it for a version of a profile that stays open.
+struct Line {
+    bench: Bench,
+    shift: Shift,
+}
+
+impl Line {
+    fn open(ground: &Ground, station: &str, of: (&str, u32)) -> Self {
+        let mut bench = Bench::new(env!("CARGO_BIN_EXE_card"), ground, station);
+        let shift = bench.open(of);
+        Self { bench, shift }
     }
 
-    /// The keys of one card in these slots, as they are delivered.
-    fn derive(
-        &mut self,
-        (profile, version): (&str, u32),
-        slots: &[u8],
-        card: &str,
-    ) -> Result<Vec<DeliveredKey>, Refusal> {
-        let request = DeriveCardKeys {
-            schema: Schema,
-            idem: idem(),
-            exchange: self.exchange,
-            profile: name(profile),
-            profile_version: version,
-            slots: slots.to_vec().try_into().unwrap(),
-            cards: vec![card.parse().unwrap()].try_into().unwrap(),
-        };
-        let reply: CardDeriveReply = self.station.ask(Operation::CardDerive, &request)?;
-        let (message, genesis) = (reply.delivery.as_bytes(), &self.station.genesis);
-        Ok(Delivery::verify(message, genesis, &self.statement_key).unwrap().keys.to_vec())
+    /// The keys of one card, as they are delivered; the card stays in hand.
+    fn derive(&mut self, card: &str) -> Result<Vec<DeliveredKey>, Refusal> {
+        self.bench.derive(&self.shift, &[card]).map(|delivery| delivery.keys.to_vec())
+    }
+
+    /// Goes on after a new start of the service.
+    fn go_on(&mut self, ground: &Ground) {
+        self.bench.reconnect(ground);
+        self.bench.reopen(&self.shift).unwrap();
     }
 }
 
@@ -127,13 +117,11 @@ fn a_new_version_brings_its_limits_at_once_and_cards_of_the_version_before_are_s
     let mut ground = Ground::new();
     let [mut ann, mut ben, mut cat] = officers(&ground);
     let mut terminal = Caller::new(ground.site(), "terminal-1");
-    let mut bench = Bench::open(&ground, &mut ann);
+    let mut line = Line::open(&ground, "station-1", (PROFILE, 1));
     change(&mut terminal, &raw::update(Load, 1, 50_000, 0)).unwrap();
-    let first = bench.derive((PROFILE, 1), &[0, 1], SAMPLE_CARD).unwrap();
-    assert_eq!(
-        bench.derive((PROFILE, 2), &[0], SAMPLE_CARD),
-        Err(Refusal::NotFound { what: Thing::Profile })
-    );
+    let first = line.derive(SAMPLE_CARD).unwrap();
+    let early = line.bench.floor.create("early", &head(PROFILE, 2, 8));
+    assert_eq!(early.unwrap_err(), Refusal::NotFound { what: Thing::Profile });
 
     let lower = with_rules(&mut cat, |rules| (rules.ceiling, rules.load_max) = (60_000, 20_000));
     let request = put(&lower);
@@ -141,7 +129,7 @@ fn a_new_version_brings_its_limits_at_once_and_cards_of_the_version_before_are_s
     assert_eq!(pending.proposal.need.persons, 2);
     assert_eq!(pending.approve(&mut ann).unwrap().state, ProposalState::Open);
     // One officer's word changes nothing.
-    assert_eq!(listed(&mut cat), [(PROFILE.to_owned(), 1), ("known".to_owned(), 1)]);
+    assert_eq!(listed(&mut cat), of_the_first_version(&[PROFILE, "inline", "known"]));
     let ProposalState::Executed { leaf } = pending.approve(&mut ben).unwrap().state else { panic!() };
     let Sent::Done(reply) = send::<ProfilePutReply>(&mut ann, Operation::ProfilePut, &request).unwrap()
     else {
@@ -151,9 +139,9 @@ fn a_new_version_brings_its_limits_at_once_and_cards_of_the_version_before_are_s
     reply.receipt.check_inclusion().unwrap();
     // What the token told at the act is what a station gets.
     assert_eq!(reply.vectors.to_vec(), as_vectors(&first));
-    let second = bench.derive((PROFILE, 2), &[0, 1], SAMPLE_CARD).unwrap();
-    assert_eq!(as_vectors(&second), as_vectors(&first));
-    bench.derive((PROFILE, 1), &[0, 1], "04782e21801d81").unwrap();
+    let mut second = Line::open(&ground, "station-2", (PROFILE, 2));
+    assert_eq!(second.derive("04782e21801d82").unwrap().len(), 2);
+    line.derive("04782e21801d81").unwrap();
 
     let past = |limit| Err(Refusal::LimitExceeded { limit });
     assert_eq!(change(&mut terminal, &raw::update(Load, 2, 20_001, 50_000)), past(20_000));
@@ -170,8 +158,8 @@ fn a_new_version_brings_its_limits_at_once_and_cards_of_the_version_before_are_s
     }
     assert_eq!(profile(&mut terminal, PROFILE, None).unwrap(), told);
     assert_eq!(change(&mut terminal, &raw::update(Load, 3, 1, 60_000)), past(60_000));
-    let mut bench = Bench::open(&ground, &mut ann);
-    assert_eq!(as_vectors(&bench.derive((PROFILE, 1), &[0, 1], SAMPLE_CARD).unwrap()), as_vectors(&first));
+    line.go_on(&ground);
+    assert_eq!(as_vectors(&line.derive(SAMPLE_CARD).unwrap()), as_vectors(&first));
 }
 
 #[test]
@@ -340,8 +328,7 @@ fn a_profile_that_no_card_can_bear_out_is_refused_and_one_that_only_identifies_i
         Err(Refusal::Forbidden)
     );
     agreed(&mut [&mut ben, &mut ann], &members);
-    let all = [(PROFILE.to_owned(), 1), ("known".to_owned(), 1), ("members".to_owned(), 1)];
-    assert_eq!(listed(&mut terminal), all);
+    assert_eq!(listed(&mut terminal), of_the_first_version(&[PROFILE, "inline", "known", "members"]));
     let after = ListProfiles { schema: Schema, after: Some(name("known")) };
     let page: ProfileListReply = terminal.ask(Operation::ProfileList, &after).unwrap();
     let [one] = page.profiles.to_vec().try_into().unwrap();
@@ -353,17 +340,16 @@ fn a_profile_that_no_card_can_bear_out_is_refused_and_one_that_only_identifies_i
         profile(&mut terminal, "members", Some(2)).unwrap_err(),
         Refusal::NotFound { what: Thing::Profile }
     );
-    let mut bench = Bench::open(&ground, &mut ann);
-    bench.derive(("members", 1), &[0], SAMPLE_CARD).unwrap();
+    let mut line = Line::open(&ground, "station-1", ("members", 1));
+    line.derive(SAMPLE_CARD).unwrap();
 }
 
 #[test]
 fn a_master_is_rotated_by_a_new_version_of_its_profile_and_both_make_their_own_cards() {
     let mut ground = Ground::new();
     let [mut ann, mut ben, mut cat] = officers(&ground);
-    let mut bench = Bench::open(&ground, &mut ann);
-    let issued = "04782e21801d80";
-    let old = bench.derive((PROFILE, 1), &[0, 1], issued).unwrap();
+    let mut first = Line::open(&ground, "station-1", (PROFILE, 1));
+    let old = first.derive(SAMPLE_CARD).unwrap();
     assert!(old.iter().all(|key| key.key_version == 1));
     let mut next = next_version(&mut ann, PROFILE);
     next.slots.iter_mut().for_each(|slot| slot.key_version = 2);
@@ -375,25 +361,35 @@ fn a_master_is_rotated_by_a_new_version_of_its_profile_and_both_make_their_own_c
     let (_, told) = agreed(&mut [&mut ann, &mut ben], &next);
     assert!(told.vectors.is_empty(), "{:?}", told.vectors);
     let not_yet = Refusal::StateConflict { reason: Conflict::KeyState { state: KeyState::PreActivation } };
-    assert_eq!(bench.derive((PROFILE, 2), &[0], issued), Err(not_yet));
+    let mut second = Line::open(&ground, "station-2", (PROFILE, 2));
+    let issued = "04782e21801d80";
+    assert_eq!(second.derive(issued), Err(not_yet));
     done(&mut [&mut ben, &mut cat], Operation::KeyActivate, &activate(MASTER, 2));
-    let new = bench.derive((PROFILE, 2), &[0, 1], issued).unwrap();
+    let new = second.derive(issued).unwrap();
     assert!(new.iter().all(|key| key.key_version == 2));
-    assert!(new.iter().zip(&old).all(|(new, old)| new.check != old.check), "another master, another key");
+    // What the token makes of one card under both.
+    let third = Profile { version: 3, ..next };
+    let (_, told) = agreed(&mut [&mut ann, &mut ben], &third);
+    let (old, under_new) = (as_vectors(&old), told.vectors.to_vec());
+    assert!(under_new.iter().zip(&old).all(|(new, old)| (new.slot, &new.card) == (old.slot, &old.card)));
+    assert!(
+        under_new.iter().zip(&old).all(|(new, old)| new.check_value != old.check_value),
+        "another master, another key"
+    );
     // The old one retires: the cards made under it are served, new ones are made under the new one alone.
     done(&mut [&mut ann, &mut cat], Operation::KeyRetire, &retire(MASTER, 1));
-    assert_eq!(as_vectors(&bench.derive((PROFILE, 1), &[0, 1], issued).unwrap()), as_vectors(&old));
+    assert_eq!(as_vectors(&first.derive(SAMPLE_CARD).unwrap()), old);
     let fresh = "04782e21801d81";
     let retired = Refusal::StateConflict { reason: Conflict::KeyState { state: KeyState::Deactivated } };
-    assert_eq!(bench.derive((PROFILE, 1), &[0], fresh), Err(retired));
-    bench.derive((PROFILE, 2), &[0, 1], fresh).unwrap();
+    assert_eq!(first.derive(fresh), Err(retired));
+    second.derive(fresh).unwrap();
     // Value goes on as it was.
     let mut terminal = Caller::new(ground.site(), "terminal-1");
-    change(&mut terminal, &raw::update(Load, 1, 2_000, 0)).unwrap();
+    let card = "04782e21801d8f".parse().unwrap();
+    change(&mut terminal, &UpdateValue { card, ..raw::update(Load, 1, 2_000, 0) }).unwrap();
     ground.assert_clean();
-    ground.reconnect(&mut ann, OFFICERS[0]);
-    let mut bench = Bench::open(&ground, &mut ann);
-    assert_eq!(as_vectors(&bench.derive((PROFILE, 2), &[0, 1], issued).unwrap()), as_vectors(&new));
+    second.go_on(&ground);
+    assert_eq!(as_vectors(&second.derive(issued).unwrap()), as_vectors(&new));
 }
 
 #[test]

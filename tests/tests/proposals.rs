@@ -14,27 +14,28 @@ use keysvc_protocol::{
     cbor,
     key::{KeyKind, KeyState},
     leaf::{
-        ActByQuorumLeaf, CardKeysDerivedLeaf, LeafKind, ProposalClosedLeaf, ProposalMadeLeaf,
-        ProposalVotedLeaf, StationOpenedLeaf, ValueUpdatedLeaf,
+        ActByQuorumLeaf, CardKeysDerivedLeaf, JobOpenedLeaf, LeafKind, ProposalClosedLeaf, ProposalMadeLeaf,
+        ProposalVotedLeaf, ValueUpdatedLeaf,
     },
     proposal::{ProposalEnd, ProposalId, ProposalState},
     quorum::Verdict,
     refusal::{Conflict, Refusal, Thing, Uncounted},
     reply::{
-        CardDeriveReply, ChangedReply, KeyCreatedReply, ProposalListReply, ProposalReply, ResultReply,
-        StationOpenReply, ValueUpdateReply,
+        CardDeriveReply, ChangedReply, JobOpenReply, KeyCreatedReply, ProposalListReply, ProposalReply,
+        ResultReply, ValueUpdateReply,
     },
     request::{
-        ApproveProposal, DeriveCardKeys, ListProposals, OpenStation, Operation, ReadProposal, UpdateValue,
+        ApproveProposal, ListProposals, Operation, ReadProposal, UpdateValue,
         ValueOperation::{Debit, Load},
     },
     schema::Schema,
     value::ValueUpdate,
 };
 use keysvc_tests::{
-    agreed::{self, Pending, Sent, idem, name, propose, send},
+    agreed::{self, Pending, Sent, name, propose, send},
     cards,
     ground::{Ground, OFFICERS},
+    jobs::{self, Floor, Shift, head},
     raw::{self, Caller},
     watched,
 };
@@ -417,39 +418,36 @@ fn a_site_may_have_people_agree_to_what_knows_nothing_of_them() {
     let mut ground = Ground::new_under(&stations_wait());
     let [mut ann, mut ben, mut cat] = officers(&ground);
     let mut station = holder(ground.site(), "station-1");
-    let open = OpenStation { schema: Schema, idem: idem() };
-    let pending = propose(&mut station, Operation::StationOpen, &open).unwrap();
+    let mut floor = Floor::without_monitor(ground.site());
+    floor.prepare("job-1", &head("known", 1, 8));
+    let request = floor.open_request("job-1", "station-1");
+    let pending = propose(&mut station, Operation::JobOpen, &request).unwrap();
     assert_eq!(pending.proposal.need.persons, 2);
     assert_eq!(pending.approve(&mut ann).unwrap().state, ProposalState::Open);
     let state = pending.approve(&mut cat).unwrap().state;
     assert!(matches!(state, ProposalState::Executed { .. }), "{state:?}");
     let reply = pending.result(&mut station).unwrap().reply.unwrap();
-    let opened: StationOpenReply = cbor::decode(reply.as_bytes(), reply.as_bytes().len()).unwrap();
+    let opened: JobOpenReply = cbor::decode(reply.as_bytes(), reply.as_bytes().len()).unwrap();
     assert_eq!(ProposalState::Executed { leaf: opened.receipt.leaf_index }, state);
     let act = agreed::acts(&raw::leaves(&ground)).remove(0).1;
-    let opened: StationOpenedLeaf = cbor::decode(act.act.as_bytes(), 1 << 16).unwrap();
+    let opened: JobOpenedLeaf = cbor::decode(act.act.as_bytes(), 1 << 16).unwrap();
 
-    let derive = DeriveCardKeys {
-        schema: Schema,
-        idem: idem(),
-        exchange: opened.exchange,
-        profile: name("known"),
-        profile_version: 1,
-        slots: vec![0].try_into().unwrap(),
-        cards: vec!["04782e21801d80".parse().unwrap()].try_into().unwrap(),
-    };
+    let shift = Shift { job: request.job.clone(), exchange: opened.exchange, request };
+    let derive = jobs::derive(&shift, &["04782e21801d80"]);
     let pending = propose(&mut station, Operation::CardDerive, &derive).unwrap();
     pending.approved_by(&mut [&mut ben, &mut ann]).unwrap();
     let reply = pending.result(&mut station).unwrap().reply.unwrap();
     let derived: CardDeriveReply = cbor::decode(reply.as_bytes(), reply.as_bytes().len()).unwrap();
     assert!(derived.delivery.as_bytes().len() > 100);
     let [(_, first), (_, second)] = agreed::acts(&raw::leaves(&ground)).try_into().unwrap();
-    assert_eq!((first.kind, second.kind), (LeafKind::StationOpened, LeafKind::CardKeysDerived));
+    assert_eq!((first.kind, second.kind), (LeafKind::JobOpened, LeafKind::CardKeysDerived));
     let leaf: CardKeysDerivedLeaf = cbor::decode(second.act.as_bytes(), 1 << 16).unwrap();
     assert_eq!((leaf.station.as_str(), leaf.count), ("station-1", 1));
     // What the policies leave alone is still done at once.
     let mut terminal = Caller::new(ground.site(), "terminal-1");
-    terminal.ask::<ValueUpdateReply>(Operation::ValueUpdate, &raw::update(Load, 1, 2_000, 0)).unwrap();
-    terminal.ask::<ValueUpdateReply>(Operation::ValueUpdate, &raw::update(Debit, 2, 100, 2_000)).unwrap();
+    for update in [raw::update(Load, 1, 2_000, 0), raw::update(Debit, 2, 100, 2_000)] {
+        let update = UpdateValue { card: "04a1b2c3d4e5f6".parse().unwrap(), ..update };
+        terminal.ask::<ValueUpdateReply>(Operation::ValueUpdate, &update).unwrap();
+    }
     ground.assert_clean();
 }

@@ -9,12 +9,14 @@ mod station;
 use keysvc_client::Terminal;
 use keysvc_protocol::{
     bytes::{Blob, Digest, Exchange, Idem, ProposalId},
+    card::CardState,
     cbor,
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cose::Kind,
     founding::{CardFamily, Function, InputPart, PrincipalKind, Profile, Scheme, Slot},
     freeze::Scope,
     hash::sha256,
+    job::{CardResult, Counts, Incident, ItemData, JobItem, Outcome},
     key::KeyKind,
     leaf::{LeafKind, RefusalsCountedLeaf, RefusedLeaf},
     list::List,
@@ -22,18 +24,21 @@ use keysvc_protocol::{
     refusal::{Forbids, Invalid, Refusal, Thing},
     reply::{CheckpointReply, KeyReply, ProofReply, StatusReply, ValueUpdateReply},
     request::{
-        ApproveProposal, CancelProposal, ConfirmClock, DeriveCardKeys, EnrolPrincipal, Enrolment,
-        GiveComponent, ListFreezes, ListKeys, ListPrincipals, ListProfiles, ListProposals, OpenStation,
-        Operation, ReadBundle, ReadCheckpoint, ReadComponentKey, ReadEntries, ReadEvidence, ReadImpact,
+        AddJobItems, ApproveProposal, CancelProposal, CheckCard, CloseJob, ConfirmClock, CountJob, CreateJob,
+        DeriveCardKeys, EnrolPrincipal, Enrolment, GiveComponent, GiveResults, ListFreezes, ListJobs,
+        ListKeys, ListPrincipals, ListProfiles, ListProposals, MoveCards, OpenJob, Operation, ReadBundle,
+        ReadCheckpoint, ReadComponentKey, ReadEntries, ReadEvidence, ReadImpact, ReadJob, ReadJobRecord,
         ReadKey, ReadPolicy, ReadProfile, ReadProof, ReadProposal, ReadResult, ReadStatus, RejectProposal,
-        RotatePrincipal, SetQuorum, UpdateValue, UpdateValues,
+        ReportIncident, ResumeJob, RotatePrincipal, SealJob, SetQuorum, UpdateValue, UpdateValues,
         ValueOperation::{Debit, Load},
+        WithdrawJob,
     },
     schema::Schema,
 };
 use keysvc_tests::{
     agreed, custody,
     ground::Ground,
+    jobs,
     raw::{self, Caller},
 };
 use serde::Serialize;
@@ -52,23 +57,21 @@ fn derive() -> DeriveCardKeys {
         schema: Schema,
         idem: Terminal::new_txn().unwrap(),
         exchange: Exchange::new([1; 16]),
-        profile: "known".parse().unwrap(),
-        profile_version: 1,
-        slots: vec![0].try_into().unwrap(),
+        job: "job-1".parse().unwrap(),
+        generation: 1,
         cards: vec!["04782e21801d80".parse().unwrap()].try_into().unwrap(),
     }
 }
 
 /// A good request of each operation.
 fn good(operation: Operation) -> Vec<u8> {
-    let (schema, idem) = (Schema, Terminal::new_txn().unwrap());
+    let schema = Schema;
     match operation {
         Operation::Status => cbor::encode(&ReadStatus { schema }),
         Operation::KeyList => cbor::encode(&ListKeys { schema }),
         Operation::KeyGet => {
             cbor::encode(&ReadKey { schema, name: "value-1".parse().unwrap(), version: None })
         }
-        Operation::StationOpen => cbor::encode(&OpenStation { schema, idem }),
         Operation::CardDerive => cbor::encode(&derive()),
         Operation::ValueUpdate => cbor::encode(&raw::update(Load, 1, 100, 0)),
         Operation::LogCheckpoint => cbor::encode(&ReadCheckpoint { schema, genesis: false }),
@@ -156,7 +159,55 @@ fn good_of_governance(operation: Operation) -> Vec<u8> {
         Operation::PolicyPropose => cbor::encode(&agreed::propose_policy(keysvc_policies::DEFAULT_SITE)),
         Operation::PolicyGet => cbor::encode(&ReadPolicy { schema }),
         Operation::CeremonyRecord => cbor::encode(&agreed::record_ceremony(&["officer-1", "officer-2"])),
-        other => panic!("{other} carries nothing that people reviewed"),
+        of_jobs => good_of_jobs(of_jobs),
+    }
+}
+
+/// The same of what is about a job and its cards. Nobody has agreed to what takes agreements.
+fn good_of_jobs(operation: Operation) -> Vec<u8> {
+    let (schema, idem, job) = (Schema, agreed::idem(), agreed::name("job-1"));
+    let (counts, agreements) = (Counts::default(), List::default());
+    let (card, reason) = ("04782e21801d80".parse().unwrap(), agreed::reason());
+    match operation {
+        Operation::JobOpen => cbor::encode(&OpenJob { schema, idem, job, agreements }),
+        Operation::JobResume => cbor::encode(&ResumeJob { schema, idem, job, agreements }),
+        Operation::JobCreate => {
+            cbor::encode(&CreateJob { schema, idem, job, head: jobs::head("known", 1, 8) })
+        }
+        Operation::JobItems => {
+            let item = JobItem { card, data: ItemData(Blob::try_from(vec![0]).unwrap()) };
+            cbor::encode(&AddJobItems { schema, idem, job, items: vec![item].try_into().unwrap() })
+        }
+        Operation::JobSeal => {
+            let (head, root) = (Digest::new([1; 32]), jobs::root(&[]));
+            cbor::encode(&SealJob { schema, idem, job, head, items: 0, root })
+        }
+        Operation::JobWithdraw => cbor::encode(&WithdrawJob { schema, idem, job, reason }),
+        Operation::JobSuspend => cbor::encode(&jobs::suspend("job-1", counts)),
+        Operation::CardResult => {
+            let outcome = Outcome::Reject { cause: reason };
+            let results = vec![CardResult { card, outcome, readback: List::default() }].try_into().unwrap();
+            cbor::encode(&GiveResults { schema, idem, job, results })
+        }
+        Operation::JobCount => cbor::encode(&CountJob { schema, idem, job, counts, agreements }),
+        Operation::JobIncident => {
+            let (equipment, cause, place) = (reason.clone(), reason.clone(), reason);
+            let incident = Incident { equipment, time_ms: now_ms(), cause, place, in_hand: 1 };
+            cbor::encode(&ReportIncident { schema, idem, job, incident, agreements })
+        }
+        Operation::JobClose => {
+            let receipt = jobs::receipt("station-1");
+            cbor::encode(&CloseJob { schema, idem, job, receipt, agreements })
+        }
+        Operation::JobGet => cbor::encode(&ReadJob { schema, job }),
+        Operation::JobList => cbor::encode(&ListJobs { schema, purged: false, after: None }),
+        Operation::JobRecord => cbor::encode(&ReadJobRecord { schema, job }),
+        Operation::CardCheck => cbor::encode(&CheckCard { schema, card }),
+        Operation::CardTransition => {
+            let (cards, to) = (vec![card].try_into().unwrap(), CardState::Active);
+            cbor::encode(&MoveCards { schema, idem, cards, to, location: None, holder: None })
+        }
+        other => panic!("{other} is not about jobs"),
     }
 }
 
@@ -179,6 +230,8 @@ fn members() -> Profile {
         functions: vec![Function::Membership],
         vectors: vec![],
         value: None,
+        pipeline: 8,
+        unit_cost: 0,
     }
 }
 
@@ -224,12 +277,34 @@ fn now_ms() -> u64 {
 
 /// Refusals of one principal in a minute that have a leaf each.
 const LEAVES: usize = 10;
-const PERSONAS: [&str; 7] =
-    ["station-1", "officer-1", "terminal-1", "terminal-2", "office-1", "auditor-1", "platform-1"];
+/// Those with their statement key in a token first.
+const PERSONAS: [&str; 11] = [
+    "station-1",
+    "officer-1",
+    "monitor-1",
+    "terminal-1",
+    "terminal-2",
+    "office-1",
+    "auditor-1",
+    "platform-1",
+    "data-1",
+    "operator-1",
+    "reviewer-1",
+];
+/// Of them, with a token.
+const WITH_TOKENS: usize = 3;
+
+/// What kind of principal each is.
+fn kind_of(persona: &str) -> &str {
+    match persona.split('-').next().unwrap() {
+        "data" | "operator" | "reviewer" | "monitor" => "operator",
+        kind => kind,
+    }
+}
 
 /// Which of the good requests this persona may not make, as the ceiling says, in the order of their operations.
 fn not_for(persona: &str) -> Vec<Operation> {
-    let kind = persona.split('-').next().unwrap();
+    let kind = kind_of(persona);
     let may = |operation: &Operation| match operation {
         Operation::Status | Operation::LogCheckpoint | Operation::LogProof | Operation::BundleGet => true,
         Operation::ProfileGet | Operation::ProfileList => true,
@@ -238,7 +313,28 @@ fn not_for(persona: &str) -> Vec<Operation> {
         | Operation::PrincipalList
         | Operation::KeyImpact
         | Operation::PolicyGet => ["officer", "auditor", "platform"].contains(&kind),
-        Operation::StationOpen | Operation::CardDerive => kind == "station",
+        Operation::JobOpen
+        | Operation::JobResume
+        | Operation::JobCount
+        | Operation::JobIncident
+        | Operation::JobClose
+        | Operation::CardDerive
+        | Operation::CardResult => kind == "station",
+        // By what an operator may do: each of them has one capability.
+        Operation::JobCreate | Operation::JobItems | Operation::JobSeal | Operation::JobWithdraw => {
+            persona == "data-1"
+        }
+        // Nobody operates the job.
+        Operation::JobSuspend => false,
+        Operation::JobGet | Operation::JobList => {
+            ["station", "operator", "officer", "auditor"].contains(&kind)
+        }
+        Operation::JobRecord => {
+            ["office", "officer", "auditor"].contains(&kind) || ["data-1", "reviewer-1"].contains(&persona)
+        }
+        Operation::CardCheck => kind != "platform",
+        Operation::CardTransition => ["terminal", "office"].contains(&kind),
+        Operation::ComponentKey | Operation::ComponentGive => ["officer", "operator"].contains(&kind),
         // The other terminal is of another organisation than the programme.
         Operation::ValueUpdate => persona == "terminal-1",
         Operation::ValueBatch => ["terminal", "office"].contains(&kind),
@@ -270,11 +366,11 @@ fn is_kept_out(site: &softhsm_setup::Site, persona: &str) {
 #[test]
 fn nobody_is_let_into_another_kinds_operation_and_each_attempt_has_its_leaf() {
     let test = "nobody_is_let_into_another_kinds_operation_and_each_attempt_has_its_leaf";
-    let Some(mut ground) = raw::with_tokens(test, &PERSONAS[..2], Ground::new, is_kept_out) else {
+    let Some(mut ground) = raw::with_tokens(test, &PERSONAS[..WITH_TOKENS], Ground::new, is_kept_out) else {
         return;
     };
     // A terminal of another organisation is among them.
-    for persona in &PERSONAS[2..] {
+    for persona in &PERSONAS[WITH_TOKENS..] {
         is_kept_out(ground.site(), persona);
     }
     let leaves: Vec<RefusedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::Refused);

@@ -14,10 +14,11 @@ use keysvc_tests::{
     cards,
     ground::{Ground, OFFICERS, text},
     raw::Caller,
-    second_verifier::{Act, assert_agreed, judge},
+    second_verifier::{Act, JobCounted, Judgement, assert_agreed, judge, judge_with},
 };
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -29,6 +30,9 @@ struct Expected {
     acts: Vec<Act>,
     approvals: u64,
     findings: Vec<Option<u64>>,
+    jobs: Vec<JobCounted>,
+    cards: BTreeMap<String, u64>,
+    record: Option<bool>,
 }
 
 fn logs() -> Vec<PathBuf> {
@@ -41,15 +45,18 @@ fn logs() -> Vec<PathBuf> {
 #[test]
 fn the_second_verifier_finds_in_each_log_what_fobaudit_finds() {
     let logs = logs();
-    assert!(logs.len() >= 24, "{logs:?}");
+    assert!(logs.len() >= 57, "{logs:?}");
     for log in logs {
         let expected: Expected =
             serde_json::from_slice(&fs::read(log.join("expected.json")).unwrap()).unwrap();
-        let judgement = judge(&log, &log.join("trust"));
+        let record = Some(log.join("record")).filter(|record| record.exists());
+        let judgement = judge_with(&log, &log.join("trust"), record.as_deref());
         let good = log.file_name().unwrap().to_str().unwrap().starts_with("good");
-        assert_eq!(judgement.findings.is_empty(), good, "{}: {:?}", log.display(), judgement.findings);
+        let held = judgement.findings.is_empty() && judgement.record != Some(false);
+        assert_eq!(held, good, "{}: {:?}", log.display(), judgement.findings);
         let findings = judgement.findings.iter().map(|found| found.leaf).collect();
-        let found = Expected { acts: judgement.acts, approvals: judgement.approvals, findings };
+        let Judgement { acts, approvals, jobs, cards, record, .. } = judgement;
+        let found = Expected { acts, approvals, findings, jobs, cards, record };
         assert_eq!(found, expected, "{}", log.display());
     }
 }

@@ -95,9 +95,16 @@ fn evidence(config: &ClientConfig) -> Vec<PathBuf> {
     files.filter(|path| path.is_dir()).collect()
 }
 
+/// A site that was started once: its first start makes a key, and a store from before that does not agree with the token.
+fn started() -> Ground {
+    let mut ground = Ground::new();
+    ground.stop();
+    ground
+}
+
 /// A site whose terminal holds a checkpoint of `later` updates, and whose store and anchor are those before them.
 fn rolled_back(later: usize) -> (Ground, ClientConfig) {
-    let mut ground = Ground::founded();
+    let mut ground = started();
     let old = past(&ground);
     ground.start().unwrap();
     let config = client(&ground, "witness");
@@ -233,7 +240,7 @@ fn an_old_store_under_a_newer_anchor_is_not_started() {
 
 #[test]
 fn another_branch_under_a_newer_anchor_is_not_started() {
-    let mut ground = Ground::founded();
+    let mut ground = started();
     let old = past(&ground);
     ground.start().unwrap();
     loads(&ground, &client(&ground, "one"), 500, 2).unwrap();
@@ -326,7 +333,7 @@ fn export(ground: &Ground, name: &str) -> PathBuf {
 
 #[test]
 fn two_clients_heads_meet_in_the_offline_verifier() {
-    let mut ground = Ground::founded();
+    let mut ground = started();
     let old = past(&ground);
     ground.start().unwrap();
     let (one, two) = (client(&ground, "one"), client(&ground, "two"));

@@ -1,59 +1,69 @@
 //! A station's shift: card keys under a known and a generated master, several encoders on one station, and going on
 //! after the keeper died.
+//!
+//! The station's token is its own, so each body runs in a child that sees it. The people of the floor have their keys in
+//! files; nobody closes a job here.
 
 use aes::Aes128;
 use cmac::{Cmac, Mac as _};
-use keysvc_client::{ClientConfig, Station, blocking};
+use keysvc_client::{
+    ClientConfig, Station, blocking,
+    station::{CardKey, Delivered, Shift},
+};
 use keysvc_protocol::{
-    bytes::from_hex,
+    bytes::{Exchange, from_hex},
     card::CardUid,
-    leaf::{CardKeysDerivedLeaf, LeafKind, RefusedLeaf, StationOpenedLeaf},
+    job::{CardResult, Outcome},
+    leaf::{CardKeysDerivedLeaf, JobOpenedLeaf, LeafKind, RefusedLeaf},
     refusal::Refusal,
     request::Operation,
 };
 use keysvc_tests::{
-    ground::{Ground, text},
+    ground::Ground,
+    jobs::{Floor, head},
     raw,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use softhsm_setup::Site;
-use std::{fs, os::unix::fs::PermissionsExt as _, thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 /// NXP AN10922 section 2.2: the example's card.
 const PUBLISHED_CARD: &str = "04782e21801d80";
 const VECTORS: &str = include_str!("../vectors/an10922.json");
+const JOB: &str = "order-1";
 
-/// A row of the file of card keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
-    card: String,
-    slot: u8,
-    key: Vec<u8>,
-    check: Vec<u8>,
+fn config(site: &Site, persona: &str) -> ClientConfig {
+    ClientConfig::read(&site.home(persona).client_config()).unwrap()
 }
 
-/// Derives by the program; gives what it printed and the rows of its file.
-fn derive(ground: &Ground, profile: &str, slots: &[&str], cards: &[&str]) -> (String, Vec<Row>) {
-    let file = ground.site().folder().join(format!("{profile}.csv"));
-    let mut command = ground.fobctl("station-1", &["station", "derive", "--json", "--version", "1"]);
-    command.args(["--profile", profile]).arg("--out").arg(&file);
-    slots.iter().for_each(|slot| _ = command.args(["--slot", slot]));
-    cards.iter().for_each(|card| _ = command.args(["--card", card]));
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let csv = fs::read_to_string(file).unwrap();
-    let rows = csv.lines().skip(1).map(|line| {
-        let [card, slot, _, key, check] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
-        Row {
-            card: card.to_owned(),
-            slot: slot.parse().unwrap(),
-            key: from_hex(key).unwrap(),
-            check: from_hex(check).unwrap(),
-        }
-    });
-    (String::from_utf8(output.stdout).unwrap(), rows.collect())
+/// The station, and the session of two operators in a job for cards of this profile.
+fn at_work(site: &Site, persona: &str, profile: &str) -> (blocking::Station, Shift) {
+    let mut floor = Floor::without_monitor(site);
+    floor.prepare(JOB, &head(profile, 1, 1_000));
+    let station = blocking::Station::connect(&config(site, persona)).unwrap();
+    let station = station.with_deadline(Duration::from_secs(30));
+    let shift = station.begin(floor.beginning(JOB, persona)).unwrap();
+    (station, shift)
+}
+
+fn uids(cards: &[&str]) -> Vec<CardUid> {
+    cards.iter().map(|card| card.parse().unwrap()).collect()
+}
+
+fn keys(delivered: &Delivered) -> Vec<&CardKey> {
+    delivered.cards.iter().flat_map(|card| &card.keys).collect()
+}
+
+/// Gives the result of every card that was delivered: all good, as read back.
+fn all_good(station: &blocking::Station, shift: &Shift, delivered: &Delivered) {
+    let result = |card: &keysvc_client::station::DeliveredCard| CardResult {
+        card: card.card,
+        outcome: Outcome::Good,
+        readback: card.checks().try_into().unwrap(),
+    };
+    let results: Vec<_> = delivered.cards.iter().map(result).collect();
+    station.give_results(shift.job(), &results).unwrap();
 }
 
 fn cmac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -66,49 +76,91 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[test]
-fn a_station_gets_the_published_key_of_the_published_card_and_cmacs_keys_of_all_others() {
-    let ground = Ground::new();
+fn opened(leaves: &[raw::Leaf]) -> Vec<Exchange> {
+    let opened: Vec<JobOpenedLeaf> = raw::of_kind(leaves, LeafKind::JobOpened);
+    opened.into_iter().map(|leaf| leaf.exchange).collect()
+}
+
+/// Cards and keys of each delivery.
+fn derived(leaves: &[raw::Leaf]) -> Vec<(u32, u32)> {
+    let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(leaves, LeafKind::CardKeysDerived);
+    assert!(derived.iter().all(|leaf| leaf.station.as_str() == "station-1"));
+    derived.iter().map(|leaf| (leaf.cards, leaf.count)).collect()
+}
+
+fn gets_cmacs_keys(site: &Site, persona: &str) {
+    let (station, shift) = at_work(site, persona, "known");
     let vectors: Value = serde_json::from_str(VECTORS).unwrap();
     let published = &vectors["vectors"][0];
     let others = ["04a1b2c3d4e5f6", "04782e21801d81", "0102030405060708090a"];
-    let cards = [&[PUBLISHED_CARD], others.as_slice()].concat();
-    let (printed, rows) = derive(&ground, "known", &["0"], &cards);
-    assert_eq!(rows.iter().map(|row| row.card.as_str()).collect::<Vec<_>>(), cards);
-    assert_eq!(hex(&rows[0].key), published["output"].as_str().unwrap());
+    let cards = uids(&[&[PUBLISHED_CARD], others.as_slice()].concat());
+    let delivered = station.derive(&shift, &cards, 1).unwrap();
+    assert_eq!(delivered.cards.iter().map(|card| card.card).collect::<Vec<_>>(), cards);
+    assert_eq!(hex(delivered.cards[0].keys[0].value.expose()), published["output"].as_str().unwrap());
     let master = from_hex(published["key"].as_str().unwrap()).unwrap();
-    for row in &rows {
+    for key in keys(&delivered) {
         // AN10922: the constant 01, then UID, application and system identifier.
-        let message = format!("01{}3042f54e585020416275", row.card);
-        assert_eq!(row.key, cmac(&master, &from_hex(&message).unwrap()));
-        assert_eq!(row.check, cmac(&row.key, &[0; 16])[..5]);
-        assert!(!printed.contains(&hex(&row.key)), "a key was printed");
+        let message = format!("01{}3042f54e585020416275", key.card);
+        assert_eq!(key.value.expose().to_vec(), cmac(&master, &from_hex(&message).unwrap()));
+        assert_eq!(key.check.as_bytes(), &cmac(key.value.expose(), &[0; 16])[..5]);
+        assert!(!format!("{key:?}").contains(&hex(key.value.expose())), "a key was printed");
     }
 }
 
 #[test]
-fn keys_under_a_generated_master_differ_by_card_and_slot_and_come_again_the_same() {
-    let ground = Ground::new();
-    let cards: Vec<_> = (0..120).map(|number| format!("04782e{number:08x}")).collect();
-    let cards: Vec<_> = cards.iter().map(String::as_str).collect();
-    let (printed, rows) = derive(&ground, "generated", &["0", "1"], &cards);
-    assert_eq!(rows.len(), 240);
-    let mut keys: Vec<_> = rows.iter().map(|row| row.key.clone()).collect();
-    keys.sort();
-    keys.dedup();
-    assert_eq!(keys.len(), 240, "every card and slot has a key of its own");
-    let report: Value = serde_json::from_str(&printed).unwrap();
-    for (row, shown) in rows.iter().zip(report["keys"].as_array().unwrap()) {
-        assert_eq!(row.check, cmac(&row.key, &[0; 16])[..5]);
-        assert_eq!(shown["check"].as_str().unwrap(), hex(&row.check));
+fn a_station_gets_the_published_key_of_the_published_card_and_cmacs_keys_of_all_others() {
+    let test = "a_station_gets_the_published_key_of_the_published_card_and_cmacs_keys_of_all_others";
+    let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, gets_cmacs_keys) else { return };
+    assert_eq!(derived(&raw::leaves(&ground)), [(4, 4)]);
+}
+
+/// Portions of a job under the generated master, as many cards at a time as may be in hand.
+fn gets_keys_in_portions(site: &Site, persona: &str) {
+    let (station, shift) = at_work(site, persona, "generated");
+    let cards: Vec<CardUid> = (0..24).map(|number| format!("04782e{number:08x}").parse().unwrap()).collect();
+    let mut all = Vec::new();
+    for portion in cards.chunks(8) {
+        let first = station.derive(&shift, portion, 1).unwrap();
+        // While they are in hand their keys come again, and are the same.
+        let again = station.derive(&shift, &portion[1..2], 1).unwrap();
+        for (one, other) in first.cards[1].keys.iter().zip(&again.cards[0].keys) {
+            assert_eq!((one.value.expose(), one.check), (other.value.expose(), other.check));
+        }
+        for key in keys(&first) {
+            assert_eq!(key.check.as_bytes(), &cmac(key.value.expose(), &[0; 16])[..5]);
+            all.push(key.value.expose().to_vec());
+        }
+        all_good(&station, &shift, &first);
     }
-    fs::remove_file(ground.site().folder().join("generated.csv")).unwrap();
-    let (_, again) = derive(&ground, "generated", &["1"], &cards[..1]);
-    assert_eq!(again, rows[1..2]);
-    // One leaf a call: 120 cards in two slots, then the one again.
-    let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::CardKeysDerived);
-    assert_eq!(derived.iter().map(|leaf| leaf.count).collect::<Vec<_>>(), [240, 1]);
-    assert!(derived.iter().all(|leaf| leaf.station.as_str() == "station-1"));
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 48, "every card and slot has a key of its own");
+}
+
+#[test]
+fn keys_under_a_generated_master_differ_by_card_and_slot_and_come_again_the_same_while_in_hand() {
+    let test = "keys_under_a_generated_master_differ_by_card_and_slot_and_come_again_the_same_while_in_hand";
+    let body = gets_keys_in_portions;
+    let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, body) else { return };
+    // One leaf a call: eight cards in two slots, then the one again.
+    assert_eq!(derived(&raw::leaves(&ground)), [(8, 16), (1, 2)].repeat(3));
+}
+
+fn gets_a_machines_cards(site: &Site, persona: &str) {
+    let (station, shift) = at_work(site, persona, "inline");
+    let cards: Vec<CardUid> = (0..120).map(|number| format!("04782e{number:08x}").parse().unwrap()).collect();
+    let delivered = station.derive(&shift, &cards, 1).unwrap();
+    assert!(keys(&delivered).iter().map(|key| key.card).eq(cards.iter().copied()));
+    assert!(delivered.left_out.is_empty());
+    all_good(&station, &shift, &delivered);
+}
+
+#[test]
+fn a_hundred_cards_of_an_inline_machine_are_one_delivery_and_one_leaf() {
+    let test = "a_hundred_cards_of_an_inline_machine_are_one_delivery_and_one_leaf";
+    let body = gets_a_machines_cards;
+    let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, body) else { return };
+    assert_eq!(derived(&raw::leaves(&ground)), [(120, 120)]);
 }
 
 /// The process of the keeper of this site.
@@ -125,43 +177,44 @@ fn keeper(site: &Site) -> Pid {
 }
 
 fn goes_on(site: &Site, persona: &str) {
-    let config = ClientConfig::read(&site.home(persona).client_config()).unwrap();
+    let mut floor = Floor::without_monitor(site);
+    floor.prepare(JOB, &head("known", 1, 8));
+    let agreements = floor.beginning(JOB, persona);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let station = Station::connect(&config).await.unwrap();
+        let station = Station::connect(&config(site, persona)).await.unwrap();
         assert_eq!(station.name().as_str(), "station-1");
-        let card: CardUid = PUBLISHED_CARD.parse().unwrap();
-        let known = "known".parse().unwrap();
-        let before = station.derive(&known, 1, &[0], &[card]).await.unwrap();
+        let cards = uids(&[PUBLISHED_CARD]);
+        let shift = station.begin(agreements).await.unwrap();
+        let before = station.derive(&shift, &cards, 1).await.unwrap();
         kill_process(keeper(site), Signal::KILL).unwrap();
-        // Its transport key died with it; the station opens again without being told to.
-        let after = station.derive(&known, 1, &[0], &[card]).await.unwrap();
-        assert_eq!(before[0].value.expose(), after[0].value.expose());
-        assert_eq!(before[0].check, after[0].check);
+        // Its transport key died with it; the station has another one for the same session without being told to.
+        let after = station.derive(&shift, &cards, 1).await.unwrap();
+        let [before, after] = [&before, &after].map(|delivered| keys(delivered)[0]);
+        assert_eq!(before.value.expose(), after.value.expose());
+        assert_eq!(before.check, after.check);
     });
 }
 
 #[test]
-fn a_station_opens_again_by_itself_when_the_keeper_was_killed() {
-    let test = "a_station_opens_again_by_itself_when_the_keeper_was_killed";
+fn a_station_goes_on_in_its_session_by_itself_when_the_keeper_was_killed() {
+    let test = "a_station_goes_on_in_its_session_by_itself_when_the_keeper_was_killed";
     let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, goes_on) else { return };
     let leaves = raw::leaves(&ground);
-    let opened: Vec<StationOpenedLeaf> = raw::of_kind(&leaves, LeafKind::StationOpened);
-    assert_eq!(opened.len(), 2);
-    assert_ne!(opened[0].exchange, opened[1].exchange);
-    let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&leaves, LeafKind::CardKeysDerived);
-    assert_eq!(derived.len(), 2);
+    // Nobody signed anything twice: it is one session.
+    assert_eq!(opened(&leaves).len(), 1);
+    assert_eq!(derived(&leaves), [(1, 1); 2]);
     let refused: Vec<RefusedLeaf> = raw::of_kind(&leaves, LeafKind::Refused);
     let refused: Vec<_> = refused.iter().map(|leaf| (leaf.operation, &leaf.refusal)).collect();
     assert_eq!(refused, [(Operation::CardDerive, &Refusal::ExchangeUnknown)]);
 }
 
 fn encoders(site: &Site, persona: &str) {
-    let config = ClientConfig::read(&site.home(persona).client_config()).unwrap();
-    let station = blocking::Station::connect(&config).unwrap().with_deadline(Duration::from_secs(30));
+    let (station, shift) = at_work(site, persona, "inline");
     let checks = |number: u8| {
         let cards = [0, 1, 2].map(|card| format!("04782e21801d{:02x}", number * 3 + card).parse().unwrap());
-        let keys = station.derive(&"known".parse().unwrap(), 1, &[0], &cards).unwrap();
+        let delivered = station.derive(&shift, &cards, 1).unwrap();
+        let keys = keys(&delivered);
         assert_eq!(keys.iter().map(|key| key.card).collect::<Vec<_>>(), cards);
         keys.iter().map(|key| key.check).collect::<Vec<_>>()
     };
@@ -175,12 +228,10 @@ fn encoders(site: &Site, persona: &str) {
 }
 
 #[test]
-fn several_encoders_share_one_station_and_its_exchange() {
-    let test = "several_encoders_share_one_station_and_its_exchange";
+fn several_encoders_share_one_station_and_its_session() {
+    let test = "several_encoders_share_one_station_and_its_session";
     let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, encoders) else { return };
     let leaves = raw::leaves(&ground);
-    let opened: Vec<StationOpenedLeaf> = raw::of_kind(&leaves, LeafKind::StationOpened);
-    assert_eq!(opened.len(), 1);
-    let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&leaves, LeafKind::CardKeysDerived);
-    assert_eq!(derived.iter().map(|leaf| leaf.count).collect::<Vec<_>>(), [3; 12]);
+    assert_eq!(opened(&leaves).len(), 1);
+    assert_eq!(derived(&leaves), [(3, 3); 12]);
 }

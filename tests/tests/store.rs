@@ -15,6 +15,7 @@ use keysvc_tests::{
     copies::Copies,
     ended::{ended, refusal},
     ground::{Ground, text},
+    jobs::Bench,
     raw::{self, Caller},
 };
 use serde_json::Value;
@@ -41,11 +42,8 @@ impl Served {
             let first = terminal.update(&raw::update(Load, 1, 2_000, 0)).await.unwrap();
             (first, terminal.update(&raw::update(Debit, 2, 350, 2_000)).await.unwrap())
         });
-        let file = ground.site().folder().join("keys.csv");
-        let mut derive = ground.fobctl("station-1", &["station", "derive", "--version", "1"]);
-        derive.args(["--profile", "generated", "--slot", "0", "--card", "04782e21801d80"]);
-        let derived = derive.arg("--out").arg(file).output().unwrap();
-        assert!(derived.status.success(), "{}", text(&derived));
+        let mut bench = Bench::new(env!("CARGO_BIN_EXE_card"), &ground, "station-1");
+        bench.make(("generated", 1), &["04782e21801d81"]).unwrap();
         let mut terminal = Caller::new(ground.site(), "terminal-1");
         let wrong = raw::update(Load, 9, 1, 0);
         assert!(terminal.ask::<ValueUpdateReply>(Operation::ValueUpdate, &wrong).is_err());
@@ -105,10 +103,17 @@ fn a_store_that_served_is_verified_and_is_as_it_was() {
         "1 founding",
         "2 value updated",
         "1 card keys derived",
-        "1 station opened",
+        "1 job opened",
         "1 refused",
         "purse               1  purses",
-        "idem                4  requests that may still be repeated",
+        "4 job changed",
+        "1 cards changed",
+        "1 job purged",
+        "idem                9  requests that may still be repeated",
+        "job                 1  jobs: ",
+        "job_station         0  jobs ",
+        "job_item            0  items ",
+        "card                1  cards of the registry",
         "leaves a second",
         "verdict    verified: the store is what its log says",
     ] {
@@ -122,7 +127,7 @@ fn a_store_that_served_is_verified_and_is_as_it_was() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found["schema"], "keysvc/verify-store/1");
     assert_eq!((&found["verified"], &found["differences_total"]), (&true.into(), &0.into()));
-    assert_eq!(found["compared"].as_array().unwrap().len(), 18);
+    assert_eq!(found["compared"].as_array().unwrap().len(), 23);
     // And it serves again.
     let mut ground = served.ground;
     ground.start().unwrap();

@@ -21,7 +21,7 @@ use shell::Shell;
 use snapbox::{Assert, IntoData as _};
 
 /// The documents with transcripts.
-const REPLAYED: [&str; 8] = [
+const REPLAYED: [&str; 9] = [
     "README.md",
     "docs/operations.md",
     "docs/fobctl.md",
@@ -30,6 +30,7 @@ const REPLAYED: [&str; 8] = [
     "docs/profiles.md",
     "docs/keys.md",
     "docs/ceremonies.md",
+    "docs/jobs.md",
 ];
 
 /// The blocks that are not run, by document and first line, and why.
@@ -128,6 +129,11 @@ fn the_transcripts_of_keys_are_what_the_programs_print() {
 #[test]
 fn the_transcripts_of_ceremonies_are_what_the_programs_print() {
     replay(REPLAYED[7], &mut Ground::new());
+}
+
+#[test]
+fn the_transcripts_of_jobs_are_what_the_programs_print() {
+    replay(REPLAYED[8], &mut Ground::new());
 }
 
 #[test]

@@ -20,12 +20,12 @@ use keysvc_tests::{
 use std::collections::BTreeSet;
 
 /// The rule of the grammar for each kind of leaf.
-const RULES: [(LeafKind, &str); 23] = [
+const RULES: [(LeafKind, &str); 29] = [
     (LeafKind::Founding, "leaf-founding"),
     (LeafKind::Start, "leaf-start"),
     (LeafKind::KeyIntent, "leaf-key-intent"),
     (LeafKind::KeyOutcome, "leaf-key-outcome"),
-    (LeafKind::StationOpened, "leaf-station-opened"),
+    (LeafKind::JobOpened, "leaf-job-opened"),
     (LeafKind::CardKeysDerived, "leaf-card-keys-derived"),
     (LeafKind::ValueUpdated, "leaf-value-updated"),
     (LeafKind::EntriesRead, "leaf-entries-read"),
@@ -44,6 +44,12 @@ const RULES: [(LeafKind, &str); 23] = [
     (LeafKind::TookEffect, "leaf-took-effect"),
     (LeafKind::KeyDestroyed, "leaf-key-destroyed"),
     (LeafKind::EvidenceRead, "leaf-evidence-read"),
+    (LeafKind::JobChanged, "leaf-job-changed"),
+    (LeafKind::JobItemsAdded, "leaf-job-items-added"),
+    (LeafKind::IncidentReported, "leaf-incident-reported"),
+    (LeafKind::CardsChanged, "leaf-cards-changed"),
+    (LeafKind::JobPurged, "leaf-job-purged"),
+    (LeafKind::JobRecordMade, "leaf-job-record-made"),
 ];
 
 /// Work that leaves a leaf of each kind that a healthy service writes within one month.

@@ -1,6 +1,6 @@
 //! What the demo has refused, each with its reason.
 
-use super::{narrator::Narrator, persona::fobctl, records};
+use super::{jobs, narrator::Narrator, persona::fobctl, records};
 use crate::ground::{Failed, Ground};
 use keysvc_protocol::{
     bytes::{Exchange, Idem, KeyIdentifier},
@@ -32,7 +32,17 @@ pub fn tell(narrator: &mut Narrator, ground: &Ground) -> Result<(), Failed> {
     forged(narrator, ground)?;
     narrator.say("\nA certificate of the same CA whose key nobody enrolled:");
     narrator.refused(&mut fobctl(ground, "stranger", &["status"]), 3)?;
+    own_job(narrator, ground)?;
     unsigned_delivery(narrator, ground)
+}
+
+/// One person alone does what takes two.
+fn own_job(narrator: &Narrator, ground: &Ground) -> Result<(), Failed> {
+    narrator.say(
+        "\nWhoever put a job together seals it as well; fobctl says so, and the service would refuse it too:",
+    );
+    let (said, _) = narrator.run(&mut jobs::created(ground, "spring-3", "known", 24)?)?;
+    narrator.refused(&mut jobs::sealing(ground, "data-1", "spring-3", &said)?, 3)
 }
 
 fn altered(narrator: &Narrator, ground: &Ground) -> Result<(), Failed> {
@@ -104,9 +114,12 @@ fn unsigned_delivery(narrator: &Narrator, ground: &Ground) -> Result<(), Failed>
         station: "station-1".parse().map_err(failed)?,
         exchange: Exchange::new([0; 16]),
         idem: Idem::new([0; 16]),
+        job: "job-1".parse().map_err(failed)?,
+        generation: 1,
         profile: "known".parse().map_err(failed)?,
         profile_version: 1,
         keys: List::default(),
+        items: List::default(),
     };
     let (trust, payload) = (trust(ground)?, cbor::encode(&delivery));
     let (pair, public) = stranger_key()?;

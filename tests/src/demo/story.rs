@@ -1,7 +1,7 @@
 //! The order of the story, and what is left behind.
 
 use super::{
-    audit, cards, ceremony, import,
+    audit, ceremony, import, jobs,
     narrator::Narrator,
     people,
     persona::{fobctl, sign_founding},
@@ -37,6 +37,9 @@ pub struct Arguments {
 enum Act {
     /// End the daemon that an earlier `cargo demo --keep` left up.
     Down,
+    /// Be the software encoder of the demo's jobs, for `fobctl job run`.
+    #[command(hide = true)]
+    Encoder { folder: PathBuf },
 }
 
 /// Runs the demo; exit code 0 when every step did what it must.
@@ -45,6 +48,10 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Act::Down) => down(&folder()),
+        Some(Act::Encoder { ref folder }) => {
+            crate::encoder::serve(folder);
+            Ok(())
+        }
         None => tell(&arguments),
     };
     match done {
@@ -99,7 +106,10 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     let began = Instant::now();
     let mut ground = Ground::lay_out(&folder, programs)?;
     narrator.say(&format!("{}: one private token folder and PIN each for", folder.display()));
-    narrator.say("the service, station-1, officer-1, officer-2 and officer-3; a CA; certificates");
+    narrator.say(
+        "the service, the stations, officer-1 to officer-3 and monitor-1; a CA; certificates; and keys in",
+    );
+    narrator.say("files for the terminals and the other people of the bureau");
     founding(&mut narrator, &ground)?;
     let ready = ground.start()?;
     narrator.background(&ground.keysvc(&["serve"]));
@@ -107,7 +117,7 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     narrator.chapter("Keys, as the token and the log know them");
     let (said, _) = narrator.run(&mut fobctl(&ground, "officer-1", &["key", "list"]))?;
     narrator.say(said.trim_end());
-    cards::tell(&mut narrator, &ground)?;
+    jobs::tell(&mut narrator, &ground)?;
     records::tell(&mut narrator, &ground)?;
     till::tell(&mut narrator, &ground)?;
     people::tell(&mut narrator, &ground)?;
@@ -118,6 +128,7 @@ fn tell(arguments: &Arguments) -> Result<(), Failed> {
     refusals::tell(&mut narrator, &ground)?;
     audit::tell(&mut narrator, &ground)?;
     ceremony::verify(&mut narrator, &mut ground)?;
+    jobs::verify(&mut narrator, &ground)?;
     narrator.say(&format!("\nThe whole story took {:.1} s.", began.elapsed().as_secs_f64()));
     if arguments.keep { keep(&narrator, ground) } else { Ok(()) }
 }

@@ -3,8 +3,10 @@
 use crate::ground::Ground;
 use keysvc_client::{Auditor, ClientError};
 use keysvc_protocol::{
+    bytes::Blob,
     cbor,
-    leaf::{LeafEntry, LeafKind, RefusedLeaf},
+    key::KeyKind,
+    leaf::{KeyIntentLeaf, KeyOutcomeLeaf, LeafEntry, LeafKind, RefusedLeaf},
     receipt::{LEAF_PAYLOAD_LEN_MAX, LeafEvidence},
     request::ENTRIES_MAX,
 };
@@ -13,7 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 /// A leaf as the auditor reads it: its entry and its payload.
 pub type Leaf = (LeafEntry, Vec<u8>);
 
-/// All leaves of the log, as the auditor reads them. The read itself becomes a leaf after them.
+/// All leaves of the log, as the auditor reads them; the payload of one that was erased with its job is empty. The read
+/// itself becomes a leaf after them.
 ///
 /// # Panics
 /// When they cannot be read.
@@ -32,7 +35,7 @@ pub fn leaves(ground: &Ground) -> Vec<Leaf> {
     let leaves = ground.block_on(read).unwrap();
     let open = |leaf: LeafEvidence| {
         let entry = leaf.check().unwrap();
-        (entry, leaf.payload.unwrap().into_bytes())
+        (entry, leaf.payload.map(Blob::into_bytes).unwrap_or_default())
     };
     leaves.into_iter().map(open).collect()
 }
@@ -45,6 +48,20 @@ pub fn leaves(ground: &Ground) -> Vec<Leaf> {
 pub fn of_kind<T: Serialize + DeserializeOwned>(leaves: &[Leaf], kind: LeafKind) -> Vec<T> {
     let of_kind = leaves.iter().filter(|(entry, _)| entry.kind == kind);
     of_kind.map(|(_, payload)| cbor::decode(payload, LEAF_PAYLOAD_LEN_MAX).unwrap()).collect()
+}
+
+/// The intents to make keys that people asked for, and not the service's own storage keys.
+#[must_use]
+pub fn keys_intended(leaves: &[Leaf]) -> Vec<KeyIntentLeaf> {
+    let all: Vec<KeyIntentLeaf> = of_kind(leaves, LeafKind::KeyIntent);
+    all.into_iter().filter(|leaf| leaf.kind != KeyKind::Storage).collect()
+}
+
+/// The keys that were made because people asked for them, and not the service's own storage keys.
+#[must_use]
+pub fn keys_made(leaves: &[Leaf]) -> Vec<KeyOutcomeLeaf> {
+    let all: Vec<KeyOutcomeLeaf> = of_kind(leaves, LeafKind::KeyOutcome);
+    all.into_iter().filter(|leaf| leaf.key.kind != KeyKind::Storage).collect()
 }
 
 /// What was refused to one persona, as the log has it.

@@ -265,8 +265,14 @@ const fn is_act(kind: LeafKind) -> bool {
         kind,
         LeafKind::KeyIntent
             | LeafKind::KeyOutcome
-            | LeafKind::StationOpened
+            | LeafKind::JobOpened
             | LeafKind::CardKeysDerived
+            | LeafKind::JobChanged
+            | LeafKind::JobItemsAdded
+            | LeafKind::IncidentReported
+            | LeafKind::CardsChanged
+            | LeafKind::JobPurged
+            | LeafKind::JobRecordMade
             | LeafKind::ValueUpdated
             | LeafKind::SiteChanged
             | LeafKind::FreezeChanged

@@ -73,7 +73,7 @@ pub const ATTACKS: &[&str] = &[
 ];
 
 const KEY: &str = "brought";
-const OPERATOR: &str = "operator-1";
+const OPERATOR: &str = "operator-9";
 /// The two components of the key that comes in at the end.
 const ONE: Component = [0x1f; 16];
 const TWO: Component = [0xa2; 16];

@@ -54,10 +54,10 @@ pub const ATTACKS: &[&str] = &[
 ];
 
 /// The front, and in whose name it speaks.
-struct Front {
+pub struct Front {
     runtime: Runtime,
     link: KeeperLink,
-    peer: Arc<Peer>,
+    pub peer: Arc<Peer>,
 }
 
 impl Way for Front {
@@ -69,12 +69,12 @@ impl Way for Front {
     }
 }
 
-fn peer(key_digest: Digest, kind: &str, name: &str) -> Arc<Peer> {
+pub fn peer(key_digest: Digest, kind: &str, name: &str) -> Arc<Peer> {
     Arc::new(Peer { key_digest, uri: spiffe(TRUST_DOMAIN, kind, name), serial: "01".to_owned() })
 }
 
 impl Front {
-    fn capture(ground: &Ground) -> Self {
+    pub fn capture(ground: &Ground) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let link = {
@@ -200,7 +200,7 @@ impl Part {
     }
 }
 
-fn pins(reader: &mut Caller) -> Vec<(String, Digest)> {
+pub fn pins(reader: &mut Caller) -> Vec<(String, Digest)> {
     let list = ListPrincipals { schema: Schema, after: None };
     let reply: PrincipalListReply = reader.ask(Operation::PrincipalList, &list).unwrap();
     let all = reply.principals.into_vec().into_iter().map(|one| one.enrolment);

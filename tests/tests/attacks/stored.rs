@@ -32,7 +32,7 @@ pub const ATTACKS: &[&str] = &[
 ];
 
 /// Changes rows of the store's database, which no program uses at the moment; gives how many.
-fn write(ground: &Ground, sql: &str) -> u64 {
+pub fn write(ground: &Ground, sql: &str) -> u64 {
     let database = ground.site().service().folder().join("store/ledger.sqlite3");
     let program = "import sqlite3, sys\n\
                    connection = sqlite3.connect(sys.argv[1])\n\

@@ -4,7 +4,7 @@
 
 use keysvc_protocol::{
     bytes::{ProposalId, ShortCheck, from_hex},
-    leaf::{KeyOutcomeLeaf, LeafKind},
+    leaf::KeyOutcomeLeaf,
     request::{ImportKey, Operation},
 };
 use keysvc_tests::{
@@ -76,5 +76,5 @@ pub(crate) fn objects(ground: &Ground) -> usize {
 }
 
 pub(crate) fn outcomes(ground: &Ground) -> Vec<KeyOutcomeLeaf> {
-    raw::of_kind(&raw::leaves(ground), LeafKind::KeyOutcome)
+    raw::keys_made(&raw::leaves(ground))
 }

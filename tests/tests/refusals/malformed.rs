@@ -236,29 +236,32 @@ fn a_signed_payload_that_is_not_the_one_encoding_of_an_update_is_refused_and_doe
 fn lists_longer_than_their_limit_are_refused_while_they_are_read() {
     let ground = Ground::new();
     let mut terminal = Caller::new(ground.site(), "terminal-1");
-    let derive = |slots: usize, cards: usize| {
-        let card =
-            |number: usize| bytes(&[&[4; 5], &u16::try_from(number).unwrap().to_be_bytes()[..]].concat());
-        let cards = (0..cards).map(card).collect::<Vec<_>>().concat();
-        let slots: Vec<u8> = (0..slots).map(|slot| u8::try_from(slot).unwrap()).collect();
-        let count = |list: &[u8], items| [head(4, items), list.to_vec()].concat();
-        let values = [
-            vec![1],
-            bytes(&[5; 16]),
-            bytes(&[6; 16]),
-            text(b"known"),
-            vec![1],
-            count(&slots, slots.len()),
-            count(&cards, cards.len() / 8),
-        ];
+    let whole = |values: Vec<Vec<u8>>| {
+        let values = [vec![1], bytes(&[5; 16])].into_iter().chain(values);
         map(&(0..).zip(values).map(|(key, value)| field(key, &value)).collect::<Vec<_>>())
     };
+    let list = |items: Vec<Vec<u8>>| [head(4, items.len()), items.concat()].concat();
+    let derive = |cards: usize| {
+        let card =
+            |number: usize| bytes(&[&[4; 5], &u16::try_from(number).unwrap().to_be_bytes()[..]].concat());
+        whole(vec![bytes(&[6; 16]), text(b"job-1"), vec![1], list((0..cards).map(card).collect())])
+    };
+    let open = |people: usize| whole(vec![text(b"job-1"), list(vec![bytes(&[0]); people])]);
     // Read, and only then forbidden to a terminal.
-    let longest = terminal.ask_bytes::<StatusReply>(Operation::CardDerive, derive(8, 1_000));
-    assert_eq!(longest, Err(Refusal::Forbidden));
-    for (slots, cards) in [(9, 1), (1, 1_001), (1, 5_000)] {
-        let refused = terminal.ask_bytes::<StatusReply>(Operation::CardDerive, derive(slots, cards));
-        assert_eq!(refused, Err(invalid(Invalid::Encoding)), "{slots} {cards}");
+    let longest = [(Operation::CardDerive, derive(1_000)), (Operation::JobOpen, open(2))];
+    for (operation, payload) in longest {
+        let refused = terminal.ask_bytes::<StatusReply>(operation, payload);
+        assert_eq!(refused, Err(Refusal::Forbidden), "{operation}");
+    }
+    let longer = [
+        (Operation::CardDerive, derive(1_001)),
+        (Operation::CardDerive, derive(5_000)),
+        (Operation::JobOpen, open(3)),
+    ];
+    for (operation, payload) in longer {
+        let len = payload.len();
+        let refused = terminal.ask_bytes::<StatusReply>(operation, payload);
+        assert_eq!(refused, Err(invalid(Invalid::Encoding)), "{operation} of {len} bytes");
     }
 }
 

@@ -1,21 +1,22 @@
-//! What a station is refused: its statement key is in its token, so each body runs in a child that sees it.
+//! What a station is refused: its statement key is in its token, so it signs through its card.
 
 use super::{derive, invalid, missing, refusal};
 use keysvc_protocol::{
-    bytes::{Exchange, Idem},
+    bytes::Exchange,
     card::CardUid,
-    delivery::ExchangeOpening,
+    job::JobState,
     leaf::{CardKeysDerivedLeaf, LeafKind},
-    refusal::{Forbids, Invalid, Refusal, Thing},
-    reply::{CardDeriveReply, StationOpenReply},
-    request::{DeriveCardKeys, OpenStation, Operation},
-    schema::Schema,
+    list::List,
+    refusal::{Conflict, Forbids, Invalid, Refusal, Thing, Uncounted},
+    reply::{CardDeriveReply, JobChangedReply},
+    request::{CARDS_MAX, DeriveCardKeys, OpenJob, Operation},
 };
 use keysvc_tests::{
+    agreed::{idem, name},
     ground::Ground,
-    raw::{self, Caller},
+    jobs::{self, Bench},
+    raw,
 };
-use softhsm_setup::Site;
 use std::fs;
 
 /// The development site, but for a system identifier so long that a 10-byte UID makes an input of 32 bytes.
@@ -36,46 +37,32 @@ fn long_identifier() -> Ground {
     ground
 }
 
-fn open(station: &mut Caller, idem: Idem) -> Exchange {
-    let reply: StationOpenReply =
-        station.ask(Operation::StationOpen, &OpenStation { schema: Schema, idem }).unwrap();
-    let opening = keysvc_protocol::cose::Signed::parse(reply.opening.as_bytes()).unwrap();
-    let key = statement_key(station);
-    let payload =
-        opening.open(keysvc_protocol::cose::Kind::ExchangeOpening, station.genesis.as_bytes(), &key);
-    keysvc_protocol::cbor::decode::<ExchangeOpening>(payload.unwrap(), 4096).unwrap().exchange
+fn bench(ground: &Ground) -> Bench {
+    Bench::new(env!("CARGO_BIN_EXE_card"), ground, "station-1")
 }
 
-/// The service's statement key, out of the founding leaf.
-fn statement_key(station: &mut Caller) -> keysvc_protocol::public_key::PublicKey {
-    use keysvc_client::trust_store::Founded;
-    use keysvc_protocol::{reply::CheckpointReply, request::ReadCheckpoint, trust::Trust};
-    let request = ReadCheckpoint { schema: Schema, genesis: true };
-    let reply: CheckpointReply = station.ask(Operation::LogCheckpoint, &request).unwrap();
-    let trust = Trust { domain: softhsm_setup::TRUST_DOMAIN.parse().unwrap(), genesis: station.genesis };
-    *Founded::check(&trust, &reply.genesis.unwrap()).unwrap().statement_key()
-}
-
-fn cards(cards: &[&str]) -> Vec<CardUid> {
-    cards.iter().map(|card| card.parse().unwrap()).collect()
+fn cards(cards: &[&str]) -> List<CardUid, CARDS_MAX> {
+    cards.iter().map(|card| card.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap()
 }
 
 fn forbids(reason: Forbids) -> Refusal {
     Refusal::ProfileForbids { reason }
 }
 
-fn is_refused_what_no_profile_provides(site: &Site, persona: &str) {
-    let mut station = Caller::new(site, persona);
-    let exchange = open(&mut station, Idem::new([1; 16]));
-    let good = || DeriveCardKeys { exchange, ..derive() };
-    let with = |list: &[&str]| DeriveCardKeys { cards: cards(list).try_into().unwrap(), ..good() };
-    let slots = |list: &[u8]| DeriveCardKeys { slots: list.to_vec().try_into().unwrap(), ..good() };
+const fn conflict(reason: Conflict) -> Refusal {
+    Refusal::StateConflict { reason }
+}
+
+#[test]
+fn a_station_is_refused_cards_jobs_and_generations_that_do_not_fit() {
+    let ground = long_identifier();
+    let mut bench = bench(&ground);
+    let shift = bench.open(("known", 1));
+    let good = || jobs::derive(&shift, &["04782e21801d80"]);
+    let with = |list: &[&str]| DeriveCardKeys { cards: cards(list), ..good() };
     let cases = [
-        (DeriveCardKeys { profile: "other".parse().unwrap(), ..good() }, missing(Thing::Profile)),
-        (DeriveCardKeys { profile_version: 2, ..good() }, missing(Thing::Profile)),
-        (slots(&[0, 1]), missing(Thing::Slot)),
-        (slots(&[]), invalid(Invalid::Items)),
-        (slots(&[0, 0]), invalid(Invalid::Items)),
+        (DeriveCardKeys { job: name("other"), ..good() }, missing(Thing::Job)),
+        (DeriveCardKeys { generation: 0, ..good() }, conflict(Conflict::Generation { newest: 0 })),
         (with(&[]), invalid(Invalid::Items)),
         (with(&["04782e21801d80", "04782e21801d81", "04782e21801d80"]), invalid(Invalid::Items)),
         // 4-byte identifiers come back on other cards.
@@ -83,53 +70,56 @@ fn is_refused_what_no_profile_provides(site: &Site, persona: &str) {
         // 10 bytes of UID, 3 of application, 19 of system identifier.
         (with(&["0102030405060708090a"]), forbids(Forbids::InputLength { found: 32 })),
     ];
+    let count = cases.len();
     for (request, refused) in cases {
-        assert_eq!(refusal(&mut station, Operation::CardDerive, &request), refused, "{request:?}");
+        assert_eq!(refusal(&mut bench.station, Operation::CardDerive, &request), refused, "{request:?}");
     }
-    station.ask::<CardDeriveReply>(Operation::CardDerive, &good()).unwrap();
-}
-
-#[test]
-fn a_station_is_refused_cards_slots_and_profiles_that_do_not_fit() {
-    let test = "station::a_station_is_refused_cards_slots_and_profiles_that_do_not_fit";
-    let body = is_refused_what_no_profile_provides;
-    let Some(ground) = raw::with_tokens(test, &["station-1"], long_identifier, body) else { return };
-    assert_eq!(raw::refused(&ground, "station-1").len(), 9);
+    bench.derive(&shift, &["04782e21801d80"]).unwrap();
+    assert_eq!(raw::refused(&ground, "station-1").len(), count);
     let derived: Vec<CardKeysDerivedLeaf> = raw::of_kind(&raw::leaves(&ground), LeafKind::CardKeysDerived);
     assert_eq!(derived.len(), 1, "nothing is recorded as derived that was refused");
-}
-
-fn is_refused_other_exchanges(site: &Site, persona: &str) {
-    let mut station = Caller::new(site, persona);
-    // Never opened.
-    assert_eq!(refusal(&mut station, Operation::CardDerive, &derive()), Refusal::ExchangeUnknown);
-    let idem = Idem::new([2; 16]);
-    let exchange = open(&mut station, idem);
-    assert_eq!(open(&mut station, idem), exchange, "a repeated opening is the same exchange");
-    // The number of one request for another of any operation.
-    let reused = DeriveCardKeys { idem, exchange, ..derive() };
-    assert_eq!(refusal(&mut station, Operation::CardDerive, &reused), Refusal::IdemConflict);
-    let first = DeriveCardKeys { exchange, ..derive() };
-    station.ask::<CardDeriveReply>(Operation::CardDerive, &first).unwrap();
-    let other = DeriveCardKeys { cards: cards(&["04782e21801d81"]).try_into().unwrap(), ..first.clone() };
-    assert_eq!(refusal(&mut station, Operation::CardDerive, &other), Refusal::IdemConflict);
-    // Of a station's exchanges the oldest ends when it opens more than four.
-    for number in 3..7 {
-        open(&mut station, Idem::new([number; 16]));
+    // What no profile provides for is no job either.
+    for (profile, version) in [("other", 1), ("known", 2)] {
+        let refused = bench.floor.create("order-2", &jobs::head(profile, version, 1));
+        assert_eq!(refused.map(|_: JobChangedReply| ()), Err(missing(Thing::Profile)));
     }
-    let late = DeriveCardKeys { exchange, ..derive() };
-    assert_eq!(refusal(&mut station, Operation::CardDerive, &late), Refusal::ExchangeUnknown);
-    // Its transport key is gone, so its opening cannot be had again either.
-    let again = OpenStation { schema: Schema, idem };
-    assert_eq!(refusal(&mut station, Operation::StationOpen, &again), Refusal::ExchangeUnknown);
 }
 
 #[test]
-fn an_exchange_that_is_not_open_and_a_number_used_before_are_refused() {
-    let test = "station::an_exchange_that_is_not_open_and_a_number_used_before_are_refused";
-    let body = is_refused_other_exchanges;
-    let Some(ground) = raw::with_tokens(test, &["station-1"], Ground::new, body) else { return };
+fn a_session_that_is_not_open_and_a_number_used_before_are_refused() {
+    let ground = Ground::new();
+    let mut bench = bench(&ground);
+    // Never opened: no such job, then one that is only sealed.
+    assert_eq!(refusal(&mut bench.station, Operation::CardDerive, &derive()), missing(Thing::Job));
+    let head = jobs::head("known", 1, 8);
+    bench.floor.prepare("job-1", &head);
+    let sealed = conflict(Conflict::JobState { state: JobState::Sealed });
+    assert_eq!(refusal(&mut bench.station, Operation::CardDerive, &derive()), sealed);
+    let first = bench.floor.open((&mut bench.station, "station-1"), "job-1").unwrap();
+    bench.reopen(&first).unwrap();
+    let unknown = jobs::Shift { exchange: Exchange::new([9; 16]), ..first.clone() };
+    let card = &["04782e21801d80"][..];
+    assert_eq!(bench.derive(&unknown, card).unwrap_err(), Refusal::ExchangeUnknown);
+    // The number of one request for another of any operation.
+    let reused = DeriveCardKeys { idem: first.request.idem, ..jobs::derive(&first, card) };
+    assert_eq!(refusal(&mut bench.station, Operation::CardDerive, &reused), Refusal::IdemConflict);
+    let request = jobs::derive(&first, card);
+    bench.station.ask::<CardDeriveReply>(Operation::CardDerive, &request).unwrap();
+    let other = DeriveCardKeys { cards: cards(&["04782e21801d81"]), ..request };
+    assert_eq!(refusal(&mut bench.station, Operation::CardDerive, &other), Refusal::IdemConflict);
+    // Agreements serve once.
+    let again = OpenJob { idem: idem(), ..first.request.clone() };
+    let used = Refusal::ApprovalInvalid { reason: Uncounted::UsedBefore };
+    assert_eq!(refusal(&mut bench.station, Operation::JobOpen, &again), used);
+    // A session ends with the next one, and cannot be had again.
+    let second = bench.renew(&first).unwrap();
+    assert_eq!(bench.derive(&first, card).unwrap_err(), Refusal::ExchangeUnknown);
+    let over = conflict(Conflict::SessionOver);
+    assert_eq!(refusal(&mut bench.station, Operation::JobOpen, &first.request), over);
+    bench.derive(&second, card).unwrap();
     let refused: Vec<_> = raw::refused(&ground, "station-1").into_iter().map(|leaf| leaf.refusal).collect();
     use Refusal::{ExchangeUnknown, IdemConflict};
-    assert_eq!(refused, [ExchangeUnknown, IdemConflict, IdemConflict, ExchangeUnknown, ExchangeUnknown]);
+    let jobs = [missing(Thing::Job), sealed];
+    let rest = [ExchangeUnknown, IdemConflict, IdemConflict, used, ExchangeUnknown, over];
+    assert_eq!(refused, [&jobs[..], &rest].concat());
 }

@@ -111,12 +111,13 @@ impl Shown {
     }
 }
 
-/// A line's identifiers, and the head of a digest that is alone on it.
+/// A line's identifiers, or the head of a digest that it ends with.
 fn differing(line: &str) -> Vec<String> {
-    let mut words = line.split(|next: char| !next.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let groups: Vec<_> = line.split_whitespace().collect();
-    if groups.len() >= GROUPS_MIN && groups.iter().all(|word| word.len() == GROUP_LEN && is_hex(word)) {
-        return words.next().map(str::to_owned).into_iter().collect();
+    let words = line.split(|next: char| !next.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let is_group = |word: &&str| word.len() == GROUP_LEN && is_hex(word);
+    let groups: Vec<_> = line.split_whitespace().rev().take_while(is_group).collect();
+    if let (GROUPS_MIN.., Some(head)) = (groups.len(), groups.last()) {
+        return vec![(*head).to_owned()];
     }
     words.filter(|word| is_hex(word) && HEX_LENGTHS.contains(&word.len())).map(str::to_owned).collect()
 }
@@ -162,8 +163,8 @@ fn what_a_transcript_shows_and_types_later_is_typed_as_this_run_showed_it() {
     let mut shown = Shown::default();
     let (there, here) = ("71236f8c168b48a1e6377bf2a0aaa40f", "99b9b66933dc4c0303653c4d800328a8");
     shown.learn(
-        &format!("proposal {here}\nx\n  9a8e 5fc1 0b02\n"),
-        &format!("proposal {there}\n...\n  1e3f 0d40 4a49\n"),
+        &format!("proposal {here}\nx\nhead  9a8e 5fc1 0b02\n"),
+        &format!("proposal {there}\n...\nhead  1e3f 0d40 4a49\n"),
     );
     assert_eq!(
         shown.typed(&format!("show {there} --digest 1e3f --seq 1")),

@@ -1,4 +1,5 @@
-//! Runs commands as a person in a shell does, in a working folder with the site at `target/dev`.
+//! Runs commands as a person in a shell does, in a working folder with the site at `target/dev`, and with this package's
+//! software encoder in the path.
 //!
 //! Each command has a shell of its own, so the service in the background is the ground's: `serve &`, `kill $!` and
 //! `kill -HUP $!` act on it, and are over when the service has done what it was told.
@@ -14,7 +15,7 @@ use std::{
     env,
     net::{SocketAddr, TcpListener},
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 use tempfile::TempDir;
@@ -57,8 +58,8 @@ impl<'a> Shell<'a> {
             return String::new();
         }
         let programs = self.ground.programs();
-        let folders =
-            [&programs.fobctl, &programs.keysvc].map(|program| program.parent().unwrap().to_owned());
+        let folders = [programs.fobctl.as_path(), &programs.keysvc, Path::new(env!("CARGO_BIN_EXE_encoder"))]
+            .map(|program| program.parent().unwrap().to_owned());
         let path =
             env::join_paths(folders.into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap())));
         let mut shell = Command::new("sh");
