@@ -339,6 +339,8 @@ fn other_manifest_after_purge() -> Sample {
 fn agreement_before_session() -> Sample {
     let mut sample = Sample::good();
     let agreements = sample.both(["operator-1", "operator-2"], FIRST, &Sample::opening(STATION));
+    // Numbers follow from the leaf at which they are drawn.
+    sample.create_job("nfc-2", Sample::head(1));
     sample.later_ms = 60_000;
     sample.open_job(FIRST, 1);
     sample.open_with(FIRST, (2, false), &agreements, SESSION_LIFE_MS);

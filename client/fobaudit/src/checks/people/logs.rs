@@ -377,11 +377,11 @@ fn the_logs_checked_in_for_the_second_verifier_are_these() {
         let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&there), names(&made), "{name}: run this test with FOBAUDIT_WRITE_LOGS=1");
         for (path, bytes) in made {
-            assert!(
-                there[&path] == bytes,
-                "{name}/{}: run this test with FOBAUDIT_WRITE_LOGS=1",
-                path.display()
-            );
+            // The order of a document's fields is another one where the whole workspace is built at once.
+            let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+            let same = there[&path] == bytes
+                || (path.ends_with("expected.json") && read(&bytes) == read(&there[&path]));
+            assert!(same, "{name}/{}: run this test with FOBAUDIT_WRITE_LOGS=1", path.display());
         }
     }
 }
