@@ -13,7 +13,7 @@ pub struct KeeperLimits {
     pub ledger_queue_len: usize,
     /// Changes in one commit: 256 at 12 us each are 3 ms.
     pub commit_batch_max: usize,
-    /// How long a commit waits for company when there was company before, in microseconds; a lone request never
+    /// How long a commit waits at most for the calls that are on their way, in microseconds; a lone request never
     /// waits.
     pub commit_gather_us: u64,
     /// Life of a session of two operators at a station, and of its transport key, in milliseconds: 2 hours. A station has
@@ -94,7 +94,7 @@ impl Default for KeeperLimits {
         Self {
             ledger_queue_len: 4_096,
             commit_batch_max: 256,
-            commit_gather_us: 200,
+            commit_gather_us: 1_000,
             exchange_life_ms: SESSION_LIFE_MS,
             value_valid_ms: 24 * 3_600_000,
             bundle_life_ms: 7 * 24 * 3_600_000,

@@ -41,8 +41,13 @@ use std::{
     time::Instant,
 };
 
-/// Answers one call.
-pub async fn handle(keeper: Arc<Keeper>, call: Call) -> Answer {
+/// Answers one call, which the ledger expects from now on.
+pub fn handle(keeper: Arc<Keeper>, call: Call) -> impl Future<Output = Answer> + Send + use<> {
+    let sequencer = keeper.ledger.sequencer().clone();
+    sequencer.expect(answer_to(keeper, call))
+}
+
+async fn answer_to(keeper: Arc<Keeper>, call: Call) -> Answer {
     let begun = Instant::now();
     let operation = call.operation.name();
     let refusal = match answer(&keeper, &call).await {

@@ -1,13 +1,15 @@
 //! The one order of all changes: a bounded queue, one thread, group commits.
 //!
-//! A lone request is committed at once. Only when the batch before held several does the thread wait a moment for
-//! more, once and without being woken for each. What a change means is the backend's affair; here it is only put
-//! in order and, once durable, answered. A commit that fails ends the thread: nothing is ever tried again.
+//! A lone request is committed at once. Only while other calls are on their way does the thread wait a moment for them,
+//! once and without being woken for each. What a change means is the backend's affair; here it is only put in order and,
+//! once durable, answered. A commit that fails ends the thread: nothing is ever tried again.
 
+mod approach;
 mod commit;
 
 pub use commit::{Commit, Committed};
 
+use self::approach::Approach;
 use super::{
     super::limits::KeeperLimits,
     SharedControl,
@@ -42,7 +44,7 @@ pub struct Options {
     pub queue_len: usize,
     /// Changes in one commit at most.
     pub batch_max: usize,
-    /// How long to wait for more when the batch before held several.
+    /// How long to wait for the calls that are on their way, at most.
     pub gather: Duration,
 }
 
@@ -109,6 +111,7 @@ struct Hub {
     seals: Seals,
     shared: Arc<Shared>,
     commits: Commits,
+    approach: Approach,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -152,9 +155,10 @@ impl Sequencer {
         let shared = Arc::new(Shared::new(opened, seals.clone()));
         let unknown = Arc::new(AtomicU64::new(0));
         let (queue, jobs) = sync_channel(options.queue_len);
-        let commits = Commits::default();
+        let (commits, approach) = (Commits::default(), Approach::default());
         let ledger = Ledger {
             backend,
+            approach: approach.clone(),
             commits: commits.clone(),
             jobs,
             options,
@@ -169,7 +173,8 @@ impl Sequencer {
             .map_err(|error| LedgerFault::NoThread(Arc::new(error)))?;
         let queue = ArcSwapOption::from_pointee(queue);
         let reader = Reader::over(Arc::clone(&shared));
-        let hub = Hub { queue, latest, unknown, seals, shared, commits, thread: Mutex::new(Some(thread)) };
+        let thread = Mutex::new(Some(thread));
+        let hub = Hub { queue, latest, unknown, seals, shared, commits, approach, thread };
         Ok((Self(Arc::new(hub)), reader))
     }
 
@@ -207,6 +212,12 @@ impl Sequencer {
             all.push(settled.await.unwrap_or(Err(LedgerFault::Stopped)));
         }
         Ok(all)
+    }
+
+    /// The same call, known to the ledger from now to the end of its first poll as one that may soon bring a change: a
+    /// commit waits a moment for it.
+    pub fn expect<F: Future>(&self, call: F) -> impl Future<Output = F::Output> + use<F> {
+        self.0.approach.of(call)
     }
 
     fn enqueue(&self, job: Job) -> Result<(), LedgerFault> {
@@ -305,6 +316,7 @@ impl Sequencer {
 /// The thread's own.
 struct Ledger {
     backend: Box<dyn Backend>,
+    approach: Approach,
     commits: Commits,
     jobs: Receiver<Job>,
     options: Options,
@@ -316,10 +328,8 @@ struct Ledger {
 
 impl Ledger {
     fn run(mut self) {
-        let mut crowd = false;
         while let Ok(job) = self.jobs.recv() {
-            let batch;
-            (batch, crowd) = self.gather(job, crowd);
+            let batch = self.gather(job);
             if self.settle(batch).is_err() {
                 // What is still queued is answered by the queue's end.
                 return;
@@ -333,14 +343,11 @@ impl Ledger {
         }
     }
 
-    /// The changes of the next commit, and whether more than one caller had some.
-    fn gather(&self, job: Job, crowd: bool) -> (Vec<(Change, Reply)>, bool) {
+    /// The changes of the next commit.
+    fn gather(&self, job: Job) -> Vec<(Change, Reply)> {
         let mut batch = Vec::new();
         job.add_to(&mut batch);
-        if crowd && !self.options.gather.is_zero() {
-            // Asleep rather than waiting on the queue: one wake-up a batch, not one a change.
-            std::thread::sleep(self.options.gather);
-        }
+        self.approach.wait(self.options.gather);
         let mut jobs = 1_usize;
         while batch.len() < self.options.batch_max
             && let Ok(job) = self.jobs.try_recv()
@@ -349,7 +356,7 @@ impl Ledger {
             jobs = jobs.saturating_add(1);
         }
         self.commits.taken(jobs);
-        (batch, jobs > 1)
+        batch
     }
 
     fn settle(&mut self, batch: Vec<(Change, Reply)>) -> Result<(), LedgerFault> {
