@@ -1,16 +1,15 @@
-//! Turning the plain facts of a question into Cedar's request and entities.
-//! The entity types are parsed once, at load. It judges nothing.
+//! Turning the plain facts of a question into Cedar's entities and context.
+//! The entity types are parsed once, at load. It judges nothing and keeps nothing.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 
 use cedar_policy::{
-    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema,
 };
 
-use crate::action::Action;
 use crate::error::PolicyError;
-use crate::question::{ContextFacts, JobFacts, PrincipalFacts, Question, QuorumFacts, ResourceFacts};
+use crate::question::{ContextFacts, JobFacts, PrincipalFacts, QuorumFacts, ResourceFacts};
 use crate::source::damaged;
 
 /// The schema's entity types, ready to be put into requests.
@@ -41,20 +40,15 @@ impl Vocabulary {
         })
     }
 
-    /// The request and the entities it speaks of.
+    /// Who asks, about what, and both with their attributes.
     pub(crate) fn put(
         &self,
-        question: &Question<'_>,
-        action: &Action,
-    ) -> Result<(Request, Entities), PolicyError> {
-        let principal = self.principal(&question.principal)?;
-        let resource = self.resource(&question.resource)?;
-        action.fits(&resource.uid(), question.context)?;
-        let context = context(question.principal.id, question.context, question.quorum)?;
-        // Without the schema, because `fits` has said what it would say.
-        let request = Request::new(principal.uid(), action.uid.clone(), resource.uid(), context, None);
-        let entities = Entities::from_entities([principal, resource], None);
-        Ok((request.map_err(unusable)?, entities.map_err(unusable)?))
+        principal: &PrincipalFacts<'_>,
+        resource: &ResourceFacts<'_>,
+    ) -> Result<(EntityUid, EntityUid, Entities), PolicyError> {
+        let (principal, resource) = (self.principal(principal)?, self.resource(resource)?);
+        let (asks, about) = (principal.uid(), resource.uid());
+        Ok((asks, about, Entities::from_entities([principal, resource], None).map_err(unusable)?))
     }
 
     fn principal(&self, facts: &PrincipalFacts<'_>) -> Result<Entity, PolicyError> {
@@ -95,11 +89,9 @@ pub(crate) fn context(
     facts: ContextFacts<'_>,
     quorum: QuorumFacts<'_>,
 ) -> Result<Context, PolicyError> {
-    let mut pairs = circumstances(caller, facts)?;
-    if facts.takes_people() {
-        pairs.extend(people(quorum)?);
-    }
-    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(unusable)
+    let people = facts.takes_people().then(|| people(quorum)).transpose()?;
+    let pairs = circumstances(caller, facts)?.into_iter().chain(people.into_iter().flatten());
+    Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value))).map_err(unusable)
 }
 
 /// What the context holds beside the people.
@@ -210,13 +202,16 @@ fn entity<const N: usize>(
 
 /// Facts that contradict each other. Cedar itself refuses only unknowns, extension calls and two of a
 /// name, of which we make none.
-fn unusable(error: impl Display) -> PolicyError {
+pub(crate) fn unusable(error: impl Display) -> PolicyError {
     PolicyError::Unusable { reason: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
+    use cedar_policy::Request;
+
     use super::*;
+    use crate::action::Action;
     use crate::sample::{ACTIONS, question};
     use crate::source;
 
@@ -235,10 +230,9 @@ mod tests {
             let action = Action::new(uid, &schema).unwrap();
             let mut question = question("terminal", action.name());
             question.principal.capabilities = &capabilities;
-            let (request, entities) = vocabulary.put(&question, &action).unwrap();
-
-            let of = |uid: Option<&EntityUid>| uid.unwrap().clone();
-            let (principal, resource) = (of(request.principal()), of(request.resource()));
+            let (principal, resource, entities) =
+                vocabulary.put(&question.principal, &question.resource).unwrap();
+            action.fits(&resource, question.context).unwrap();
             let context = context("someone", question.context, question.quorum).unwrap();
             assert!(Request::new(principal, uid.clone(), resource, context, Some(&schema)).is_ok(), "{uid}");
             assert!(Entities::from_entities(entities, Some(&schema)).is_ok(), "{uid}");
@@ -274,15 +268,10 @@ mod tests {
 
     #[test]
     fn the_caller_of_an_act_on_a_job_is_the_principal_and_nobody_else() {
-        let vocabulary = Vocabulary::new(&source::schema().unwrap()).unwrap();
-        let schema = source::schema().unwrap();
         for name in ["job.seal", "job.record"] {
-            let uid = schema.actions().find(|uid| uid.id().unescaped() == name).unwrap();
-            let action = Action::new(uid, &schema).unwrap();
-            let mut asked = question("operator", name);
-            asked.principal.id = "dora \"d\"";
-            let (request, _) = vocabulary.put(&asked, &action).unwrap();
-            let caller = request.context().unwrap().get("caller").unwrap();
+            let asked = question("operator", name);
+            let put = context("dora \"d\"", asked.context, asked.quorum).unwrap();
+            let caller = put.get("caller").unwrap();
             assert_eq!(caller, cedar_policy::EvalResult::String("dora \"d\"".to_owned()));
         }
     }

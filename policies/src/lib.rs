@@ -72,14 +72,18 @@ mod error;
 mod facts;
 mod folder;
 mod given;
+mod key;
 mod need;
 mod policy_set;
 mod question;
+mod rule;
 mod rules;
 #[cfg(test)]
 mod sample;
 mod shipped;
 mod source;
+mod standing;
+mod tally;
 mod words;
 
 pub use error::PolicyError;

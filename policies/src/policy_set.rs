@@ -10,16 +10,18 @@ use cedar_policy::{Policy, Validator};
 use crate::action::Action;
 use crate::digest;
 use crate::error::PolicyError;
-use crate::facts::Vocabulary;
+use crate::facts::{self, Vocabulary};
 use crate::folder;
 use crate::given;
+use crate::key::Key;
 use crate::need::{self, PolicyNeed, Voter};
 use crate::question::{
     ContextFacts, Decision, Denied, PrincipalFacts, Question, QuorumFacts, ResourceFacts, Verdict,
 };
-use crate::rules::Rules;
+use crate::rules::{self, Rules};
 use crate::shipped::{CEILING, CEILING_NAME, DEFAULT_SITE, DEFAULT_SITE_NAME};
 use crate::source::{self, Source};
+use crate::standing::Standings;
 
 /// Policies a site may have in all its files. Those that name no action are evaluated in every
 /// decision, at about 1 us each: 256 of them keep a decision near a quarter of a millisecond.
@@ -29,6 +31,7 @@ pub const SITE_POLICIES_MAX: usize = 256;
 pub struct PolicySet {
     vocabulary: Vocabulary,
     rules: HashMap<String, Rules>,
+    standings: Standings,
     site: Vec<Source>,
     policies: usize,
     digest: [u8; 32],
@@ -201,8 +204,17 @@ impl PolicySet {
         let Some(rules) = self.rules.get(question.action) else {
             return Ok(Verdict::Denied(Denied::Forbidden));
         };
-        let (request, entities) = self.vocabulary.put(question, &rules.action)?;
-        rules.judge(&request, &entities)
+        let standing = self.standings.of(Key::of(question), || {
+            let (principal, resource, entities) =
+                self.vocabulary.put(&question.principal, &question.resource)?;
+            rules.action.fits(&resource, question.context)?;
+            rules.standing(principal, resource, entities)
+        })?;
+        let (_, standing) = &*standing;
+        // Again, because of another question with the same key the context may be another action's.
+        rules.action.fits(&standing.resource, question.context)?;
+        let context = facts::context(question.principal.id, question.context, question.quorum)?;
+        rules.judge(standing, context)
     }
 
     /// What would be enough for a question that was denied as it stands: how many people, from how
@@ -235,7 +247,7 @@ impl PolicySet {
         let validator = Validator::new(schema.clone());
 
         let ceiling = Source { name: CEILING_NAME.to_owned(), text: ceiling.to_owned() };
-        let of_ceiling = ceiling.policies(&validator)?;
+        let of_ceiling = rules::of(&ceiling.policies(&validator)?)?;
         let mut of_site: Vec<Policy> = Vec::new();
         for source in &site {
             of_site.extend(source.policies(&validator)?);
@@ -244,13 +256,16 @@ impl PolicySet {
             }
         }
 
+        let policies = of_site.len();
+        let of_site = rules::of(&of_site)?;
+
         let mut rules = HashMap::new();
         for uid in schema.actions() {
             let action = Action::new(uid, &schema)?;
-            rules.insert(action.name().to_owned(), Rules::new(action, &of_ceiling, &of_site)?);
+            rules.insert(action.name().to_owned(), Rules::new(action, &of_ceiling, &of_site));
         }
-        let (vocabulary, policies) = (Vocabulary::new(&schema)?, of_site.len());
-        Ok(Self { vocabulary, rules, policies, digest: digest::of_set(&site), site })
+        let (vocabulary, standings) = (Vocabulary::new(&schema)?, Standings::new());
+        Ok(Self { vocabulary, rules, standings, policies, digest: digest::of_set(&site), site })
     }
 }
 
