@@ -27,7 +27,9 @@ impl Cpu {
     /// Looks now.
     pub fn now(service: Option<Service>) -> Result<Self, Failed> {
         let (front, keeper) = match service {
-            Some(service) => (of(&service.front.to_string())?, of(&service.keeper.to_string())?),
+            Some(Service { front, keeper }) => {
+                (of(&front.to_string())?, keeper.map_or(Ok(0), |keeper| of(&keeper.to_string()))?)
+            }
             None => (0, 0),
         };
         Ok(Self { own: of("self")?, front, keeper, machine: machine()? })
@@ -80,6 +82,18 @@ pub fn resident_kib(process: u32) -> Result<u64, Failed> {
     let text = fs::read_to_string(&path).map_err(while_doing(&path))?;
     let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
     Ok(number(line, 1))
+}
+
+/// Memory of the keeper that lies in RAM, in KiB; 0 of a server that has one process.
+pub fn keeper_kib(service: Service) -> Result<u64, Failed> {
+    service.keeper.map_or(Ok(0), resident_kib)
+}
+
+/// What the machine's first processor calls itself; nothing where it does not say.
+pub fn model() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    line.and_then(|line| line.split(':').nth(1)).unwrap_or_default().trim().to_owned()
 }
 
 /// The machine's load average over one minute, as the kernel writes it.

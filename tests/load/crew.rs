@@ -69,6 +69,11 @@ impl Hand {
         Ok(Self { process, orders: Some(orders), answers: BufReader::new(answers) })
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Has one measurement made.
     ///
     /// # Errors

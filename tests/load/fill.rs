@@ -1,11 +1,14 @@
 //! Fills a store with value updates through the ledger itself: each under a statement that the terminal's key really
-//! signed, each on a fob of its own, so that purses and idempotency keys are as many as leaves.
+//! signed, on so many fobs in turn.
 //!
 //! A process of its own, because the data keys come out of the service's token. It does what a keeper does between gate
 //! and signature, in the same order, without asking the policies: 1,000,000 updates over the network would take half an
 //! hour of two cores.
 
-use crate::while_doing;
+use crate::{
+    purse::{self, PROGRAMME, Purses},
+    while_doing,
+};
 use keysvc::{
     config::Config,
     keeper::{
@@ -18,43 +21,33 @@ use keysvc::{
 use keysvc_client::{ClientConfig, signer, signer::StatementSigner};
 use keysvc_protocol::{
     bytes::{Blob, Digest, Idem},
-    card::CardUid,
     cbor,
     cose::{Kind, Unsigned},
     hash::sha256,
     leaf::Statement,
     name::Name,
-    request::{Operation, UpdateValue, ValueOperation},
-    schema::Schema,
+    request::Operation,
     value::FLAG_NO_CARD_SESSION,
 };
 use keysvc_tests::ground::Failed;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
     io::{IsTerminal as _, Write as _},
-    ops::Range,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 
-/// The programme of the development site, its purse and its currency (the euro).
-const PROGRAMME: &str = "coffee";
-const PURSE: u8 = 1;
-const CURRENCY: u16 = 978;
-/// What each fob is loaded with, in cents.
-const AMOUNT: u64 = 500;
 /// How long an update may be written to the card: as the service's default, 24 hours.
 const VALID_MS: u64 = 24 * 3_600_000;
 /// Changes handed to the ledger at once: four of its commits, a quarter of its queue.
 const CHUNK: u64 = 1_024;
-/// Chunks signed ahead: 4 of 1,024 changes of 1 KiB are 4 MiB.
-const AHEAD: usize = 4;
+/// Chunks that each thread signs ahead: 2 of 1,024 changes of 1 KiB are 2 MiB.
+const AHEAD: usize = 2;
 
 /// What every update is made from.
 struct Till {
@@ -68,12 +61,12 @@ struct Till {
     random: SystemRandom,
 }
 
-/// Fills the store of the service `file` configures with `leaves` updates by the terminal of `terminal`, on fobs numbered
-/// from `first`.
+/// Fills the store of the service `file` configures with updates by the terminal of `terminal`, on fobs numbered from
+/// `first`.
 ///
 /// # Errors
 /// [`Failed`] when one of them is not recorded.
-pub fn run(file: &Path, terminal: &Path, leaves: u64, first: u64) -> Result<(), Failed> {
+pub fn run(file: &Path, terminal: &Path, fobs: Purses, first: u64) -> Result<(), Failed> {
     let config = Config::read(file).map_err(while_doing("the service's configuration"))?;
     let token = open_token(&config).map_err(while_doing("the service's token"))?;
     let (sequencer, reader) = open_store(&config).map_err(while_doing("the store"))?;
@@ -86,51 +79,56 @@ pub fn run(file: &Path, terminal: &Path, leaves: u64, first: u64) -> Result<(), 
     let client = ClientConfig::read(terminal).map_err(while_doing("the terminal's configuration"))?;
     let signer = signer::of_config(&client).map_err(while_doing("the statement key"))?;
     let till = Till::new(&site, signer)?;
-    let done = fill(&sequencer, &till, first..first.saturating_add(leaves));
+    let done = fill(&sequencer, &till, fobs, first);
     sequencer.close();
     done
 }
 
-fn fill(sequencer: &Sequencer, till: &Till, fobs: Range<u64>) -> Result<(), Failed> {
-    let leaves = fobs.end.saturating_sub(fobs.start);
-    let next = AtomicU64::new(fobs.start);
+type Chunk = Result<Vec<Change>, Failed>;
+
+fn fill(sequencer: &Sequencer, till: &Till, fobs: Purses, first: u64) -> Result<(), Failed> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let (ready, chunks) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            let (ready, next) = (ready.clone(), &next);
-            scope.spawn(move || sign(till, fobs.end, next, &ready));
+        let mut chunks = Vec::new();
+        for worker in (0..).take(workers) {
+            let (ready, signed) = sync_channel(AHEAD);
+            chunks.push(signed);
+            let every = u64::try_from(workers).unwrap_or(u64::MAX);
+            scope.spawn(move || sign(till, (fobs, first), (worker, every), &ready));
         }
-        drop(ready);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.map_err(while_doing("the runtime"))?.block_on(record(sequencer, leaves, chunks))
+        runtime.map_err(while_doing("the runtime"))?.block_on(record(sequencer, fobs.updates, chunks))
     })
 }
 
-/// Signs chunk after chunk until all are taken, or nobody records them any more.
-fn sign(till: &Till, end: u64, next: &AtomicU64, ready: &SyncSender<Result<Vec<Change>, Failed>>) {
-    loop {
-        let first = next.fetch_add(CHUNK, Ordering::Relaxed);
-        if first >= end {
+/// Signs one of so many chunks in turn, or stops when nobody records them any more.
+fn sign(till: &Till, (fobs, first): (Purses, u64), (worker, every): (u64, u64), ready: &SyncSender<Chunk>) {
+    let mut start = worker.saturating_mul(CHUNK);
+    while start < fobs.updates {
+        let end = start.saturating_add(CHUNK).min(fobs.updates);
+        let chunk = (start..end).map(|place| {
+            let (number, seq) = fobs.in_turn(place);
+            till.change(first.saturating_add(number), seq)
+        });
+        if ready.send(chunk.collect()).is_err() {
             return;
         }
-        let last = first.saturating_add(CHUNK).min(end);
-        let chunk = (first..last).map(|number| till.change(number)).collect();
-        if ready.send(chunk).is_err() {
-            return;
-        }
+        start = start.saturating_add(every.saturating_mul(CHUNK));
     }
 }
 
+/// Records chunks in their order, because a fob's second update follows its first.
 async fn record(
     sequencer: &Sequencer,
     leaves: u64,
     // Taken, so that those who sign end when this does.
-    chunks: Receiver<Result<Vec<Change>, Failed>>,
+    chunks: Vec<Receiver<Chunk>>,
 ) -> Result<(), Failed> {
     let mut done = 0_u64;
     let mut bar = Bar::new(leaves);
-    for chunk in chunks {
+    for signed in chunks.iter().cycle() {
+        // Whoever has no chunk left was the next in turn: then nobody has one.
+        let Ok(chunk) = signed.recv() else { break };
         let mut waiting = JoinSet::new();
         for change in chunk? {
             let sequencer = sequencer.clone();
@@ -146,7 +144,7 @@ async fn record(
         bar.tell(done);
     }
     bar.end();
-    Ok(())
+    if done == leaves { Ok(()) } else { Err(Failed(format!("{done} of {leaves} updates were signed"))) }
 }
 
 impl Till {
@@ -177,27 +175,11 @@ impl Till {
         })
     }
 
-    /// The first load of fob number `number`.
-    fn change(&self, number: u64) -> Result<Change, Failed> {
-        let mut uid = [0x04, b'F', 0, 0, 0, 0, 0];
-        uid.iter_mut()
-            .skip(2)
-            .zip(number.to_be_bytes().into_iter().skip(3))
-            .for_each(|(to, from)| *to = from);
+    /// The update of this sequence number of fob number `number`.
+    fn change(&self, number: u64, seq: u64) -> Result<Change, Failed> {
         let mut txn = [0; Idem::LEN];
         self.random.fill(&mut txn).map_err(while_doing("random bytes"))?;
-        let request = UpdateValue {
-            schema: Schema,
-            programme: self.programme.clone(),
-            card: CardUid::try_from(uid.as_slice()).map_err(while_doing("a card"))?,
-            purse: PURSE,
-            operation: ValueOperation::Load,
-            expected_seq: 1,
-            amount: AMOUNT,
-            currency: CURRENCY,
-            balance_before: 0,
-            txn: Idem::new(txn),
-        };
+        let request = purse::update(&self.programme, purse::card(number)?, seq, Idem::new(txn));
         let payload = cbor::encode(&request);
         let payload_digest = sha256(&[&payload]);
         let kind = Kind::Request(Operation::ValueUpdate);

@@ -1,6 +1,6 @@
 //! Who asks: a terminal or a station with its keys, its TLS side and what it believes.
 
-use crate::while_doing;
+use crate::{line::Address, while_doing};
 use bytes::Bytes;
 use keysvc_client::{
     ClientConfig,
@@ -13,6 +13,7 @@ use keysvc_protocol::{
     cbor,
     checkpoint::{Origin, SignedCheckpoint},
     cose::{Kind, Unsigned},
+    name::Name,
     request::{Envelope, Operation},
     schema::Schema,
 };
@@ -34,10 +35,8 @@ const FIRST_EPOCH: u32 = 1;
 /// A persona.
 #[derive(Debug)]
 pub struct Persona {
-    /// Its configuration.
-    pub config: ClientConfig,
-    /// Its TLS side.
-    pub tls: Arc<rustls::ClientConfig>,
+    /// Where it comes in.
+    pub address: Address,
     reader: Reader,
     signer: Arc<dyn StatementSigner>,
     random: SystemRandom,
@@ -60,13 +59,21 @@ impl Persona {
     /// As [`Persona::new`].
     pub async fn with_signer(config: ClientConfig, signer: Arc<dyn StatementSigner>) -> Result<Self, Failed> {
         let reader = Reader::connect(&config).await.map_err(while_doing("connecting"))?;
-        let tls = Arc::new(tls(&config)?);
-        Ok(Self { config, tls, reader, signer, random: SystemRandom::new() })
+        let address = Address::of(&config)?;
+        Ok(Self { address, reader, signer, random: SystemRandom::new() })
     }
 
     /// What follows from the trust file.
     pub fn founded(&self) -> &Founded {
         self.reader.founded()
+    }
+
+    /// What it is enrolled as.
+    ///
+    /// # Errors
+    /// [`Failed`] when nobody enrolled it.
+    pub fn name(&self) -> Result<Name, Failed> {
+        self.reader.name_of(&self.signer.public_key()).map_err(while_doing("the persona's name"))
     }
 
     /// Signs a request.
@@ -120,7 +127,11 @@ pub fn envelope(statement: Vec<u8>, seen: Option<SignedCheckpoint>) -> Result<By
     Ok(cbor::encode(&Envelope { schema: Schema, request, seen, beside: None }).into())
 }
 
-fn tls(config: &ClientConfig) -> Result<rustls::ClientConfig, Failed> {
+/// The TLS side of a configuration: 1.3 alone, and each connection a full handshake.
+///
+/// # Errors
+/// [`Failed`] naming what cannot be used.
+pub fn tls(config: &ClientConfig) -> Result<rustls::ClientConfig, Failed> {
     let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, Failed> {
         let all = CertificateDer::pem_file_iter(path).map_err(while_doing("a certificate"))?;
         all.collect::<Result<_, _>>().map_err(while_doing("a certificate"))

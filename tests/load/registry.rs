@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, cards: u64) -> Result<Ended, Failed> {
     let empty = rounds(arguments, &mut hands, one(Work::Card, 1)?)?;
     let (made, making) = make(&mut hands, order(&ground, Work::Run, MACHINES, STRETCH_MILLIS)?, cards)?;
     let full = rounds(arguments, &mut hands, one(Work::Card, 1)?)?;
-    let keeper_resident_kib = cpu::resident_kib(service(&ground)?.keeper)?;
+    let keeper_resident_kib = cpu::keeper_kib(service(&ground)?)?;
     drop(hands);
     let export_to = scratch.path().join("export");
     let mut export = ground.fobctl("auditor-1", &["audit", "export"]);

@@ -2,37 +2,59 @@
 //!
 //! In turn, because a machine's speed drifts: what is compared was measured within seconds.
 
+pub use crate::hands::{Hands, persona, service};
+
 use crate::{
     Arguments, cpu,
-    crew::Hand,
-    order::{Measured, Order, Service, Work},
-    while_doing,
+    idle::{self, Idle},
+    order::{Order, Service, Work},
+    peers::Skipped,
+    progress::Progress,
+    series::{SPREAD_MAX, Series},
+    side, while_doing,
 };
-use keysvc_tests::{
-    ground::{Failed, Ground},
-    programs::{Profile, Programs},
-};
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use keysvc_tests::ground::{Failed, Ground};
+use std::path::Path;
 use tempfile::TempDir;
 
-/// All measurements of a round, in their order: raw calls stand beside what is compared with them.
-const ROUND: [(Work, usize); 11] = [
+/// All measurements of a round, in their order: floors stand beside what is compared with them.
+const ROUND: [(Work, usize); 29] = [
     (Work::RawSign, 1),
     (Work::RawSign, 2),
     (Work::Update, 1),
+    (Work::Update, 8),
     (Work::Update, 32),
+    (Work::Update, 64),
+    (Work::Batch, 1),
+    (Work::Batch, 8),
+    (Work::Commit1, 1),
+    (Work::Commit32, 1),
+    (Work::Commit128, 1),
+    (Work::VerifyBare, 1),
+    (Work::VerifyUpdate, 1),
+    (Work::Echo, 1),
+    (Work::Echo, 8),
+    (Work::Echo, 32),
+    (Work::Echo, 64),
+    (Work::Handshake, 8),
+    (Work::FrontHandshake, 8),
     (Work::RawDerive, 1),
     (Work::RawDerive, 2),
-    (Work::Derive, 1),
+    (Work::DeriveOne, 1),
+    (Work::DeriveOne, 8),
+    (Work::DeriveMost, 1),
+    (Work::DeriveMost, 2),
     (Work::Derive, 8),
     (Work::Run, 1),
     (Work::Run, 8),
     (Work::Card, 1),
 ];
-
+/// More rounds that a series which spreads is given at most.
+const AGAIN_MAX: u32 = 3;
+/// Idle connections whose memory is measured, of each kind.
+const IDLE: usize = 1_000;
+/// Connections of the load whose memory is measured.
+const BUSY: usize = 64;
 /// Lines of the service's log that are shown when it fails.
 const LOG_LINES: usize = 20;
 
@@ -43,92 +65,27 @@ pub struct Ended {
     pub series: Vec<Series>,
     /// Length of one measurement, in milliseconds.
     pub millis: u64,
-    /// Memory of the front after the last round, in KiB.
-    pub front_kib: u64,
-    /// Memory of the keeper after the last round, in KiB.
-    pub keeper_kib: u64,
+    /// Whether it was one measurement alone.
+    pub alone: bool,
+    /// Memory of front and keeper after the last round, in KiB.
+    pub last_kib: [u64; 2],
+    /// Memory of a service that was started afresh; nothing where one measurement was made alone.
+    pub memory: Option<Memory>,
+    /// The peers that were measured, and what with.
+    pub peers: Vec<String>,
+    /// Those that were not: the name, why not, and how to get it.
+    pub missing: Vec<Skipped>,
     /// Load average before the first and after the last round.
     pub load_average: [String; 2],
 }
 
-/// One measurement, over the rounds.
+/// Memory of a service that did nothing before.
 #[derive(Debug)]
-pub struct Series {
-    /// What was ordered.
-    pub order: Order,
-    /// What was measured, round by round.
-    pub measured: Vec<Measured>,
-}
-
-/// The processes that make the load.
-pub struct Hands {
-    floor: Hand,
-    terminal: Hand,
-    station: Hand,
-}
-
-impl Hands {
-    /// Starts them.
-    ///
-    /// # Errors
-    /// [`Failed`] when one cannot be started.
-    pub fn start(ground: &Ground, scratch: &Path) -> Result<Self, Failed> {
-        let own = std::env::current_exe().map_err(while_doing("the path of this program"))?;
-        let mut floor = Command::new(&own);
-        floor.env("SOFTHSM2_CONF", scratch_token(scratch)?).arg("floor");
-        let module = keysvc_softhsm().ok_or_else(|| Failed("SoftHSM is not installed".to_owned()))?;
-        floor.arg(module);
-        Ok(Self {
-            floor: Hand::start(floor)?,
-            terminal: persona(ground, "terminal", "terminal-1")?,
-            station: persona(ground, "station", "station-1")?,
-        })
-    }
-
-    /// Has the one whose work it is make a measurement.
-    ///
-    /// # Errors
-    /// [`Failed`] when it cannot.
-    pub fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
-        match order.work {
-            Work::RawSign | Work::RawDerive => self.floor.measure(order),
-            Work::Update => self.terminal.measure(order),
-            Work::Derive | Work::Run | Work::Card => self.station.measure(order),
-        }
-    }
-}
-
-/// A process that makes the load of one persona.
-///
-/// # Errors
-/// [`Failed`] when it cannot be started.
-pub fn persona(ground: &Ground, role: &str, name: &str) -> Result<Hand, Failed> {
-    let own = std::env::current_exe().map_err(while_doing("the path of this program"))?;
-    let home = ground.site().home(name);
-    let mut command = home.command(&own);
-    command.arg(role).arg(home.client_config());
-    if role == "station" {
-        // It opens a job with the people of its site.
-        command.arg(ground.site().folder());
-    }
-    Hand::start(command)
-}
-
-fn keysvc_softhsm() -> Option<PathBuf> {
-    softhsm_setup::softhsm::find()
-}
-
-/// A folder for a token that lives as long as the run; gives `SoftHSM`'s configuration.
-fn scratch_token(folder: &Path) -> Result<PathBuf, Failed> {
-    let tokens = folder.join("tokens");
-    std::fs::create_dir(&tokens).map_err(while_doing("the scratch token's folder"))?;
-    let configuration = folder.join("softhsm2.conf");
-    let text = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
-        tokens.display()
-    );
-    std::fs::write(&configuration, text).map_err(while_doing("the scratch token's configuration"))?;
-    Ok(configuration)
+pub struct Memory {
+    /// Front and keeper at the end of value updates on [`BUSY`] connections, in KiB.
+    pub busy_kib: [u64; 2],
+    /// What idle connections take beside.
+    pub idle: Idle,
 }
 
 /// Lays out a site, starts it, and measures.
@@ -136,20 +93,30 @@ fn scratch_token(folder: &Path) -> Result<PathBuf, Failed> {
 /// # Errors
 /// [`Failed`] when anything fails: there are no figures of a failing service.
 pub fn run(arguments: &Arguments) -> Result<Ended, Failed> {
+    known(arguments)?;
     let scratch = TempDir::with_prefix("keysvc-load-").map_err(while_doing("a scratch folder"))?;
-    let programs = match &arguments.programs {
-        Some(file) => Programs::read(file),
-        None => Programs::build(Profile::Release),
-    };
-    let programs = programs.map_err(while_doing("the programs"))?;
-    let mut ground = Ground::lay_out(&scratch.path().join("s"), programs)?;
+    let mut ground = Ground::lay_out(&scratch.path().join("s"), side::programs(arguments)?)?;
     ground.sign_founding()?;
     let init = ground.keysvc(&["init"]).output().map_err(while_doing("keysvc init"))?;
     if !init.status.success() {
         return Err(Failed(keysvc_tests::ground::text(&init)));
     }
+    idle::raise_limits(&ground, IDLE)?;
     ground.start()?;
-    measure(arguments, &ground, scratch.path()).map_err(|failed| with_log(&ground, &failed))
+    measure(arguments, &mut ground, scratch.path()).map_err(|failed| with_log(&ground, &failed))
+}
+
+/// That what is wanted alone has a name, before a site is laid out for it; which peers are there is only known later.
+fn known(arguments: &Arguments) -> Result<(), Failed> {
+    let names: Vec<_> = ROUND.iter().map(|(work, parallel)| format!("{}@{parallel}", work.name())).collect();
+    match &arguments.only {
+        Some(only) if !arguments.peers && !names.contains(only) => Err(nothing_of(only, &names)),
+        _ => Ok(()),
+    }
+}
+
+fn nothing_of(only: &str, names: &[String]) -> Failed {
+    Failed(format!("nothing is called '{only}'; give --only one of {}", names.join(", ")))
 }
 
 /// A failure with the end of the service's log: the site goes away with this process, so that is shown now or never.
@@ -160,18 +127,44 @@ pub fn with_log(ground: &Ground, Failed(why): &Failed) -> Failed {
     Failed(format!("{why}; the service's log ends with\n{}", newest.join("\n")))
 }
 
-fn measure(arguments: &Arguments, ground: &Ground, scratch: &Path) -> Result<Ended, Failed> {
+fn measure(arguments: &Arguments, ground: &mut Ground, scratch: &Path) -> Result<Ended, Failed> {
+    let before = cpu::load_average();
     let service = service(ground)?;
     let mut hands = Hands::start(ground, scratch)?;
-    let mut ended = Ended {
-        series: series(arguments, service)?,
-        millis: millis(arguments.seconds),
-        front_kib: 0,
-        keeper_kib: 0,
-        load_average: [cpu::load_average(), String::new()],
+    hands.start_floors(ground, scratch)?;
+    if arguments.peers {
+        hands.start_peers(ground, scratch)?;
+    }
+    let mut series = series(arguments, &hands, service)?;
+    rounds(arguments.rounds, &mut series, &mut hands)?;
+    again(&mut series, &mut hands)?;
+    let last_kib = [cpu::resident_kib(service.front)?, cpu::keeper_kib(service)?];
+    let millis = millis(arguments.seconds);
+    let memory = match arguments.only {
+        Some(_) => None,
+        None => Some(memory(ground, &mut hands, millis)?),
     };
-    for round in 0..=arguments.rounds {
-        for series in &mut ended.series {
+    Ok(Ended {
+        series,
+        millis,
+        alone: arguments.only.is_some(),
+        last_kib,
+        memory,
+        peers: hands.peers().described().to_vec(),
+        missing: hands.peers().skipped().to_vec(),
+        load_average: [before, cpu::load_average()],
+    })
+}
+
+/// So many rounds, each with every measurement.
+fn rounds(rounds: u32, all: &mut [Series], hands: &mut Hands) -> Result<(), Failed> {
+    let mut progress = Progress::new();
+    for round in 0..=rounds {
+        for series in &mut *all {
+            progress.tell(&match round {
+                0 => format!("warming up: {}", series.order),
+                _ => format!("round {round} of {rounds}: {}", series.order),
+            });
             let measured = hands.measure(series.order)?;
             // The first round warms caches and makes each thread's session.
             if round > 0 {
@@ -179,34 +172,55 @@ fn measure(arguments: &Arguments, ground: &Ground, scratch: &Path) -> Result<End
             }
         }
     }
-    ended.front_kib = cpu::resident_kib(service.front)?;
-    ended.keeper_kib = cpu::resident_kib(service.keeper)?;
-    ended.load_average[1] = cpu::load_average();
-    Ok(ended)
+    Ok(())
 }
 
-/// The service's processes.
-///
-/// # Errors
-/// [`Failed`] when one is not up.
-pub fn service(ground: &Ground) -> Result<Service, Failed> {
-    let half = |name: &str| ground.half(name).ok_or_else(|| Failed(format!("the {name} is not up")));
-    Ok(Service { front: half("front")?, keeper: half("keeper")? })
+/// More rounds of the series that spread, as long as they do and at most [`AGAIN_MAX`].
+fn again(all: &mut [Series], hands: &mut Hands) -> Result<(), Failed> {
+    let mut progress = Progress::new();
+    for _ in 0..AGAIN_MAX {
+        for series in all.iter_mut().filter(|series| series.spread() > SPREAD_MAX) {
+            progress.tell(&format!("again: {}", series.order));
+            let measured = hands.measure(series.order)?;
+            series.replace(measured);
+        }
+    }
+    Ok(())
 }
 
-fn series(arguments: &Arguments, service: Service) -> Result<Vec<Series>, Failed> {
-    let all = ROUND.map(|(work, parallel)| {
-        let service = (!matches!(work, Work::RawSign | Work::RawDerive)).then_some(service);
+/// Memory of a new start: what the token's library keeps of the keys derived before would be in the old one's.
+fn memory(ground: &mut Ground, hands: &mut Hands, millis: u64) -> Result<Memory, Failed> {
+    let mut progress = Progress::new();
+    progress.tell("memory, on a new start");
+    ground.stop();
+    ground.start()?;
+    let service = Some(service(ground)?);
+    let busy = hands.measure(Order { work: Work::Update, parallel: BUSY, millis, service })?;
+    let idle = idle::measure(ground, "terminal-1", IDLE)?;
+    Ok(Memory { busy_kib: [busy.front_kib, busy.keeper_kib], idle })
+}
+
+fn series(arguments: &Arguments, hands: &Hands, service: Service) -> Result<Vec<Series>, Failed> {
+    // Between updates and what has no peer.
+    let (before, after) = ROUND.split_at(ROUND.iter().take_while(|(work, _)| is_update(*work)).count());
+    let peers = hands.peers().works();
+    let all = before.iter().chain(&peers).chain(after).map(|(work, parallel)| {
+        let (work, parallel) = (*work, *parallel);
+        let service = hands.served_by(work, service);
         Order { work, parallel, millis: millis(arguments.seconds), service }
     });
+    let all: Vec<_> = all.collect();
     let wanted = |order: &Order| arguments.only.as_ref().is_none_or(|only| order.to_string() == *only);
-    let series: Vec<_> =
-        all.into_iter().filter(wanted).map(|order| Series { order, measured: Vec::new() }).collect();
+    let series: Vec<_> = all.iter().copied().filter(wanted).map(Series::new).collect();
     if series.is_empty() {
         let names: Vec<_> = all.iter().map(Order::to_string).collect();
-        return Err(Failed(format!("nothing of that name; give one of {}", names.join(", "))));
+        return Err(nothing_of(arguments.only.as_deref().unwrap_or_default(), &names));
     }
     Ok(series)
+}
+
+const fn is_update(work: Work) -> bool {
+    matches!(work, Work::RawSign | Work::Update | Work::Batch)
 }
 
 /// Seconds of the command line as milliseconds.

@@ -6,7 +6,7 @@
 use crate::{
     crew::Worker,
     line::Line,
-    order::{CARDS, Measured, Order, Work},
+    order::{CARDS, CARDS_MOST, Measured, Order, Work},
     persona::{Persona, envelope},
     tally::{Tally, Watch},
     while_doing,
@@ -17,7 +17,7 @@ use keysvc_protocol::{
     cbor::{self, REPLY_LEN_MAX},
     checkpoint::SignedCheckpoint,
     delivery::{Delivery, ExchangeOpening},
-    job::{JOB_CARDS_MAX, Outcome},
+    job::{JOB_CARDS_MAX, JobHead, Outcome},
     name::Name,
     reply::{CardDeriveReply, JobOpenReply},
     request::{DeriveCardKeys, GiveResults, Operation},
@@ -55,6 +55,8 @@ struct Desk {
     persona: Persona,
     exchange: Exchange,
     job: Name,
+    /// The station's own mark in its cards' numbers.
+    mark: u8,
     next_card: AtomicU32,
     /// Cards in hand, whose keys are released again and again.
     in_hand: Vec<CardUid>,
@@ -72,11 +74,7 @@ impl Shift {
         let desk = runtime.block_on(async {
             let persona = Persona::new(config).await?;
             let mut desk = Desk::open(persona, &site).await?;
-            let in_hand: Result<Vec<_>, Failed> = (0..CARDS).map(|_| desk.card()).collect();
-            desk.in_hand = in_hand?;
-            let mut line = Line::open(&desk.persona).await?;
-            let request = desk.request(desk.in_hand.clone())?;
-            desk.derive(&mut line, &request, &mut None).await?;
+            desk.take_in_hand(CARDS).await?;
             Ok::<_, Failed>(Arc::new(desk))
         })?;
         Ok(Self { runtime, desk })
@@ -88,8 +86,14 @@ impl Worker for Shift {
     type Answer = Measured;
 
     fn measure(&mut self, order: Order) -> Result<Measured, Failed> {
-        let desk = &self.desk;
-        self.runtime.block_on(async {
+        let Self { runtime, desk } = self;
+        runtime.block_on(async {
+            if order.work == Work::DeriveMost && desk.in_hand.len() < CARDS_MOST {
+                let desk =
+                    Arc::get_mut(desk).ok_or_else(|| Failed("a connection is still at work".to_owned()))?;
+                desk.take_in_hand(CARDS_MOST).await?;
+            }
+            let desk = &*desk;
             let mut lines = Vec::new();
             for _ in 0..order.parallel {
                 lines.push(Line::open(&desk.persona).await?);
@@ -113,8 +117,10 @@ impl Desk {
     async fn open(persona: Persona, site: &Site) -> Result<Self, Failed> {
         // The people of the site ask over connections of their own, which block; the service is another process.
         let mut floor = Floor::without_monitor(site);
-        let job = format!("load-{}", now_ms());
-        let head = jobs::head(PROFILE, PROFILE_VERSION, JOB_CARDS_MAX);
+        let station = persona.name()?;
+        let job = format!("load-{station}-{}", now_ms());
+        let mark = station.as_str().as_bytes().last().copied().unwrap_or_default();
+        let head = JobHead { station, ..jobs::head(PROFILE, PROFILE_VERSION, JOB_CARDS_MAX) };
         floor.prepare(&job, &head);
         let request = floor.open_request(&job, head.station.as_str());
         let statement = persona.statement(Operation::JobOpen, &request)?;
@@ -126,7 +132,18 @@ impl Desk {
         let opening =
             ExchangeOpening::verify(reply.opening.as_bytes(), founded.genesis(), founded.statement_key());
         let exchange = opening.map_err(while_doing("an opening"))?.exchange;
-        Ok(Self { persona, exchange, job: request.job, next_card: AtomicU32::new(0), in_hand: Vec::new() })
+        let (job, next_card) = (request.job, AtomicU32::new(0));
+        Ok(Self { persona, exchange, job, mark, next_card, in_hand: Vec::new() })
+    }
+
+    /// Has at least so many cards in hand.
+    async fn take_in_hand(&mut self, count: usize) -> Result<(), Failed> {
+        while self.in_hand.len() < count {
+            self.in_hand.push(self.card()?);
+        }
+        let mut line = Line::open(&self.persona).await?;
+        let request = self.request(self.in_hand.clone())?;
+        self.derive(&mut line, &request, &mut None).await.map(drop)
     }
 
     async fn work(
@@ -148,7 +165,7 @@ impl Desk {
                 self.verify(&request, &reply)?;
                 tally.verified = tally.verified.saturating_add(1);
             }
-            if work != Work::Derive {
+            if matches!(work, Work::Run | Work::Card) {
                 let began = Instant::now();
                 self.results(&mut line, &reply).await?;
                 if work == Work::Run {
@@ -161,7 +178,9 @@ impl Desk {
 
     fn cards_of(&self, work: Work) -> Result<Vec<CardUid>, Failed> {
         match work {
-            Work::Derive => Ok(self.in_hand.clone()),
+            Work::DeriveMost => Ok(self.in_hand.clone()),
+            Work::Derive => Ok(self.in_hand.iter().take(CARDS).copied().collect()),
+            Work::DeriveOne => Ok(self.in_hand.iter().take(1).copied().collect()),
             Work::Card => Ok(vec![self.card()?]),
             _ => (0..CARDS).map(|_| self.card()).collect(),
         }
@@ -210,7 +229,7 @@ impl Desk {
     }
 
     fn card(&self) -> Result<CardUid, Failed> {
-        let mut uid = [0x04, b'S', b'H', 0, 0, 0, 0];
+        let mut uid = [0x04, b'S', self.mark, 0, 0, 0, 0];
         let number = self.next_card.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         uid.iter_mut().skip(3).zip(number).for_each(|(to, from)| *to = from);
         CardUid::try_from(uid.as_slice()).map_err(while_doing("a card"))

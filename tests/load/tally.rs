@@ -1,7 +1,7 @@
 //! Counts of one measurement, and how they become what was measured.
 
 use crate::{
-    cpu::Cpu,
+    cpu::{Cpu, keeper_kib, resident_kib},
     order::{Measured, Service},
 };
 use keysvc_tests::ground::Failed;
@@ -17,6 +17,10 @@ pub struct Tally {
     pub operations: u64,
     /// How long each call took, in nanoseconds.
     pub latencies_ns: Vec<u64>,
+    /// Bytes of the requests' bodies.
+    pub asked_len: usize,
+    /// Bytes of the replies' bodies.
+    pub told_len: usize,
     /// Sizes of the logs in the replies' checkpoints.
     pub sizes: HashSet<u64>,
     /// Replies verified.
@@ -32,8 +36,15 @@ impl Tally {
         self.latencies_ns.push(nanos(began.elapsed()));
     }
 
+    /// Counts the bytes of a request and its reply.
+    pub const fn weigh(&mut self, asked_len: usize, told_len: usize) {
+        self.asked_len = self.asked_len.saturating_add(asked_len);
+        self.told_len = self.told_len.saturating_add(told_len);
+    }
+
     fn add(&mut self, other: Self) {
         self.operations = self.operations.saturating_add(other.operations);
+        self.weigh(other.asked_len, other.told_len);
         self.latencies_ns.extend(other.latencies_ns);
         self.sizes.extend(other.sizes);
         self.verified = self.verified.saturating_add(other.verified);
@@ -60,6 +71,9 @@ impl Watch {
     pub fn stop(self, tallies: impl FnOnce() -> Vec<Tally>) -> Result<Measured, Failed> {
         let elapsed = self.began.elapsed();
         let cpu = Cpu::now(self.service)?.since(self.cpu);
+        // While the connections are still there.
+        let front_kib = self.service.map_or(Ok(0), |service| resident_kib(service.front))?;
+        let keeper_kib = self.service.map_or(Ok(0), keeper_kib)?;
         let mut all = Tally::default();
         for tally in tallies() {
             all.add(tally);
@@ -77,6 +91,10 @@ impl Watch {
             other_cpu_ns: cpu.others(),
             commits: count(all.sizes.len()),
             calls: count(all.latencies_ns.len()),
+            asked_len: count(all.asked_len),
+            told_len: count(all.told_len),
+            front_kib,
+            keeper_kib,
             verified: all.verified,
             late_signed: all.late_signed,
         })
