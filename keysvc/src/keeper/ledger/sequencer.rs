@@ -6,10 +6,14 @@
 
 mod approach;
 mod commit;
+mod queued;
 
 pub use commit::{Commit, Committed};
 
-use self::approach::Approach;
+use self::{
+    approach::Approach,
+    queued::{Job, Reply},
+};
 use super::{
     super::limits::KeeperLimits,
     SharedControl,
@@ -76,25 +80,6 @@ impl Settled {
         match &self.outcome {
             Outcome::Recorded(leaf) => Some(leaf.index),
             Outcome::Refused(_) | Outcome::Counted => None,
-        }
-    }
-}
-
-type Reply = oneshot::Sender<Result<Settled, LedgerFault>>;
-
-/// What is queued as one: its changes come next to each other in one commit. The longest, 64 signed updates, holds 64
-/// KiB like the longest lone one.
-#[expect(clippy::large_enum_variant, reason = "most are one change, and a box would cost each an allocation")]
-enum Job {
-    One(Change, Reply),
-    Many(Vec<(Change, Reply)>),
-}
-
-impl Job {
-    fn add_to(self, batch: &mut Vec<(Change, Reply)>) {
-        match self {
-            Self::One(change, reply) => batch.push((change, reply)),
-            Self::Many(changes) => batch.extend(changes),
         }
     }
 }
