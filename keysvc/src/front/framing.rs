@@ -13,6 +13,7 @@ use super::{
 };
 use crate::config::fixed::{LINGER, LINGER_LEN_MAX};
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -89,6 +90,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         (framed, verdict)
     }
 
+    /// Waits for the first byte of the first head, so that a connection that has asked nothing yet needs no HTTP library
+    /// and none of its buffers. Is ready as well where there will be none: the library meets that again, and ends.
+    pub(super) async fn first_byte(&mut self) {
+        poll_fn(|cx| {
+            // In here, so that waiting does not hold it.
+            let mut chunk = [0; CHUNK_LEN];
+            let mut part = ReadBuf::new(&mut chunk);
+            if ready!(self.poll_inner(cx, &mut part)).is_ok() {
+                self.held.extend_from_slice(part.filled());
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     const fn head_limits(&self) -> HeadLimits {
         HeadLimits {
             head_len: self.limits.headers_len_max,
@@ -144,6 +160,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         if left > 0 {
             self.phase = Phase::Message { left };
             return;
+        }
+        if self.held.is_empty() {
+            // Nobody knows for how long nothing comes.
+            self.held = Vec::new();
         }
         self.clock.set(self.limits.between());
         self.phase = Phase::Head { scanned: 0 };

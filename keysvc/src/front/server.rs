@@ -7,7 +7,7 @@ use super::{
     admission::{Admission, HandshakePlace, Place},
     conversation::{Conversation, Desk},
     counters::{Count, Counters},
-    framing::Framed,
+    framing::{Framed, Verdict},
     health::{Health, Watched},
     peer::{self, Identity},
     reload::Reloader,
@@ -19,7 +19,13 @@ use crate::{
     link::KeeperLink,
     metrics::{Counted, FrontMetrics},
 };
-use hyper::{server::conn::http1, service::service_fn};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{HttpService, service_fn},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use keysvc_protocol::trust::TrustDomain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -185,6 +191,16 @@ fn note_end(ended: Result<(), JoinError>, hall: &Hall) {
     }
 }
 
+/// A connection that was let in.
+struct Entered {
+    /// Boxed, so that moving it on costs no room in what waits for the connection's end.
+    framed: Box<Framed<TlsStream<TcpStream>>>,
+    verdict: Verdict,
+    identity: Identity,
+    chain: Vec<CertificateDer<'static>>,
+    place: Place,
+}
+
 /// One connection, from the socket to its end.
 async fn carry(
     socket: TcpStream,
@@ -196,12 +212,12 @@ async fn carry(
     // Before the handshake, so that no reload between it and the watch below is missed.
     let mut tls = hall.tls.subscribe();
     let acceptor = tls.borrow_and_update().acceptor.clone();
-    let Some(stream) = shake_hands(socket, &acceptor, &hall).await else {
-        return counters.add(Count::handshakes_failed);
+    // Boxed, so that what the handshake alone needs is given back after it.
+    let entered = match Box::pin(enter(socket, &acceptor, &hall)).await {
+        Ok(entered) => entered,
+        Err(count) => return counters.add(count),
     };
-    let Some((identity, place)) = admit(&stream, &hall) else {
-        return counters.add(Count::connections_refused);
-    };
+    let Entered { framed, verdict, identity, chain, place } = entered;
     // Only now, so that a connection always has a place of one kind.
     drop(handshake_place);
     counters.add(Count::connections);
@@ -209,17 +225,26 @@ async fn carry(
         counters.add(Count::peers_unnamed);
         tracing::warn!(key = %identity.key_digest, %reason, "a verified certificate names nobody");
     }
-    let chain = chain(&stream);
     let serial = identity.peer.as_ref().map_or_else(|_| "unknown".to_owned(), |peer| peer.serial.clone());
+    let conversation = Arc::new(Conversation::new(Arc::clone(&hall.desk), identity, verdict));
     tokio::select! {
         biased;
         reason = revoked(&mut tls, &chain) => {
             counters.add(Count::connections_cut);
             tracing::warn!(serial, reason, "a connection is cut off: its certificate is not good any more");
         }
-        () = converse(stream, identity, Arc::clone(&hall.desk), stopped) => {}
+        () = converse(framed, conversation, hall.desk.limits, stopped) => {}
     }
     drop(place);
+}
+
+/// Handshake and admission; or what is to be counted instead.
+async fn enter(socket: TcpStream, acceptor: &TlsAcceptor, hall: &Hall) -> Result<Entered, Count> {
+    let stream = shake_hands(socket, acceptor, hall).await.ok_or(Count::handshakes_failed)?;
+    let (identity, place) = admit(&stream, hall).ok_or(Count::connections_refused)?;
+    let chain = chain(&stream);
+    let (framed, verdict) = Framed::new(stream, hall.desk.limits);
+    Ok(Entered { framed: Box::new(framed), verdict, identity, chain, place })
 }
 
 /// The peer's certificates, to be judged again after a reload.
@@ -268,34 +293,31 @@ fn admit(stream: &TlsStream<TcpStream>, hall: &Hall) -> Option<(Identity, Place)
 
 /// HTTP on a connection until its end, its life's end, or the stop.
 async fn converse(
-    stream: TlsStream<TcpStream>,
-    identity: Identity,
-    desk: Arc<Desk>,
+    mut framed: Box<Framed<TlsStream<TcpStream>>>,
+    conversation: Arc<Conversation>,
+    limits: FrontLimits,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let limits = desk.limits;
-    let (framed, verdict) = Framed::new(stream, limits);
-    let conversation = Arc::new(Conversation::new(desk, identity, verdict));
-    let service = service_fn(move |request| {
-        // Asked now, while this request is the last one the framing has handed on.
-        let (conversation, fault) = (Arc::clone(&conversation), conversation.fault());
-        async move { Ok::<_, Infallible>(conversation.answer(request, fault).await) }
+    let mut over = pin!(async move {
+        tokio::select! {
+            () = sleep(limits.connection_life()) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            // The framing keeps the time of heads: this limit would end idle connections too.
-            .header_read_timeout(None)
-            .keep_alive(true)
-            .half_close(false)
-            .max_buf_size(HTTP_BUFFER_LEN_MAX)
-            .serve_connection(TokioIo::new(framed), service)
-    );
-    let ended = tokio::select! {
+    let is_over = tokio::select! {
         biased;
-        ended = connection.as_mut() => Some(ended),
-        () = sleep(limits.connection_life()) => None,
-        _ = stopped.wait_for(|stopped| *stopped) => None,
+        () = framed.first_byte() => false,
+        () = over.as_mut() => true,
+    };
+    let mut connection = Box::pin(serve(framed, conversation));
+    let ended = if is_over {
+        None
+    } else {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = over.as_mut() => None,
+        }
     };
     let ended = if let Some(ended) = ended {
         ended
@@ -307,6 +329,29 @@ async fn converse(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
+}
+
+type HttpConnection<S> = http1::Connection<TokioIo<Box<Framed<TlsStream<TcpStream>>>>, S>;
+
+/// The HTTP library on a stream of requests.
+fn serve(
+    framed: Box<Framed<TlsStream<TcpStream>>>,
+    conversation: Arc<Conversation>,
+) -> HttpConnection<impl HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible, Future: Send>> {
+    let service = service_fn(move |request| {
+        // Asked now, while this request is the last one the framing has handed on.
+        let (conversation, fault) = (Arc::clone(&conversation), conversation.fault());
+        // Boxed, because the library keeps room for one in each connection, idle ones too.
+        Box::pin(async move { Ok::<_, Infallible>(conversation.answer(request, fault).await) })
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The framing keeps the time of heads: this limit would end idle connections too.
+        .header_read_timeout(None)
+        .keep_alive(true)
+        .half_close(false)
+        .max_buf_size(HTTP_BUFFER_LEN_MAX)
+        .serve_connection(TokioIo::new(framed), service)
 }
 
 /// Raises the soft limit of open files to what the pools need: a socket each, and some for the rest.

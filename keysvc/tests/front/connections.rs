@@ -61,6 +61,17 @@ async fn a_connection_past_its_life_ends_after_the_answer_in_progress() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_has_asked_nothing_ends_with_its_life_and_at_the_stop() {
+    let limits = FrontLimits { connection_life_ms: 200, ..FrontLimits::default() };
+    let ground = Ground::with_limits(limits).await;
+    assert!(ground.terminal().await.is_closed().await);
+    let ground = Ground::with_limits(FrontLimits::default()).await;
+    let mut client = ground.terminal().await;
+    ground.stop().await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_sockets_take_handshake_places_only_and_only_for_their_time() {
     let limits = FrontLimits { handshakes_max: 4, handshake_ms: 300, ..FrontLimits::default() };
     let ground = Ground::with_limits(limits).await;
