@@ -69,6 +69,17 @@ pub fn probe(token: &Token) -> Result<Vec<Probe>, TokenError> {
     probed.map(|(probes, _closed)| probes)
 }
 
+/// The CMAC of a message under a published key, as the probe has the token compute it. For published vectors: the value
+/// of the key is no secret, and no copy of it is wiped.
+///
+/// # Errors
+/// If the token refuses or fails.
+pub fn published_cmac(token: &Token, key: &[u8; 16], message: &[u8]) -> Result<Vec<u8>, TokenError> {
+    // Its own session, as for the probes: closing it destroys the key.
+    let computed = token.with_own_session(|session| cmac(session, key, message));
+    computed.map(|(cmac, _closed)| cmac)
+}
+
 #[derive(Debug)]
 struct Outcome {
     passed: bool,
@@ -155,17 +166,20 @@ fn sensitive_value(session: &Session) -> Result<Outcome, TokenError> {
 }
 
 fn cmac_known_answer(session: &Session) -> Result<Outcome, TokenError> {
+    Ok(Outcome::answered(cmac(session, &RFC4493_KEY, &[])? == RFC4493_EMPTY))
+}
+
+fn cmac(session: &Session, key: &[u8; 16], message: &[u8]) -> Result<Vec<u8>, TokenError> {
     let key = session
         .create_object(&[
             Attribute::Class(ObjectClass::SECRET_KEY),
             Attribute::KeyType(KeyType::AES),
             Attribute::Token(false),
             Attribute::Sign(true),
-            Attribute::Value(RFC4493_KEY.to_vec()),
+            Attribute::Value(key.to_vec()),
         ])
         .map_err(fault)?;
-    let cmac = session.sign(&Mechanism::AesCMac, key, &[]).map_err(fault)?;
-    Ok(Outcome::answered(cmac == RFC4493_EMPTY))
+    session.sign(&Mechanism::AesCMac, key, message).map_err(fault)
 }
 
 fn ecdsa_known_answer(session: &Session) -> Result<Outcome, TokenError> {
@@ -198,21 +212,65 @@ fn secret(session: &Session, more: &[Attribute]) -> Result<ObjectHandle, TokenEr
 
 #[cfg(test)]
 mod tests {
+    use cryptoki::session::UserType;
+    use cryptoki::slot::Slot;
+    use cryptoki::types::AuthPin;
+
     use super::*;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::{Scratch, key_count, on_each_module, on_nss};
+    use crate::token::{TokenConfig, load};
 
     #[test]
-    fn softhsm_is_admitted_and_nothing_is_left_on_it() {
-        with_scratch_token("admission::tests::softhsm_is_admitted_and_nothing_is_left_on_it", |scratch| {
-            let token = scratch.open();
-            let probes = probe(&token).unwrap();
-            assert_eq!(probes.len(), PROBES.len());
-            for probe in probes {
-                assert!(probe.passed, "{probe:?}");
-            }
-            let left = token.with_session(|session| session.find_objects(&[]).map_err(fault)).unwrap();
-            assert!(left.is_empty());
+    fn a_token_that_keeps_keys_is_admitted_and_nothing_is_left_on_it() {
+        on_each_module(
+            "admission::tests::a_token_that_keeps_keys_is_admitted_and_nothing_is_left_on_it",
+            |scratch| {
+                let token = scratch.open();
+                let probes = probe(&token).unwrap();
+                assert_eq!(probes.len(), PROBES.len());
+                for probe in probes {
+                    assert!(probe.passed, "{probe:?}");
+                }
+                assert_eq!(key_count(&token), 0);
+            },
+        );
+    }
+
+    #[test]
+    fn nss_softokn_is_refused_and_each_reason_is_named() {
+        on_nss("admission::tests::nss_softokn_is_refused_and_each_reason_is_named", |scratch| {
+            let token = nss(scratch);
+            let refused: Vec<_> = probe(&token)
+                .unwrap()
+                .into_iter()
+                .filter(|probe| !probe.passed)
+                .map(|one| (one.name, one.detail))
+                .collect();
+            let allowed = |name| (name, "allowed".to_owned());
+            assert_eq!(
+                refused,
+                [
+                    allowed("derivation without CKA_DERIVE is refused"),
+                    allowed("wrapping of a non-extractable key is refused"),
+                    allowed("a mechanism outside CKA_ALLOWED_MECHANISMS is refused"),
+                    allowed("a CKA_COPYABLE=false key cannot be copied with wider use"),
+                ]
+            );
         });
+    }
+
+    /// NSS's own token, with a PIN: it is made without one, and its officer's is then empty.
+    fn nss(scratch: &Scratch) -> Token {
+        let label = "NSS Certificate DB";
+        let module = load(scratch.module()).unwrap();
+        let is_it = |slot: &Slot| module.get_token_info(*slot).unwrap().label().trim_end() == label;
+        let slot = module.get_slots_with_token().unwrap().into_iter().find(is_it).unwrap();
+        let session = module.open_rw_session(slot).unwrap();
+        session.login(UserType::So, Some(&AuthPin::from(""))).unwrap();
+        session.init_pin(&scratch.pin().auth()).unwrap();
+        session.logout().unwrap();
+        let config = TokenConfig { label: label.to_owned(), ..scratch.config().clone() };
+        Token::open(&config, &scratch.pin()).unwrap()
     }
 
     #[test]

@@ -35,18 +35,33 @@ pub(crate) fn observe(
     handle: ObjectHandle,
     profile: &Profile,
     half: Half,
-    (origin, offered): (Origin, &[Mechanism]),
+    origin: Origin,
 ) -> Result<Vec<Observed>, TokenError> {
-    let read = |attribute, kind, wanted| -> Result<Observed, TokenError> {
-        Ok(Observed { half, attribute, wanted, found: text(read_one(session, handle, kind)?) })
-    };
     let mut all = observe_shape(session, handle, profile, half)?;
     for wanted in profile.flags(half).into_iter().chain(profile.birth_marks(half, origin)) {
-        all.push(read(wanted.0.name(), flag_type(wanted.0), wanted.1.to_string())?);
+        let found = text(read_one(session, handle, flag_type(wanted.0))?);
+        all.push(Observed { half, attribute: wanted.0.name(), wanted: wanted.1.to_string(), found });
     }
-    let allowed = profile.allowed_mechanisms(offered).into_iter().map(mechanism_type).collect();
-    all.push(read("CKA_ALLOWED_MECHANISMS", AttributeType::AllowedMechanisms, mechanism_names(allowed))?);
+    let found = read_one(session, handle, AttributeType::AllowedMechanisms)?;
+    let wanted = wanted_mechanisms(profile, found.as_ref());
+    all.push(Observed { half, attribute: "CKA_ALLOWED_MECHANISMS", wanted, found: text(found) });
     Ok(all)
+}
+
+/// The allowed mechanisms of the table, with those further ones that the key has: which of them a token offered when
+/// the key was made, a later version of its firmware does not tell.
+fn wanted_mechanisms(profile: &Profile, found: Option<&Attribute>) -> String {
+    let found = match found {
+        Some(Attribute::AllowedMechanisms(found)) => found.as_slice(),
+        _ => &[],
+    };
+    let more: Vec<_> = profile
+        .mechanisms_if_offered
+        .iter()
+        .copied()
+        .filter(|further| found.contains(&mechanism_type(*further)))
+        .collect();
+    mechanism_names(profile.allowed_mechanisms(&more).into_iter().map(mechanism_type).collect())
 }
 
 /// Reads what says of which class, algorithm and length one half is.

@@ -102,7 +102,7 @@ impl Token {
                 return Err(TokenError::Duplicate { id: order.id });
             }
             create(session)?;
-            order.read_back(session, self.offered())
+            order.read_back(session)
         });
         if matches!(made, Err(TokenError::NotAsOrdered { .. })) {
             // Ours a moment ago and never used: destroyed before anyone relies on it.
@@ -131,16 +131,12 @@ impl Order<'_> {
     }
 
     /// Reads the key as the token made it, and refuses it if it is not as ordered.
-    fn read_back(
-        &self,
-        session: &Session,
-        offered: &[mechanism::Mechanism],
-    ) -> Result<CreatedKey, TokenError> {
+    fn read_back(&self, session: &Session) -> Result<CreatedKey, TokenError> {
         let Self { kind, id, label, origin } = *self;
         let mut attributes = Vec::new();
         for half in kind.profile().halves() {
             let handle = resolve(session, kind, *half, id)?;
-            for one in observe(session, handle, kind.profile(), *half, (origin, offered))? {
+            for one in observe(session, handle, kind.profile(), *half, origin)? {
                 let Observed { attribute, wanted, found, .. } = one;
                 if wanted != found {
                     return Err(TokenError::NotAsOrdered { attribute, wanted, found });
@@ -186,14 +182,14 @@ fn generate_from(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::on_each_module;
     use crate::vectors::{bytes, vectors};
 
     const ID: ObjectId = ObjectId([7; 16]);
 
     #[test]
     fn each_kind_is_made_as_the_key_table_orders() {
-        with_scratch_token("create::tests::each_kind_is_made_as_the_key_table_orders", |scratch| {
+        on_each_module("create::tests::each_kind_is_made_as_the_key_table_orders", |scratch| {
             let token = scratch.open();
             for (number, kind) in (1..).zip(KeyKind::ALL) {
                 let id = ObjectId([number; 16]);
@@ -219,22 +215,19 @@ mod tests {
 
     #[test]
     fn the_attributes_of_two_keys_of_a_kind_are_recorded_alike() {
-        with_scratch_token(
-            "create::tests::the_attributes_of_two_keys_of_a_kind_are_recorded_alike",
-            |scratch| {
-                let token = scratch.open();
-                let one = token.generate(KeyKind::ValueSigning, ID, "one").unwrap();
-                let two = token.generate(KeyKind::ValueSigning, ObjectId([8; 16]), "two").unwrap();
-                assert_eq!(one.attributes, two.attributes);
-                assert_eq!(one.attributes[0], ("CKA_CLASS".to_owned(), "CKO_PRIVATE_KEY".to_owned()));
-                assert_ne!(one.check, two.check);
-            },
-        );
+        on_each_module("create::tests::the_attributes_of_two_keys_of_a_kind_are_recorded_alike", |scratch| {
+            let token = scratch.open();
+            let one = token.generate(KeyKind::ValueSigning, ID, "one").unwrap();
+            let two = token.generate(KeyKind::ValueSigning, ObjectId([8; 16]), "two").unwrap();
+            assert_eq!(one.attributes, two.attributes);
+            assert_eq!(one.attributes[0], ("CKA_CLASS".to_owned(), "CKO_PRIVATE_KEY".to_owned()));
+            assert_ne!(one.check, two.check);
+        });
     }
 
     #[test]
     fn an_imported_master_has_the_published_check_value() {
-        with_scratch_token("create::tests::an_imported_master_has_the_published_check_value", |scratch| {
+        on_each_module("create::tests::an_imported_master_has_the_published_check_value", |scratch| {
             let token = scratch.open();
             let mut tried = 0;
             for (number, vector) in (1..).zip(vectors("kcv.json")) {
@@ -255,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_imported_master_is_as_the_table_orders_and_its_record_tells_its_origin() {
-        with_scratch_token(
+        on_each_module(
             "create::tests::an_imported_master_is_as_the_table_orders_and_its_record_tells_its_origin",
             |scratch| {
                 let token = scratch.open();
@@ -280,7 +273,7 @@ mod tests {
 
     #[test]
     fn an_identifier_is_never_used_twice() {
-        with_scratch_token("create::tests::an_identifier_is_never_used_twice", |scratch| {
+        on_each_module("create::tests::an_identifier_is_never_used_twice", |scratch| {
             let token = scratch.open();
             token.generate(KeyKind::CardMaster, ID, "first").unwrap();
             for kind in [KeyKind::CardMaster, KeyKind::Checkpoint] {

@@ -128,7 +128,7 @@ mod tests {
     use crate::class::TokenErrorClass;
     use crate::durability::sync_folder;
     use crate::input::DiversificationInput;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::{on_each_module, with_scratch_token};
 
     const ID: ObjectId = ObjectId([7; 16]);
     const BOTH: [Half; 2] = [Half::Secret, Half::Public];
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_destroyed_pair_is_gone_with_its_public_half_and_others_stay() {
-        with_scratch_token(
+        on_each_module(
             "destroy::tests::a_destroyed_pair_is_gone_with_its_public_half_and_others_stay",
             |scratch| {
                 let (token, kind) = (scratch.open(), KeyKind::ValueSigning);
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_already_is_told_apart() {
-        with_scratch_token("destroy::tests::what_is_gone_already_is_told_apart", |scratch| {
+        on_each_module("destroy::tests::what_is_gone_already_is_told_apart", |scratch| {
             let token = scratch.open();
             for (number, kind) in (1..).zip([KeyKind::CardMaster, KeyKind::ValueSigning]) {
                 let id = ObjectId([number; 16]);
@@ -176,20 +176,17 @@ mod tests {
 
     #[test]
     fn a_destruction_that_broke_off_is_finished_by_another() {
-        with_scratch_token(
-            "destroy::tests::a_destruction_that_broke_off_is_finished_by_another",
-            |scratch| {
-                let (token, kind) = (scratch.open(), KeyKind::ValueSigning);
-                for left in BOTH {
-                    token.generate(kind, ID, "half gone").unwrap();
-                    let all = token.inventory().unwrap();
-                    let gone = all.iter().find(|one| one.public == (left == Half::Secret)).unwrap();
-                    token.destroy_found(gone).unwrap();
-                    assert_eq!(token.destroy(kind, ID), Ok(Destroyed::Now(vec![left])));
-                    assert!(token.inventory().unwrap().is_empty());
-                }
-            },
-        );
+        on_each_module("destroy::tests::a_destruction_that_broke_off_is_finished_by_another", |scratch| {
+            let (token, kind) = (scratch.open(), KeyKind::ValueSigning);
+            for left in BOTH {
+                token.generate(kind, ID, "half gone").unwrap();
+                let all = token.inventory().unwrap();
+                let gone = all.iter().find(|one| one.public == (left == Half::Secret)).unwrap();
+                token.destroy_found(gone).unwrap();
+                assert_eq!(token.destroy(kind, ID), Ok(Destroyed::Now(vec![left])));
+                assert!(token.inventory().unwrap().is_empty());
+            }
+        });
     }
 
     #[test]
@@ -223,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_handle_of_a_destroyed_value_key_signs_nothing_in_any_thread() {
-        with_scratch_token(
+        on_each_module(
             "destroy::tests::the_handle_of_a_destroyed_value_key_signs_nothing_in_any_thread",
             |scratch| {
                 let (token, kind) = (scratch.open(), KeyKind::ValueSigning);
@@ -256,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_handle_of_a_destroyed_master_derives_nothing() {
-        with_scratch_token("destroy::tests::the_handle_of_a_destroyed_master_derives_nothing", |scratch| {
+        on_each_module("destroy::tests::the_handle_of_a_destroyed_master_derives_nothing", |scratch| {
             let (token, kind) = (scratch.open(), KeyKind::CardMaster);
             token.generate(kind, ID, "goes").unwrap();
             let master = token.master_key(kind, ID).unwrap();
@@ -270,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_object_that_is_not_of_the_kind_is_not_destroyed() {
-        with_scratch_token("destroy::tests::an_object_that_is_not_of_the_kind_is_not_destroyed", |scratch| {
+        on_each_module("destroy::tests::an_object_that_is_not_of_the_kind_is_not_destroyed", |scratch| {
             let token = scratch.open();
             for (number, (made, asked, attribute)) in (1..).zip([
                 (KeyKind::Storage, KeyKind::CardMaster, "CKA_VALUE_LEN"),
@@ -295,7 +292,7 @@ mod tests {
 
     #[test]
     fn two_objects_with_one_identifier_are_both_left() {
-        with_scratch_token("destroy::tests::two_objects_with_one_identifier_are_both_left", |scratch| {
+        on_each_module("destroy::tests::two_objects_with_one_identifier_are_both_left", |scratch| {
             let (token, kind) = (scratch.open(), KeyKind::CardMaster);
             for _ in 0..2 {
                 token.with_session(|session| make(session, kind, |_| true, &[])).unwrap();
@@ -307,19 +304,16 @@ mod tests {
 
     #[test]
     fn a_key_that_may_not_be_destroyed_is_refused_and_stays() {
-        with_scratch_token(
-            "destroy::tests::a_key_that_may_not_be_destroyed_is_refused_and_stays",
-            |scratch| {
-                let (token, kind) = (scratch.open(), KeyKind::CardMaster);
-                let keep = |one: &Attribute| one.attribute_type() != AttributeType::Destroyable;
-                token
-                    .with_session(|session| make(session, kind, keep, &[Attribute::Destroyable(false)]))
-                    .unwrap();
-                let error = token.destroy(kind, ID).unwrap_err();
-                assert!(matches!(error, TokenError::Refused { .. }), "{error:?}");
-                assert_eq!(token.inventory().unwrap().len(), 1);
-            },
-        );
+        on_each_module("destroy::tests::a_key_that_may_not_be_destroyed_is_refused_and_stays", |scratch| {
+            let (token, kind) = (scratch.open(), KeyKind::CardMaster);
+            let keep = |one: &Attribute| one.attribute_type() != AttributeType::Destroyable;
+            token
+                .with_session(|session| make(session, kind, keep, &[Attribute::Destroyable(false)]))
+                .unwrap();
+            let error = token.destroy(kind, ID).unwrap_err();
+            assert!(matches!(error, TokenError::Refused { .. }), "{error:?}");
+            assert_eq!(token.inventory().unwrap().len(), 1);
+        });
     }
 
     /// Makes a key as the table says but for some attributes.
@@ -351,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_key_of_a_session_is_not_destroyed_so() {
-        with_scratch_token("destroy::tests::a_key_of_a_session_is_not_destroyed_so", |scratch| {
+        on_each_module("destroy::tests::a_key_of_a_session_is_not_destroyed_so", |scratch| {
             for kind in [KeyKind::Transport, KeyKind::CardKey] {
                 let needed = "a key that lies on the token";
                 assert_eq!(scratch.open().destroy(kind, ID), Err(TokenError::WrongKind { kind, needed }));
@@ -361,7 +355,7 @@ mod tests {
 
     #[test]
     fn what_was_just_made_is_destroyed_whatever_it_is() {
-        with_scratch_token("destroy::tests::what_was_just_made_is_destroyed_whatever_it_is", |scratch| {
+        on_each_module("destroy::tests::what_was_just_made_is_destroyed_whatever_it_is", |scratch| {
             let token = scratch.open();
             token.generate(KeyKind::Wrapping, ID, "made otherwise").unwrap();
             token.destroy_just_made(ID).unwrap();

@@ -65,11 +65,11 @@ mod tests {
     use super::*;
     use crate::object::ObjectId;
     use crate::profile::KeyKind;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::on_each_module;
 
     #[test]
     fn the_folder_of_a_real_token_is_synced() {
-        with_scratch_token("durability::tests::the_folder_of_a_real_token_is_synced", |scratch| {
+        on_each_module("durability::tests::the_folder_of_a_real_token_is_synced", |scratch| {
             scratch.open().generate(KeyKind::CardMaster, ObjectId([1; 16]), "master").unwrap();
             sync_folder(&scratch.token_folder()).unwrap();
         });

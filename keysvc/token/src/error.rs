@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use cryptoki::error::{Error, RvError};
+use cryptoki::session::Session;
 
 use crate::class::{TokenErrorClass, class_of};
 use crate::object::ObjectId;
@@ -197,6 +198,16 @@ pub enum TokenError {
         /// The mechanism's `CKM_` name.
         mechanism: &'static str,
     },
+    /// The token, or its module, has no session free.
+    #[error(
+        "the token has no session free ({operation}: {code}): end other programs that use it, or raise its limit"
+    )]
+    NoSession {
+        /// The PKCS#11 call.
+        operation: String,
+        /// The `CKR_` name.
+        code: String,
+    },
     /// The token is gone, its handles are dead or the device failed: only a restart helps.
     #[error(
         "the token is not usable any more ({operation}: {code}): restart, and check the device if it stays so"
@@ -256,6 +267,7 @@ impl TokenError {
             | Self::NotOfKind { .. }
             | Self::Duplicate { .. }
             | Self::OtherToken
+            | Self::NoSession { .. }
             | Self::Unexpected { .. } => TokenErrorClass::Other,
         }
     }
@@ -290,19 +302,28 @@ pub(crate) fn fault(error: Error) -> TokenError {
     }
 }
 
-/// Translates a failed call that processed bytes from outside: there a `CKR_GENERAL_ERROR` means the bytes
-/// (`SoftHSM` answers so to an unwrap of garbage), not the token.
-pub(crate) fn data_fault(error: Error) -> TokenError {
+/// Translates a failed call that processed bytes from outside. There a code of a failed device may mean the bytes: an
+/// unwrap of garbage is `CKR_GENERAL_ERROR` to one token and `CKR_DEVICE_ERROR` to another. So the token is asked for a
+/// random byte, and one that still gives it is well.
+pub(crate) fn data_fault(session: &Session) -> impl FnOnce(Error) -> TokenError {
+    |error| judge(error, || session.generate_random_slice(&mut [0; 1]).is_ok())
+}
+
+fn judge(error: Error, is_well: impl Fn() -> bool) -> TokenError {
     match error {
-        Error::Pkcs11(code @ (RvError::GeneralError | RvError::FunctionFailed), function) => {
-            TokenError::BadData { operation: format!("C_{function:?}"), code: code_name(code) }
-        }
+        Error::Pkcs11(
+            code @ (RvError::GeneralError | RvError::FunctionFailed | RvError::DeviceError),
+            function,
+        ) if is_well() => TokenError::BadData { operation: format!("C_{function:?}"), code: code_name(code) },
         other => fault(other),
     }
 }
 
 fn classify(code: RvError, operation: String) -> TokenError {
     let name = code_name(code);
+    if code == RvError::SessionCount {
+        return TokenError::NoSession { operation, code: name };
+    }
     match class_of(code) {
         TokenErrorClass::Data => TokenError::BadData { operation, code: name },
         // A PIN that a login refuses has words of its own; here it is one that could not be set.
@@ -362,19 +383,30 @@ mod tests {
     }
 
     #[test]
-    fn a_general_error_is_fatal_but_for_data_from_outside() {
-        let general = || Error::Pkcs11(RvError::GeneralError, Function::UnwrapKey);
-        assert!(fault(general()).is_fatal());
-        assert_eq!(
-            data_fault(general()),
-            TokenError::BadData { operation: "C_UnwrapKey".into(), code: "CKR_GENERAL_ERROR".into() }
-        );
-        assert!(!data_fault(general()).is_fatal());
+    fn a_code_of_a_failed_device_means_the_data_only_where_the_token_is_well() {
+        for code in [RvError::GeneralError, RvError::FunctionFailed, RvError::DeviceError] {
+            let error = || Error::Pkcs11(code, Function::UnwrapKey);
+            assert!(fault(error()).is_fatal());
+            let judged = judge(error(), || true);
+            assert_eq!(
+                judged,
+                TokenError::BadData { operation: "C_UnwrapKey".into(), code: code_name(code) }
+            );
+            assert!(!judged.is_fatal());
+            assert_eq!(judge(error(), || false), fault(error()));
+        }
+    }
+
+    #[test]
+    fn a_token_without_a_free_session_is_well_and_says_what_to_do() {
+        let error = fault(Error::Pkcs11(RvError::SessionCount, Function::OpenSession));
+        assert!(!error.is_fatal() && !error.is_away());
+        assert!(error.to_string().contains("C_OpenSession: CKR_SESSION_COUNT"), "{error}");
     }
 
     #[test]
     fn a_lost_login_is_fatal_even_for_data_from_outside() {
-        assert!(data_fault(Error::Pkcs11(RvError::UserNotLoggedIn, Function::UnwrapKey)).is_fatal());
+        assert!(judge(Error::Pkcs11(RvError::UserNotLoggedIn, Function::UnwrapKey), || true).is_fatal());
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl ImportPair {
                 session.generate_key_pair(&Call::EccKeyPairGen, &public, &secret).map_err(fault)?;
             // An error ends the session, and that destroys the pair.
             for (half, made) in [(Half::Secret, private), (Half::Public, public)] {
-                as_ordered(session, made, half, token)?;
+                as_ordered(session, made, half)?;
             }
             Ok((private, spki::p256(session, public)?))
         })?;
@@ -96,9 +96,9 @@ impl fmt::Debug for ImportPair {
 }
 
 /// Refuses a half that the token made otherwise than the key table orders.
-fn as_ordered(session: &Session, made: ObjectHandle, half: Half, token: &Token) -> Result<(), TokenError> {
-    let (profile, how) = (KeyKind::Import.profile(), (Origin::Generated, token.offered()));
-    let drifted = observe(session, made, profile, half, how)?.into_iter().find(|one| one.wanted != one.found);
+fn as_ordered(session: &Session, made: ObjectHandle, half: Half) -> Result<(), TokenError> {
+    let observed = observe(session, made, KeyKind::Import.profile(), half, Origin::Generated)?;
+    let drifted = observed.into_iter().find(|one| one.wanted != one.found);
     match drifted {
         None => Ok(()),
         Some(Observed { attribute, wanted, found, .. }) => {
@@ -130,7 +130,7 @@ fn derive(
         Attribute::Derive(false),
     ];
     let call = Call::Ecdh1Derive(Ecdh1DeriveParams::new(EcKdf::null(), sender));
-    let agreed = session.derive_key(&call, private, &readable).map_err(data_fault)?;
+    let agreed = session.derive_key(&call, private, &readable).map_err(data_fault(session))?;
     let agreed = Transient::new(session, agreed);
     read_value(session, agreed.handle())
 }
@@ -151,7 +151,7 @@ mod tests {
     use crate::attribute::read_one;
     use crate::class::TokenErrorClass;
     use crate::object::ObjectId;
-    use crate::scratch::{with_lesser_token, with_scratch_token};
+    use crate::scratch::{key_count, on_each_lesser_module, on_each_module};
 
     /// A sender with a fresh key: ring's arithmetic beside the token's.
     struct Sender(EphemeralPrivateKey, [u8; 65]);
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_token_and_a_sender_agree_on_a_secret() {
-        with_scratch_token("import::tests::the_token_and_a_sender_agree_on_a_secret", |scratch| {
+        on_each_module("import::tests::the_token_and_a_sender_agree_on_a_secret", |scratch| {
             let pair = ImportPair::generate(&scratch.open()).unwrap();
             assert_eq!(pair.spki().len(), 91);
             assert_eq!(pair.spki()[26..], pair.point());
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_point_off_the_curve_is_refused_and_the_pair_still_works() {
-        with_scratch_token(
+        on_each_module(
             "import::tests::a_point_off_the_curve_is_refused_and_the_pair_still_works",
             |scratch| {
                 let pair = ImportPair::generate(&scratch.open()).unwrap();
@@ -229,27 +229,23 @@ mod tests {
 
     #[test]
     fn the_modules_own_answer_to_such_a_point_is_bad_data_too() {
-        with_scratch_token(
-            "import::tests::the_modules_own_answer_to_such_a_point_is_bad_data_too",
-            |scratch| {
-                let token = scratch.open();
-                let pair = ImportPair::generate(&token).unwrap();
-                // The compressed and the hybrid form are points, which a module may know how to read: SoftHSM takes the
-                // hybrid one.
-                for (name, point) in no_points().into_iter().filter(|(name, _)| !name.contains("form")) {
-                    let error =
-                        token.with_session(|session| derive(session, pair.handle, &point)).unwrap_err();
-                    assert!(matches!(error, TokenError::BadData { .. }), "{name}: {error:?}");
-                }
-                let sender = Sender::new();
-                assert_eq!(*pair.dh(&sender.1).unwrap(), sender.agree(pair.point()));
-            },
-        );
+        on_each_module("import::tests::the_modules_own_answer_to_such_a_point_is_bad_data_too", |scratch| {
+            let token = scratch.open();
+            let pair = ImportPair::generate(&token).unwrap();
+            // The compressed and the hybrid form are points, which a module may know how to read: SoftHSM takes the
+            // hybrid one.
+            for (name, point) in no_points().into_iter().filter(|(name, _)| !name.contains("form")) {
+                let error = token.with_session(|session| derive(session, pair.handle, &point)).unwrap_err();
+                assert!(matches!(error, TokenError::BadData { .. }), "{name}: {error:?}");
+            }
+            let sender = Sender::new();
+            assert_eq!(*pair.dh(&sender.1).unwrap(), sender.agree(pair.point()));
+        });
     }
 
     #[test]
     fn a_pair_works_on_every_thread_and_outlives_its_maker() {
-        with_scratch_token("import::tests::a_pair_works_on_every_thread_and_outlives_its_maker", |scratch| {
+        on_each_module("import::tests::a_pair_works_on_every_thread_and_outlives_its_maker", |scratch| {
             let token = scratch.open();
             let pair = std::thread::scope(|scope| scope.spawn(|| ImportPair::generate(&token)).join())
                 .unwrap()
@@ -266,12 +262,11 @@ mod tests {
 
     #[test]
     fn a_pair_leaves_nothing_behind_but_itself_and_goes_when_dropped() {
-        with_scratch_token(
+        on_each_module(
             "import::tests::a_pair_leaves_nothing_behind_but_itself_and_goes_when_dropped",
             |scratch| {
                 let token = scratch.open();
-                let count =
-                    || token.with_session(|session| session.find_objects(&[]).map_err(fault)).unwrap().len();
+                let count = || key_count(&token);
                 assert_eq!(count(), 0);
                 let pair = ImportPair::generate(&token).unwrap();
                 assert_eq!(count(), 2);
@@ -290,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_private_half_cannot_be_read_wrapped_or_changed() {
-        with_scratch_token("import::tests::the_private_half_cannot_be_read_wrapped_or_changed", |scratch| {
+        on_each_module("import::tests::the_private_half_cannot_be_read_wrapped_or_changed", |scratch| {
             let token = scratch.open();
             let pair = ImportPair::generate(&token).unwrap();
             token
@@ -323,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_token_without_the_agreement_says_so_and_does_the_rest() {
-        with_lesser_token(
+        on_each_lesser_module(
             "import::tests::a_token_without_the_agreement_says_so_and_does_the_rest",
             "CKM_ECDH1_DERIVE",
             |scratch| {
@@ -339,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_pair_does_not_print() {
-        with_scratch_token("import::tests::a_pair_does_not_print", |scratch| {
+        on_each_module("import::tests::a_pair_does_not_print", |scratch| {
             let pair = ImportPair::generate(&scratch.open()).unwrap();
             assert_eq!(format!("{pair:?}"), "ImportPair(..)");
         });

@@ -11,6 +11,8 @@ pub mod admission;
 mod attribute;
 mod card_key;
 mod class;
+#[cfg(test)]
+mod conformance;
 mod create;
 mod destroy;
 mod durability;
@@ -37,6 +39,8 @@ mod value;
 #[cfg(test)]
 mod vectors;
 mod wrapping;
+#[cfg(test)]
+mod wycheproof;
 
 pub use card_key::CardKey;
 pub use class::TokenErrorClass;

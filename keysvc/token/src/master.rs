@@ -108,17 +108,22 @@ impl MasterKey {
         self.id
     }
 
-    /// Goes over to the counter KDF and forgets the subkeys, once both routes have led to the same card key.
+    /// Goes over to the counter KDF and forgets the subkeys, once both routes have led to the same card key. A master
+    /// that was made before its token offered the counter KDF is not allowed to it, and stays on its way.
     fn take_the_short_route(&mut self) -> Result<(), TokenError> {
         let input = DiversificationInput::try_from(ROUTE_PROBE)
             .map_err(|_| TokenError::unexpected("C_DeriveKey", "a probe of a wrong length"))?;
         let before = self.derive(&input)?.check_value()?;
-        self.route = Route::CounterKdf;
-        if self.derive(&input)?.check_value()? == before {
-            Ok(())
-        } else {
-            Err(TokenError::unexpected("C_DeriveKey", "a counter KDF that is not AN10922"))
+        let derived = self.token.with_session(|session| self.by_counter_kdf(session, &input));
+        let handle = match derived {
+            Err(TokenError::Refused { .. }) => return Ok(()),
+            derived => derived?,
+        };
+        if CardKey::new(self.token.clone(), handle).check_value()? != before {
+            return Err(TokenError::unexpected("C_DeriveKey", "a counter KDF that is not AN10922"));
         }
+        self.route = Route::CounterKdf;
+        Ok(())
     }
 
     /// SP 800-108 in counter mode with an 8-bit counter before the input: its one step is CMAC(0x01 || M).
@@ -232,7 +237,7 @@ mod tests {
 
     use super::*;
     use crate::profile::Origin;
-    use crate::scratch::{Scratch, with_scratch_token};
+    use crate::scratch::{Make, Scratch, key_count, on_each_lesser_module, on_each_module};
     use crate::transport::TransportKey;
     use crate::vectors::{bytes, vectors};
     use crate::wrapping::StationTransport;
@@ -272,36 +277,103 @@ mod tests {
         cmac.finalize().into_bytes().into()
     }
 
+    /// Which way a master goes.
+    fn is_by_counter_kdf(master: &MasterKey) -> bool {
+        matches!(master.route, Route::CounterKdf)
+    }
+
+    /// Derives every published card key that the product derives, and sees that each master goes that way.
+    fn published(scratch: &Scratch, by_counter_kdf: bool) {
+        let exchange = Exchange::new(scratch);
+        let (mut derived, mut refused) = (0, 0);
+        for (number, vector) in (1..).zip(vectors("an10922.json")) {
+            if vector["alg"] != "aes128" || vector["div_input"].as_str().is_none() {
+                continue;
+            }
+            let input = bytes(&vector["div_input"]);
+            let id = ObjectId([number; 16]);
+            let value = bytes(&vector["key"]).try_into().unwrap();
+            if DiversificationInput::try_from(input.as_slice()).is_err() {
+                assert!(!(16..=31).contains(&input.len()));
+                refused += 1;
+                continue;
+            }
+            exchange.keeper.import_known(id, "published", &value).unwrap();
+            let master = exchange.keeper.master_key(KeyKind::CardMaster, id).unwrap();
+            assert_eq!(is_by_counter_kdf(&master), by_counter_kdf, "{vector}");
+            assert_eq!(exchange.derive(&master, &input).as_slice(), bytes(&vector["output"]), "{vector}");
+            derived += 1;
+        }
+        assert!(derived >= 5, "{derived}");
+        assert!(refused >= 5, "{refused}");
+    }
+
     #[test]
     fn card_keys_equal_the_published_ones() {
-        with_scratch_token("master::tests::card_keys_equal_the_published_ones", |scratch| {
-            let exchange = Exchange::new(scratch);
-            let (mut derived, mut refused) = (0, 0);
-            for (number, vector) in (1..).zip(vectors("an10922.json")) {
-                if vector["alg"] != "aes128" || vector["div_input"].as_str().is_none() {
-                    continue;
-                }
-                let input = bytes(&vector["div_input"]);
-                let id = ObjectId([number; 16]);
-                let value = bytes(&vector["key"]).try_into().unwrap();
-                if DiversificationInput::try_from(input.as_slice()).is_err() {
-                    assert!(!(16..=31).contains(&input.len()));
-                    refused += 1;
-                    continue;
-                }
-                exchange.keeper.import_known(id, "published", &value).unwrap();
-                let master = exchange.keeper.master_key(KeyKind::CardMaster, id).unwrap();
-                assert_eq!(exchange.derive(&master, &input).as_slice(), bytes(&vector["output"]), "{vector}");
-                derived += 1;
-            }
-            assert!(derived >= 5, "{derived}");
-            assert!(refused >= 5, "{refused}");
+        on_each_module("master::tests::card_keys_equal_the_published_ones", |scratch| {
+            // Kryoptic offers the counter KDF, and there it is the way that is taken.
+            published(scratch, scratch.make() == Make::Kryoptic);
         });
     }
 
     #[test]
+    fn card_keys_equal_the_published_ones_on_a_token_without_the_counter_kdf() {
+        on_each_lesser_module(
+            "master::tests::card_keys_equal_the_published_ones_on_a_token_without_the_counter_kdf",
+            "CKM_SP800_108_COUNTER_KDF",
+            |scratch| published(scratch, false),
+        );
+    }
+
+    #[test]
+    fn both_ways_lead_to_the_same_card_keys() {
+        on_each_module("master::tests::both_ways_lead_to_the_same_card_keys", |scratch| {
+            let (token, kind, id) = (scratch.open(), KeyKind::CardMaster, ObjectId([1; 16]));
+            token.generate(kind, id, "master").unwrap();
+            let master = token.master_key(kind, id).unwrap();
+            assert_eq!(is_by_counter_kdf(&master), token.offered().contains(&Mechanism::Sp800108CounterKdf));
+            let mut by_cbc = token.master_key(kind, id).unwrap();
+            let subkeys = token.with_session(|session| Subkeys::of(session, by_cbc.handle)).unwrap();
+            by_cbc.route = Route::CbcEncryptData(subkeys);
+            for length in 16..=31 {
+                let input =
+                    DiversificationInput::try_from([length; 31][..usize::from(length)].as_ref()).unwrap();
+                let check = |master: &MasterKey| master.derive(&input).unwrap().check_value().unwrap();
+                assert_eq!(check(&master), check(&by_cbc), "{length}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_master_from_before_the_counter_kdf_goes_on_as_before() {
+        on_each_lesser_module(
+            "master::tests::a_master_from_before_the_counter_kdf_goes_on_as_before",
+            "CKM_SP800_108_COUNTER_KDF",
+            |scratch| {
+                let (token, kind, old) = (scratch.open(), KeyKind::CardMaster, ObjectId([1; 16]));
+                if scratch.role().is_none() {
+                    token.import_known(old, "old", &[0x5a; 16]).unwrap();
+                    // As a new version of a device's firmware brings a mechanism.
+                    scratch.offer_all();
+                    return scratch.beside("after");
+                }
+                assert_eq!(token.drift(kind, old, Origin::Imported).unwrap(), []);
+                let offered = token.offered().contains(&Mechanism::Sp800108CounterKdf);
+                assert_eq!(offered, scratch.make() == Make::Kryoptic);
+                let new = ObjectId([2; 16]);
+                token.import_known(new, "new", &[0x5a; 16]).unwrap();
+                let [old, new] = [old, new].map(|id| token.master_key(kind, id).unwrap());
+                assert_eq!((is_by_counter_kdf(&old), is_by_counter_kdf(&new)), (false, offered));
+                let input = DiversificationInput::try_from([9; 20].as_slice()).unwrap();
+                let check = |master: &MasterKey| master.derive(&input).unwrap().check_value().unwrap();
+                assert_eq!(check(&old), check(&new));
+            },
+        );
+    }
+
+    #[test]
     fn card_keys_of_every_length_equal_a_cmac_in_software() {
-        with_scratch_token("master::tests::card_keys_of_every_length_equal_a_cmac_in_software", |scratch| {
+        on_each_module("master::tests::card_keys_of_every_length_equal_a_cmac_in_software", |scratch| {
             let exchange = Exchange::new(scratch);
             let value = [0x5a; 16];
             exchange.keeper.import_known(ObjectId([1; 16]), "known", &value).unwrap();
@@ -316,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_generated_master_derives_different_keys_for_different_cards() {
-        with_scratch_token(
+        on_each_module(
             "master::tests::a_generated_master_derives_different_keys_for_different_cards",
             |scratch| {
                 let token = scratch.open();
@@ -337,13 +409,13 @@ mod tests {
 
     #[test]
     fn card_keys_leave_no_object_behind() {
-        with_scratch_token("master::tests::card_keys_leave_no_object_behind", |scratch| {
+        on_each_module("master::tests::card_keys_leave_no_object_behind", |scratch| {
             let token = scratch.open();
             let id = ObjectId([1; 16]);
             token.generate(KeyKind::CardMaster, id, "master").unwrap();
             let master = token.master_key(KeyKind::CardMaster, id).unwrap();
             let transport = TransportKey::generate(&token).unwrap();
-            let count = || token.with_session(|s| s.find_objects(&[]).map_err(fault)).unwrap().len();
+            let count = || key_count(&token);
             let before = count();
             for card in 0..10 {
                 let input = DiversificationInput::try_from([card; 17].as_slice()).unwrap();
@@ -361,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_card_key_cannot_be_read_and_makes_cmacs_only() {
-        with_scratch_token("master::tests::a_card_key_cannot_be_read_and_makes_cmacs_only", |scratch| {
+        on_each_module("master::tests::a_card_key_cannot_be_read_and_makes_cmacs_only", |scratch| {
             let token = scratch.open();
             let id = ObjectId([1; 16]);
             token.generate(KeyKind::CardMaster, id, "master").unwrap();

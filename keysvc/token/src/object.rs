@@ -121,7 +121,7 @@ impl Token {
             let mut all = Vec::new();
             for half in kind.profile().halves() {
                 let handle = resolve(session, kind, *half, id)?;
-                let observed = observe(session, handle, kind.profile(), *half, (origin, self.offered()))?;
+                let observed = observe(session, handle, kind.profile(), *half, origin)?;
                 all.extend(observed.into_iter().filter(|one| one.wanted != one.found).map(|one| Drift {
                     attribute: one.attribute,
                     wanted: one.wanted,
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::attribute::{flag_attribute, template};
     use crate::profile::{Flag, Shape};
-    use crate::scratch::{Scratch, with_scratch_token};
+    use crate::scratch::{Scratch, on_each_module};
 
     const ID: ObjectId = ObjectId([7; 16]);
 
@@ -252,8 +252,8 @@ mod tests {
                 number += 1;
                 let id = ObjectId([number; 16]);
                 let change = flag_attribute(flipped.0, !flipped.1);
-                let made = token.with_session(|session| generate_with(session, kind, id, *half, &change));
-                // SoftHSM makes every one of them; what a token refuses to make needs no drift to find.
+                let made = generate_with(&token, kind, id, *half, &change);
+                // Both modules make every one of them; what a token refuses to make needs no drift to find.
                 assert_eq!(made, Ok(()), "{kind} {}", flipped.0.name());
                 let mut wanted = vec![flipped.0.name()];
                 wanted.extend((*half == Half::Secret).then(|| implied(flipped.0)).flatten());
@@ -268,7 +268,7 @@ mod tests {
             number += 1;
             let id = ObjectId([number; 16]);
             let change = Attribute::AllowedMechanisms(vec![MechanismType::AES_ECB]);
-            token.with_session(|session| generate_with(session, kind, id, *half, &change)).unwrap();
+            generate_with(&token, kind, id, *half, &change).unwrap();
             let drift = token.drift(kind, id, Origin::Generated).unwrap();
             assert_eq!(drift.len(), 1, "{kind} {half:?}");
             assert_eq!(
@@ -279,14 +279,14 @@ mod tests {
     }
 
     fn generate_with(
-        session: &Session,
+        token: &Token,
         kind: KeyKind,
         id: ObjectId,
         half: Half,
         change: &Attribute,
     ) -> Result<(), TokenError> {
         let [secret, public] = [Half::Secret, Half::Public].map(|one| {
-            let mut all = template(kind.profile(), one, &[]);
+            let mut all = template(kind.profile(), one, token.offered());
             if one == half {
                 all.retain(|attribute| attribute.attribute_type() != change.attribute_type());
                 all.push(change.clone());
@@ -294,23 +294,27 @@ mod tests {
             all.push(Attribute::Id(id.0.to_vec()));
             all
         });
-        match kind.profile().shape {
-            Shape::EcP256 => session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &secret).map(drop),
-            _ => session.generate_key(&Mechanism::AesKeyGen, &secret).map(drop),
-        }
-        .map_err(fault)
+        token.with_session(|session| {
+            match kind.profile().shape {
+                Shape::EcP256 => {
+                    session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &secret).map(drop)
+                }
+                _ => session.generate_key(&Mechanism::AesKeyGen, &secret).map(drop),
+            }
+            .map_err(fault)
+        })
     }
 
     #[test]
     fn drift_names_each_flipped_attribute_of_a_card_master() {
-        with_scratch_token("object::tests::drift_names_each_flipped_attribute_of_a_card_master", |scratch| {
+        on_each_module("object::tests::drift_names_each_flipped_attribute_of_a_card_master", |scratch| {
             drift_names_each_flipped_attribute(scratch, KeyKind::CardMaster);
         });
     }
 
     #[test]
     fn drift_names_each_flipped_attribute_of_a_value_signing_key() {
-        with_scratch_token(
+        on_each_module(
             "object::tests::drift_names_each_flipped_attribute_of_a_value_signing_key",
             |scratch| drift_names_each_flipped_attribute(scratch, KeyKind::ValueSigning),
         );
@@ -318,14 +322,14 @@ mod tests {
 
     #[test]
     fn drift_names_each_flipped_attribute_of_a_storage_key() {
-        with_scratch_token("object::tests::drift_names_each_flipped_attribute_of_a_storage_key", |scratch| {
+        on_each_module("object::tests::drift_names_each_flipped_attribute_of_a_storage_key", |scratch| {
             drift_names_each_flipped_attribute(scratch, KeyKind::Storage);
         });
     }
 
     #[test]
     fn drift_tells_an_imported_key_from_a_generated_one() {
-        with_scratch_token("object::tests::drift_tells_an_imported_key_from_a_generated_one", |scratch| {
+        on_each_module("object::tests::drift_tells_an_imported_key_from_a_generated_one", |scratch| {
             let token = scratch.open();
             let marks = ["CKA_ALWAYS_SENSITIVE", "CKA_NEVER_EXTRACTABLE", "CKA_LOCAL"];
             token.import_known(ID, "imported", &[1; 16]).unwrap();
@@ -343,22 +347,49 @@ mod tests {
 
     #[test]
     fn a_birth_mark_cannot_be_ordered() {
-        with_scratch_token("object::tests::a_birth_mark_cannot_be_ordered", |scratch| {
-            let token = scratch.open();
-            for (number, mark) in (1..).zip([Flag::AlwaysSensitive, Flag::NeverExtractable, Flag::Local]) {
-                let id = ObjectId([number; 16]);
-                let change = flag_attribute(mark, false);
-                let made = token.with_session(|session| {
-                    generate_with(session, KeyKind::CardMaster, id, Half::Secret, &change)
-                });
-                assert!(matches!(made, Err(TokenError::Refused { .. })), "{} {made:?}", mark.name());
+        on_each_module("object::tests::a_birth_mark_cannot_be_ordered", |scratch| {
+            let (token, kind) = (scratch.open(), KeyKind::CardMaster);
+            let marks = [Flag::AlwaysSensitive, Flag::NeverExtractable, Flag::Local];
+            for (number, mark) in (1..).zip(marks) {
+                let [generated, imported] = [number, number + 10].map(|number| ObjectId([number; 16]));
+                let made = generate_with(&token, kind, generated, Half::Secret, &flag_attribute(mark, false));
+                refused_or_not_heeded(&token, generated, Origin::Generated, made);
+                let made = import_with(&token, kind, imported, flag_attribute(mark, true));
+                refused_or_not_heeded(&token, imported, Origin::Imported, made);
             }
+        });
+    }
+
+    fn refused_or_not_heeded(token: &Token, id: ObjectId, origin: Origin, made: Result<(), TokenError>) {
+        match made {
+            Err(error) => assert!(matches!(error, TokenError::Refused { .. }), "{error:?}"),
+            Ok(()) => assert_eq!(token.drift(KeyKind::CardMaster, id, origin).unwrap(), []),
+        }
+    }
+
+    /// Brings in a value as the table says, with one attribute more.
+    fn import_with(token: &Token, kind: KeyKind, id: ObjectId, more: Attribute) -> Result<(), TokenError> {
+        let mut all = template(kind.profile(), Half::Secret, token.offered());
+        all.extend([Attribute::Id(id.0.to_vec()), more]);
+        token.with_session(|session| crate::value::create(session, all, &[1; 16]).map(drop))
+    }
+
+    #[test]
+    fn drift_finds_a_mechanism_that_nobody_knows() {
+        on_each_module("object::tests::drift_finds_a_mechanism_that_nobody_knows", |scratch| {
+            let (token, kind) = (scratch.open(), KeyKind::CardMaster);
+            let vendors = MechanismType::new_vendor_defined(0x8000_4b53).unwrap();
+            let change = Attribute::AllowedMechanisms(vec![vendors]);
+            generate_with(&token, kind, ID, Half::Secret, &change).unwrap();
+            let drift = token.drift(kind, ID, Origin::Generated).unwrap();
+            assert_eq!(drift.iter().map(|one| one.attribute).collect::<Vec<_>>(), ["CKA_ALLOWED_MECHANISMS"]);
+            assert_ne!(drift[0].found, drift[0].wanted);
         });
     }
 
     #[test]
     fn drift_finds_a_key_of_another_type_or_length() {
-        with_scratch_token("object::tests::drift_finds_a_key_of_another_type_or_length", |scratch| {
+        on_each_module("object::tests::drift_finds_a_key_of_another_type_or_length", |scratch| {
             let token = scratch.open();
             token.generate(KeyKind::Storage, ID, "longer").unwrap();
             let drift = token.drift(KeyKind::CardMaster, ID, Origin::Generated).unwrap();
@@ -374,7 +405,7 @@ mod tests {
 
     #[test]
     fn an_inventory_lists_every_object_with_both_halves_of_pairs() {
-        with_scratch_token(
+        on_each_module(
             "object::tests::an_inventory_lists_every_object_with_both_halves_of_pairs",
             |scratch| {
                 let token = scratch.open();
@@ -419,12 +450,12 @@ mod tests {
 
     #[test]
     fn two_objects_with_one_identifier_are_both_refused() {
-        with_scratch_token("object::tests::two_objects_with_one_identifier_are_both_refused", |scratch| {
+        on_each_module("object::tests::two_objects_with_one_identifier_are_both_refused", |scratch| {
             let token = scratch.open();
             let kind = KeyKind::CardMaster;
             token.generate(kind, ID, "ours").unwrap();
             let modifiable = Attribute::Modifiable(true);
-            token.with_session(|s| generate_with(s, kind, ID, Half::Secret, &modifiable)).unwrap();
+            generate_with(&token, kind, ID, Half::Secret, &modifiable).unwrap();
             let ambiguous = TokenError::Ambiguous { kind, id: ID, count: 2 };
             assert_eq!(token.master_key(kind, ID).unwrap_err(), ambiguous);
             assert_eq!(token.drift(kind, ID, Origin::Generated), Err(ambiguous));

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// The shortest PIN, in bytes.
 const SHORTEST: usize = 4;
 /// The longest PIN, in bytes.
-const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 64;
 /// What is read of a PIN file at most: the longest PIN, one newline, and one byte to see that it is too long.
 const READ_MAX: u64 = 66;
 

@@ -2,6 +2,7 @@
 //!
 //! Apart because it runs once in a token's life, before anyone logs in as user. It makes no keys.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use cryptoki::context::Pkcs11;
@@ -9,7 +10,7 @@ use cryptoki::session::UserType;
 
 use crate::create::check_label;
 use crate::error::{TokenError, fault};
-use crate::pin::Pin;
+use crate::pin::{LONGEST, Pin};
 use crate::token::{find_slot, load, log_in};
 
 /// The length of `CK_TOKEN_INFO.label`, in bytes.
@@ -41,12 +42,13 @@ pub fn initialise_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> 
 
 fn initialise_free_slot(module: &Pkcs11, label: &str, so_pin: &Pin, pin: &Pin) -> Result<(), TokenError> {
     for slot in module.get_slots_with_token().map_err(fault)? {
-        let info = module.get_token_info(slot).map_err(fault)?;
+        // A slot whose token does not answer is not free.
+        let Ok(info) = module.get_token_info(slot) else { continue };
         if info.token_initialized() {
             continue;
         }
         // Before anything is changed: a PIN refused later would leave a token without a user.
-        let lengths = info.min_pin_length()..=info.max_pin_length();
+        let lengths = pin_lengths(info.min_pin_length(), info.max_pin_length());
         if !(lengths.contains(&so_pin.len()) && lengths.contains(&pin.len())) {
             return Err(TokenError::PinLength { shortest: *lengths.start(), longest: *lengths.end() });
         }
@@ -55,16 +57,22 @@ fn initialise_free_slot(module: &Pkcs11, label: &str, so_pin: &Pin, pin: &Pin) -
     Err(TokenError::NoFreeSlot)
 }
 
+/// The lengths that a token takes for a PIN. Some say 0 for "no longest": a longest below the shortest would let no PIN
+/// pass, so it is read as none, up to the longest that a [`Pin`] has.
+fn pin_lengths(shortest: usize, longest: usize) -> RangeInclusive<usize> {
+    shortest..=if longest < shortest { LONGEST } else { longest }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::{Make, on_each_module};
     use crate::token::{Token, TokenConfig};
 
     #[test]
     fn a_new_token_opens_with_its_own_pin_only() {
-        with_scratch_token("provision::tests::a_new_token_opens_with_its_own_pin_only", |scratch| {
-            let pin = || Pin::new("7777".into());
+        on_each_module("provision::tests::a_new_token_opens_with_its_own_pin_only", |scratch| {
+            let pin = || Pin::new("77777777".into());
             initialise_token(scratch.module(), "second", &scratch.so_pin(), &pin()).unwrap();
             let config = TokenConfig { module: scratch.module().to_owned(), label: "second".into() };
             assert_eq!(
@@ -77,21 +85,29 @@ mod tests {
 
     #[test]
     fn a_pin_that_the_token_would_refuse_changes_nothing() {
-        with_scratch_token(
-            "provision::tests::a_pin_that_the_token_would_refuse_changes_nothing",
-            |scratch| {
-                let short = Pin::new("123".into());
-                let refused = Err(TokenError::PinLength { shortest: 4, longest: 255 });
-                assert_eq!(initialise_token(scratch.module(), "new", &scratch.so_pin(), &short), refused);
-                assert_eq!(initialise_token(scratch.module(), "new", &short, &scratch.pin()), refused);
-                initialise_token(scratch.module(), "new", &scratch.so_pin(), &scratch.pin()).unwrap();
-            },
-        );
+        on_each_module("provision::tests::a_pin_that_the_token_would_refuse_changes_nothing", |scratch| {
+            let short = Pin::new("123".into());
+            let (shortest, longest) = match scratch.make() {
+                Make::SoftHsm => (4, 255),
+                Make::Kryoptic | Make::Nss => (8, LONGEST),
+            };
+            let refused = Err(TokenError::PinLength { shortest, longest });
+            assert_eq!(initialise_token(scratch.module(), "new", &scratch.so_pin(), &short), refused);
+            assert_eq!(initialise_token(scratch.module(), "new", &short, &scratch.pin()), refused);
+            initialise_token(scratch.module(), "new", &scratch.so_pin(), &scratch.pin()).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_token_that_says_no_longest_pin_takes_every_pin() {
+        assert_eq!(pin_lengths(8, 0), 8..=64);
+        assert_eq!(pin_lengths(4, 255), 4..=255);
+        assert_eq!(pin_lengths(6, 6), 6..=6);
     }
 
     #[test]
     fn a_label_of_a_token_is_one_to_thirty_two_bytes() {
-        with_scratch_token("provision::tests::a_label_of_a_token_is_one_to_thirty_two_bytes", |scratch| {
+        on_each_module("provision::tests::a_label_of_a_token_is_one_to_thirty_two_bytes", |scratch| {
             for label in [String::new(), "x".repeat(33), "a\nb".into()] {
                 assert_eq!(
                     initialise_token(scratch.module(), &label, &scratch.so_pin(), &scratch.pin()),

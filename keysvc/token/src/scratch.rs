@@ -1,40 +1,34 @@
-//! A throw-away SoftHSM token for one test.
+//! A throw-away token for one test, on SoftHSM or on each module that the environment names.
 //!
-//! SoftHSM reads its configuration's path from the environment, which a process may set only for its children. So
+//! A module reads its configuration's path from the environment, which a process may set only for its children. So
 //! the test runs itself again: the parent makes the folder and starts the same test executable for that one test,
 //! the child finds its token and runs the body. Works under `cargo test` and nextest alike. Not for production.
 
+mod child;
+mod module;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::Output;
 
-use crate::mechanism::Mechanism;
+pub(crate) use module::Make;
+use module::Module;
+
 use crate::pin::Pin;
 use crate::provision::initialise_token;
 use crate::token::{Token, TokenConfig};
 
-/// Names the test that a child is to run.
-const TEST: &str = "KEYSVC_SCRATCH_TEST";
-/// Names the child's folder.
-const FOLDER: &str = "KEYSVC_SCRATCH_FOLDER";
 /// The label of the scratch token.
 const LABEL: &str = "scratch";
-/// The user's PIN of the scratch token.
-const PIN: &str = "582941";
+/// The user's PIN of the scratch token: as long as every module wants it, which for one is 8.
+const PIN: &str = "58294107";
 /// The security officer's PIN of the scratch token.
 const SO_PIN: &str = "90713265";
-/// Where distributions put SoftHSM.
-const MODULES: [&str; 5] = [
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib64/softhsm/libsofthsm2.so",
-    "/usr/local/lib/softhsm/libsofthsm2.so",
-];
 
-/// A fresh, initialised SoftHSM token in a folder of its own.
+/// A fresh, initialised token in a folder of its own.
 pub struct Scratch {
     folder: PathBuf,
+    make: Make,
     config: TokenConfig,
 }
 
@@ -51,7 +45,7 @@ impl Scratch {
         &self.folder
     }
 
-    /// The folder where SoftHSM keeps its tokens.
+    /// The folder where the module keeps its tokens.
     #[must_use]
     pub fn token_folder(&self) -> PathBuf {
         self.folder.join("tokens")
@@ -102,11 +96,49 @@ impl Scratch {
             Err(error) => fail(&format!("the further scratch token does not open: {error}")),
         }
     }
+
+    /// Which module it is: for what a test expects of one, never for what is done with it.
+    #[cfg(test)]
+    pub(crate) const fn make(&self) -> Make {
+        self.make
+    }
+
+    /// Lets the module offer every mechanism from its next start on, where [`on_each_lesser_module`] withheld one.
+    #[cfg(test)]
+    pub(crate) fn offer_all(&self) {
+        if let Err(reason) = child::configure_anew(&self.folder) {
+            fail(&format!("the module is not configured anew: {reason}"));
+        }
+    }
+
+    /// Runs this test's body once more, in another process and on the same token, and waits for its end. There,
+    /// [`Scratch::role`] is `role`.
+    ///
+    /// # Panics
+    /// If it cannot be started, or if it fails.
+    pub fn beside(&self, role: &str) {
+        let output = match child::beside(role) {
+            Ok(output) => output,
+            Err(error) => fail(&format!("no second process: {error}")),
+        };
+        if !output.status.success() {
+            fail(&format!("the second process failed\n{}", words(&output)));
+        }
+    }
+
+    /// What [`Scratch::beside`] asked of this process; none in the test's first one.
+    #[must_use]
+    pub fn role(&self) -> Option<String> {
+        child::role()
+    }
 }
 
 impl fmt::Debug for Scratch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scratch").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Scratch")
+            .field("folder", &self.folder)
+            .field("make", &self.make)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,83 +148,97 @@ impl fmt::Debug for Scratch {
 /// # Panics
 /// If the body fails, if SoftHSM is not installed, or if no test has that name.
 pub fn with_scratch_token(test: &str, body: fn(&Scratch)) {
-    with_token(test, "", body);
+    run(test, None, || Module::softhsm().map(|module| vec![module]), body);
 }
 
-/// As [`with_scratch_token`], with a token that offers the mechanisms this crate knows, but for the one of this
-/// `CKM_` name.
+/// Runs `body` once for each module that `KEYSVC_TEST_MODULES` names, each time with a fresh token; on SoftHSM alone
+/// where it names none. `test` is as for [`with_scratch_token`].
 ///
 /// # Panics
-/// As [`with_scratch_token`].
-pub fn with_lesser_token(test: &str, without: &str, body: fn(&Scratch)) {
-    let known = Mechanism::ALL.into_iter().map(Mechanism::name);
-    let offered: Vec<_> = known.filter(|name| *name != without).collect();
-    with_token(test, &format!("slots.mechanisms = {}\n", offered.join(",")), body);
+/// If the body fails on any module, if a module is not there or unknown, or if no test has that name.
+pub fn on_each_module(test: &str, body: fn(&Scratch)) {
+    run(test, None, Module::keeping, body);
 }
 
-fn with_token(test: &str, more_settings: &str, body: fn(&Scratch)) {
-    let module = module();
-    if std::env::var(TEST).as_deref() == Ok(test) {
-        let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
-            fail("no scratch folder is named")
-        };
-        let scratch = Scratch { folder, config: TokenConfig { module, label: LABEL.to_owned() } };
-        if let Err(error) = initialise_token(scratch.module(), LABEL, &scratch.so_pin(), &scratch.pin()) {
-            fail(&format!("no scratch token: {error}"));
+/// As [`on_each_module`], with tokens that do not offer the mechanism of this `CKM_` name.
+///
+/// # Panics
+/// As [`on_each_module`].
+pub fn on_each_lesser_module(test: &str, without: &str, body: fn(&Scratch)) {
+    run(test, Some(without), Module::keeping, body);
+}
+
+/// Runs `body` on NSS softokn if `KEYSVC_TEST_MODULES` names it; says so where it does not. Its token is as NSS makes
+/// it: without a PIN, which `body` may set.
+#[cfg(test)]
+pub(crate) fn on_nss(test: &str, body: fn(&Scratch)) {
+    let listed = || {
+        let listed = Module::listed()?;
+        let nss: Vec<_> = listed.into_iter().filter(|module| module.make == Make::Nss).collect();
+        if nss.is_empty() {
+            eprintln!("{test}: passed over, KEYSVC_TEST_MODULES does not name libsoftokn3.so");
         }
-        body(&scratch);
-        // Left behind for the parent: proof that the body ran to its end, whatever name the runner matched.
-        if let Err(error) = std::fs::write(done(&scratch.folder), b"") {
-            fail(&format!("cannot write to the scratch folder: {error}"));
+        Ok(nss)
+    };
+    run(test, None, listed, body);
+}
+
+fn run(
+    test: &str,
+    without: Option<&str>,
+    modules: impl FnOnce() -> Result<Vec<Module>, String>,
+    body: fn(&Scratch),
+) {
+    if child::is_of(test) {
+        match child::scratch() {
+            Ok(scratch) => in_child(&scratch, body),
+            Err(reason) => fail(&reason),
         }
         return;
     }
-    match run_again(test, more_settings) {
-        Ok(()) => {}
-        Err(reason) => fail(&format!("{test}: {reason}")),
-    }
-}
-
-/// Runs the one test in a child that sees its own SoftHSM configuration.
-fn run_again(test: &str, more_settings: &str) -> Result<(), String> {
-    let say = |error: std::io::Error| error.to_string();
-    let folder = tempfile::tempdir().map_err(say)?;
-    let tokens = folder.path().join("tokens");
-    std::fs::create_dir(&tokens).map_err(say)?;
-    let configuration = folder.path().join("softhsm2.conf");
-    let settings = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n{more_settings}",
-        tokens.display()
-    );
-    std::fs::write(&configuration, settings).map_err(say)?;
-    let output = Command::new(std::env::current_exe().map_err(say)?)
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env("SOFTHSM2_CONF", &configuration)
-        .env(TEST, test)
-        .env(FOLDER, folder.path())
-        .output()
-        .map_err(say)?;
-    if output.status.success() && done(folder.path()).exists() {
-        return Ok(());
-    }
-    let words = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    if output.status.success() {
-        return Err(format!("no test has this name, or its body did not run\n{}", words.concat()));
-    }
-    Err(format!("failed in its scratch process ({})\n{}", output.status, words.concat()))
-}
-
-fn done(folder: &Path) -> PathBuf {
-    folder.join("done")
-}
-
-fn module() -> PathBuf {
-    match MODULES.iter().map(PathBuf::from).find(|path| path.is_file()) {
-        Some(path) => path,
-        None => {
-            fail("SoftHSM is not installed: run apt-get install softhsm2 (Debian, Ubuntu), then try again")
+    let modules = match modules() {
+        Ok(modules) => modules,
+        Err(reason) => fail(&reason),
+    };
+    for module in modules {
+        if let Err(reason) = child::run(test, &module, without) {
+            fail(&format!("{test} on {}: {reason}", module.path.display()));
         }
     }
+}
+
+fn in_child(scratch: &Scratch, body: fn(&Scratch)) {
+    // NSS brings a token of its own, and a second process finds the first one's.
+    if scratch.make != Make::Nss
+        && scratch.role().is_none()
+        && let Err(error) = initialise_token(scratch.module(), LABEL, &scratch.so_pin(), &scratch.pin())
+    {
+        fail(&format!("no scratch token: {error}"));
+    }
+    body(scratch);
+    if let Err(error) = child::done(&scratch.folder) {
+        fail(&format!("cannot write to the scratch folder: {error}"));
+    }
+}
+
+/// How many keys are there, on the token and in sessions. A module may show objects of its own beside them.
+#[cfg(test)]
+pub(crate) fn key_count(token: &Token) -> usize {
+    use cryptoki::object::{Attribute, ObjectClass};
+    let classes = [ObjectClass::SECRET_KEY, ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY];
+    let found = token.with_session(|session| {
+        let of_class = |class| session.find_objects(&[Attribute::Class(class)]).map_err(crate::error::fault);
+        classes.into_iter().map(|class| Ok(of_class(class)?.len())).sum()
+    });
+    match found {
+        Ok(count) => count,
+        Err(error) => fail(&format!("the scratch token's keys cannot be counted: {error}")),
+    }
+}
+
+/// What a process printed.
+fn words(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
 }
 
 #[expect(clippy::panic, reason = "test support: a test must fail loudly, and has no error to return")]

@@ -115,41 +115,38 @@ mod tests {
 
     use super::*;
     use crate::object::CheckValue;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::on_each_module;
 
     const ID: ObjectId = ObjectId([7; 16]);
 
     #[test]
     fn every_signature_is_low_and_verifies_outside_the_token() {
-        with_scratch_token(
-            "signing::tests::every_signature_is_low_and_verifies_outside_the_token",
-            |scratch| {
-                let token = scratch.open();
-                let made = token.generate(KeyKind::ValueSigning, ID, "value").unwrap();
-                let key = token.signing_key(KeyKind::ValueSigning, ID).unwrap();
-                assert_eq!((key.id(), key.kind()), (ID, KeyKind::ValueSigning));
-                assert_eq!(key.spki(), made.public.unwrap());
-                assert_eq!(key.spki().len(), 91);
-                assert_eq!(
-                    CheckValue::Spki(digest(&SHA256, key.spki()).as_ref().try_into().unwrap()),
-                    made.check
-                );
-                let verifier = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.spki()[26..]);
-                // Half of all signatures would be high: sixty-four low ones are no accident.
-                for number in 0..64_u8 {
-                    let message = [number; 5];
-                    let hash = digest(&SHA256, &message).as_ref().try_into().unwrap();
-                    let signature = key.sign(&hash).unwrap();
-                    assert!(signature[32..] <= HALF_ORDER[..]);
-                    verifier.verify(&message, &signature).unwrap();
-                }
-            },
-        );
+        on_each_module("signing::tests::every_signature_is_low_and_verifies_outside_the_token", |scratch| {
+            let token = scratch.open();
+            let made = token.generate(KeyKind::ValueSigning, ID, "value").unwrap();
+            let key = token.signing_key(KeyKind::ValueSigning, ID).unwrap();
+            assert_eq!((key.id(), key.kind()), (ID, KeyKind::ValueSigning));
+            assert_eq!(key.spki(), made.public.unwrap());
+            assert_eq!(key.spki().len(), 91);
+            assert_eq!(
+                CheckValue::Spki(digest(&SHA256, key.spki()).as_ref().try_into().unwrap()),
+                made.check
+            );
+            let verifier = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.spki()[26..]);
+            // Half of all signatures would be high: sixty-four low ones are no accident.
+            for number in 0..64_u8 {
+                let message = [number; 5];
+                let hash = digest(&SHA256, &message).as_ref().try_into().unwrap();
+                let signature = key.sign(&hash).unwrap();
+                assert!(signature[32..] <= HALF_ORDER[..]);
+                verifier.verify(&message, &signature).unwrap();
+            }
+        });
     }
 
     #[test]
     fn one_key_signs_on_many_threads() {
-        with_scratch_token("signing::tests::one_key_signs_on_many_threads", |scratch| {
+        on_each_module("signing::tests::one_key_signs_on_many_threads", |scratch| {
             let token = scratch.open();
             token.generate(KeyKind::Checkpoint, ID, "checkpoint").unwrap();
             let key = token.signing_key(KeyKind::Checkpoint, ID).unwrap();
@@ -169,24 +166,21 @@ mod tests {
 
     #[test]
     fn a_key_of_a_kind_that_does_not_sign_is_no_signing_key() {
-        with_scratch_token(
-            "signing::tests::a_key_of_a_kind_that_does_not_sign_is_no_signing_key",
-            |scratch| {
-                let token = scratch.open();
-                for kind in [
-                    KeyKind::CardMaster,
-                    KeyKind::Storage,
-                    KeyKind::Wrapping,
-                    KeyKind::Transport,
-                    KeyKind::Import,
-                ] {
-                    assert_eq!(
-                        token.signing_key(kind, ID).unwrap_err(),
-                        TokenError::WrongKind { kind, needed: "a key that signs" }
-                    );
-                }
-            },
-        );
+        on_each_module("signing::tests::a_key_of_a_kind_that_does_not_sign_is_no_signing_key", |scratch| {
+            let token = scratch.open();
+            for kind in [
+                KeyKind::CardMaster,
+                KeyKind::Storage,
+                KeyKind::Wrapping,
+                KeyKind::Transport,
+                KeyKind::Import,
+            ] {
+                assert_eq!(
+                    token.signing_key(kind, ID).unwrap_err(),
+                    TokenError::WrongKind { kind, needed: "a key that signs" }
+                );
+            }
+        });
     }
 
     #[test]

@@ -198,7 +198,7 @@ mod tests {
     use cryptoki::context::Function;
 
     use super::*;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::{on_each_module, with_scratch_token};
 
     #[test]
     fn the_gravest_of_a_tokens_marks_counts() {
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_locked_pin_is_not_tried() {
-        with_scratch_token("slot::tests::a_locked_pin_is_not_tried", |scratch| {
+        on_each_module("slot::tests::a_locked_pin_is_not_tried", |scratch| {
             let found = FoundToken { tries: PinTries::Locked, ..Token::find(scratch.config()).unwrap() };
             let error = found.log_in(&Pin::new("000000".into())).unwrap_err();
             assert_eq!(error, TokenError::PinLocked { label: "scratch".into() });

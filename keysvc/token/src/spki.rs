@@ -21,6 +21,8 @@ const P256_PREFIX: [u8; 26] = [
 /// The algorithm identifier rsaEncryption with its NULL parameters.
 const RSA_ALGORITHM: [u8; 15] =
     [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+/// How many bytes an uncompressed point of P-256 has.
+const POINT_LEN: usize = 65;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
@@ -120,15 +122,20 @@ pub(crate) fn p256(session: &Session, public: ObjectHandle) -> Result<Vec<u8>, T
     let Some(Attribute::EcPoint(value)) = read_one(session, public, AttributeType::EcPoint)? else {
         return Err(TokenError::unexpected("C_GetAttributeValue", "a public key without a point"));
     };
-    // PKCS#11 wants an OCTET STRING around the point; some tokens leave it off.
-    let point = split(&value, OCTET_STRING).map_or(value.as_slice(), |(point, _)| point);
-    if point.len() != 65 || point.first() != Some(&0x04) {
-        return Err(TokenError::unexpected(
-            "C_GetAttributeValue",
-            "a point that is no uncompressed P-256 point",
-        ));
-    }
+    let point = uncompressed(&value).ok_or_else(|| {
+        TokenError::unexpected("C_GetAttributeValue", "a point that is no uncompressed P-256 point")
+    })?;
     Ok([P256_PREFIX.as_slice(), point].concat())
+}
+
+/// The uncompressed point of a `CKA_EC_POINT`. PKCS#11 wants an OCTET STRING around it; some tokens leave it off. The
+/// length tells which, because one bare point in 256 begins as an OCTET STRING of its length would.
+fn uncompressed(value: &[u8]) -> Option<&[u8]> {
+    let point = match value.len() {
+        POINT_LEN => value,
+        _ => split(value, OCTET_STRING).filter(|(_, rest)| rest.is_empty())?.0,
+    };
+    (point.len() == POINT_LEN && point.first() == Some(&0x04)).then_some(point)
 }
 
 fn rsa(session: &Session, public: ObjectHandle) -> Result<Vec<u8>, TokenError> {
@@ -187,6 +194,20 @@ mod tests {
         assert_eq!(der.len(), 422);
         let read = RsaPublicKey::from_spki(&der).unwrap();
         assert_eq!((read.modulus, read.exponent), (vec![0xc1; 384], vec![1, 0, 1]));
+    }
+
+    #[test]
+    fn a_point_is_read_bare_or_in_its_octet_string() {
+        for second in [0x00, 0x3f, 0x41, 0x81, 0xff] {
+            let mut point = [7; 65];
+            (point[0], point[1]) = (0x04, second);
+            let wrapped = [&[0x04, 65], point.as_slice()].concat();
+            assert_eq!(uncompressed(&point), Some(point.as_slice()), "{second:02x}");
+            assert_eq!(uncompressed(&wrapped), Some(point.as_slice()), "{second:02x}");
+        }
+        let compressed = [[0x02; 33].as_slice(), &[0x04; 66], &[]];
+        assert_eq!(compressed.map(uncompressed), [None; 3]);
+        assert_eq!(uncompressed(&[0x05; 65]), None);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl StorageKey {
         self.token.with_session(|session| {
             let opened = session
                 .unwrap_key(&Mechanism::AesKeyWrap, self.handle, wrapped, &readable())
-                .map_err(data_fault)?;
+                .map_err(data_fault(session))?;
             let opened = Transient::new(session, opened);
             Ok(DataKey(read_value(session, opened.handle())?))
         })
@@ -152,14 +152,14 @@ fn readable() -> [Attribute; 13] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::on_each_module;
 
     const ID: ObjectId = ObjectId([7; 16]);
     const OTHER: ObjectId = ObjectId([8; 16]);
 
     #[test]
     fn a_data_key_comes_back_from_its_wrapping() {
-        with_scratch_token("storage::tests::a_data_key_comes_back_from_its_wrapping", |scratch| {
+        on_each_module("storage::tests::a_data_key_comes_back_from_its_wrapping", |scratch| {
             let token = scratch.open();
             let made = token.generate(KeyKind::Storage, ID, "2026-11").unwrap();
             let key = token.storage_key(KeyKind::Storage, ID).unwrap();
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_damaged_or_foreign_wrapping_is_bad_data_and_the_key_works_on() {
-        with_scratch_token(
+        on_each_module(
             "storage::tests::a_damaged_or_foreign_wrapping_is_bad_data_and_the_key_works_on",
             |scratch| {
                 let token = scratch.open();
@@ -198,21 +198,18 @@ mod tests {
 
     #[test]
     fn a_destroyed_storage_key_takes_its_data_keys_with_it() {
-        with_scratch_token(
-            "storage::tests::a_destroyed_storage_key_takes_its_data_keys_with_it",
-            |scratch| {
-                let token = scratch.open();
-                token.generate(KeyKind::Storage, ID, "2026-11").unwrap();
-                let key = token.storage_key(KeyKind::Storage, ID).unwrap();
-                let (_, wrapped) = key.generate_data_key().unwrap();
-                token.destroy(KeyKind::Storage, ID).unwrap();
-                assert!(key.unwrap_data_key(&wrapped).unwrap_err().is_fatal());
-                assert_eq!(
-                    token.storage_key(KeyKind::Storage, ID).unwrap_err(),
-                    TokenError::NotFound { kind: KeyKind::Storage, id: ID }
-                );
-            },
-        );
+        on_each_module("storage::tests::a_destroyed_storage_key_takes_its_data_keys_with_it", |scratch| {
+            let token = scratch.open();
+            token.generate(KeyKind::Storage, ID, "2026-11").unwrap();
+            let key = token.storage_key(KeyKind::Storage, ID).unwrap();
+            let (_, wrapped) = key.generate_data_key().unwrap();
+            token.destroy(KeyKind::Storage, ID).unwrap();
+            assert!(key.unwrap_data_key(&wrapped).unwrap_err().is_fatal());
+            assert_eq!(
+                token.storage_key(KeyKind::Storage, ID).unwrap_err(),
+                TokenError::NotFound { kind: KeyKind::Storage, id: ID }
+            );
+        });
     }
 
     #[test]

@@ -84,9 +84,9 @@ impl TransportKey {
                     Attribute::VerifyRecover(false),
                     Attribute::Derive(false),
                 ])
-                .map_err(data_fault)?;
+                .map_err(data_fault(session))?;
             let station = Transient::new(session, station);
-            session.wrap_key(&oaep(), station.handle(), self.handle).map_err(data_fault)
+            session.wrap_key(&oaep(), station.handle(), self.handle).map_err(data_fault(session))
         })
     }
 }

@@ -80,7 +80,7 @@ impl WrappingKey {
         let (handle, holder) = self.token.with_own_session(|session| {
             let handle = session
                 .unwrap_key(&oaep(), self.handle, wrapped, &station_transport())
-                .map_err(data_fault)?;
+                .map_err(data_fault(session))?;
             // SoftHSM tells no length of what it unwrapped; a token that does tell one is held to it.
             if let Some(Attribute::ValueLen(length)) = read_one(session, handle, AttributeType::ValueLen)?
                 && ![0, 32].map(Ulong::new).contains(&length)
@@ -117,7 +117,7 @@ impl StationTransport {
         self.token.with_session(|session| {
             let opened = session
                 .unwrap_key(&Mechanism::AesKeyWrap, self.handle, wrapped, &readable_card_key())
-                .map_err(data_fault)?;
+                .map_err(data_fault(session))?;
             let opened = Transient::new(session, opened);
             let check = card_key::check_value(session, opened.handle())?;
             Ok(CardKeyValue { value: read_value(session, opened.handle())?, check })
@@ -196,7 +196,7 @@ fn readable_card_key() -> Vec<Attribute> {
 mod tests {
     use super::*;
     use crate::input::DiversificationInput;
-    use crate::scratch::with_scratch_token;
+    use crate::scratch::on_each_module;
     use crate::spki::{RsaPublicKey, SpkiError};
     use crate::transport::TransportKey;
 
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_transport_key_arrives_with_its_check_value() {
-        with_scratch_token("wrapping::tests::a_transport_key_arrives_with_its_check_value", |scratch| {
+        on_each_module("wrapping::tests::a_transport_key_arrives_with_its_check_value", |scratch| {
             let (keeper, station) = (scratch.open(), scratch.another("station"));
             let made = station.generate(KeyKind::Wrapping, ID, "station").unwrap();
             let wrapping = station.wrapping_key(KeyKind::Wrapping, ID).unwrap();
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_transport_key_works_on_every_thread_and_outlives_its_maker() {
-        with_scratch_token(
+        on_each_module(
             "wrapping::tests::a_transport_key_works_on_every_thread_and_outlives_its_maker",
             |scratch| {
                 let keeper = scratch.open();
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn garbage_is_bad_data_and_the_station_works_on() {
-        with_scratch_token("wrapping::tests::garbage_is_bad_data_and_the_station_works_on", |scratch| {
+        on_each_module("wrapping::tests::garbage_is_bad_data_and_the_station_works_on", |scratch| {
             let (keeper, station) = (scratch.open(), scratch.another("station"));
             station.generate(KeyKind::Wrapping, ID, "station").unwrap();
             let wrapping = station.wrapping_key(KeyKind::Wrapping, ID).unwrap();
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn another_stations_transport_key_does_not_open() {
-        with_scratch_token("wrapping::tests::another_stations_transport_key_does_not_open", |scratch| {
+        on_each_module("wrapping::tests::another_stations_transport_key_does_not_open", |scratch| {
             let (keeper, one, two) =
                 (scratch.open(), scratch.another("station 1"), scratch.another("station 2"));
             let [first, second] = [&one, &two].map(|station| {
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_card_key_of_another_token_is_not_wrapped() {
-        with_scratch_token("wrapping::tests::a_card_key_of_another_token_is_not_wrapped", |scratch| {
+        on_each_module("wrapping::tests::a_card_key_of_another_token_is_not_wrapped", |scratch| {
             let (one, two) = (scratch.open(), scratch.another("second"));
             one.generate(KeyKind::CardMaster, ID, "master").unwrap();
             let master = one.master_key(KeyKind::CardMaster, ID).unwrap();
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_weak_or_foreign_public_key_is_refused() {
-        with_scratch_token("wrapping::tests::a_weak_or_foreign_public_key_is_refused", |scratch| {
+        on_each_module("wrapping::tests::a_weak_or_foreign_public_key_is_refused", |scratch| {
             let keeper = scratch.open();
             let transport = TransportKey::generate(&keeper).unwrap();
             let weak = RsaPublicKey { modulus: vec![0xff; 256], exponent: vec![1, 0, 1] }.to_spki();
