@@ -152,6 +152,28 @@ pub fn judge_with(export: &Path, trust: &Path, record: Option<&Path>) -> Judgeme
     judgement
 }
 
+/// What the second verifier says of each message in a folder (tests/verifier/verify_records.py): its fields, or why not.
+///
+/// # Panics
+/// When the second verifier cannot run, or its exit code is not the one of its verdicts.
+#[must_use]
+pub fn verify_records(trust: &Path, folder: &Path) -> BTreeMap<String, Result<Value, String>> {
+    let mut command = Command::new(python());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(sources().join("verify_records.py"));
+    let output = command.arg(trust).arg(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let verdicts: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("the second verifier: {error}\n{said}"));
+    let verdict = |mut verdict: BTreeMap<String, Value>| match verdict.remove("refused") {
+        Some(why) => Err(why.as_str().unwrap().to_owned()),
+        None => Ok(verdict.remove("fields").unwrap()),
+    };
+    let verdicts: BTreeMap<_, _> = verdicts.into_iter().map(|(file, said)| (file, verdict(said))).collect();
+    let expected = if verdicts.values().all(Result::is_ok) { 0 } else { 6 };
+    assert_eq!(output.status.code(), Some(expected), "{said}");
+    verdicts
+}
+
 /// The acts that hold in a report of `fobaudit controls --json`, as [`judge`] tells them.
 ///
 /// # Panics

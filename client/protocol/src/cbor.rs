@@ -2,7 +2,12 @@
 //!
 //! The only file that names the codec. Decoding is strict: size cap, typed decode, re-encode, and the bytes must
 //! be equal; so duplicate keys, unknown fields, non-minimal integers, indefinite lengths, tags, arrays in place of
-//! maps and trailing bytes are all refused without a list of them.
+//! maps and trailing bytes are all refused without a list of them. What the smallest terminals read has a decoder of its
+//! own, the [`Reader`], which refuses the same.
+
+mod reader;
+
+pub use reader::Reader;
 
 use alloc::vec::Vec;
 use serde::{Serialize, de::DeserializeOwned};

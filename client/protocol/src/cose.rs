@@ -198,8 +198,10 @@ fn byte_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(len).ok()?)
 }
 
-/// `Sig_structure` (RFC 9052 section 4.4): `["Signature1", protected, external_aad, payload]`.
-fn signature_structure(protected: &[u8], external_aad: &[u8], payload: &[u8]) -> Vec<u8> {
+/// `Sig_structure` (RFC 9052 section 4.4): `["Signature1", protected, external_aad, payload]`. For published vectors too,
+/// which are of no [`Kind`].
+#[must_use]
+pub fn signature_structure(protected: &[u8], external_aad: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len().saturating_add(128));
     out.push(0x84);
     head(&mut out, 3, 10);

@@ -79,13 +79,20 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`] when it does not verify or s is in the upper half (so that one payload has one form).
     pub fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        if !low_s(signature) {
-            return Err(BadSignature);
-        }
         #[cfg(feature = "ring")]
-        return self.verify_by_ring(message, signature);
+        return self.verify_low_s(message, signature, Self::verify_by_ring);
         #[cfg(all(feature = "p256", not(feature = "ring")))]
-        return self.verify_by_p256(message, signature);
+        return self.verify_low_s(message, signature, Self::verify_by_p256);
+    }
+
+    /// [`PublicKey::verify`] with one library's arithmetic. Apart, so that both can be tried in one build.
+    fn verify_low_s(
+        &self,
+        message: &[&[u8]],
+        signature: &[u8; 64],
+        arithmetic: impl Fn(&Self, &[&[u8]], &[u8; 64]) -> Result<(), BadSignature>,
+    ) -> Result<(), BadSignature> {
+        if low_s(signature) { arithmetic(self, message, signature) } else { Err(BadSignature) }
     }
 
     /// [`PublicKey::verify`] with ring's arithmetic, without the low-S rule.
@@ -143,6 +150,9 @@ impl<'de> Deserialize<'de> for PublicKey {
         Self::from_spki(spki.as_bytes()).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod wycheproof;
 
 #[cfg(test)]
 mod tests {

@@ -193,6 +193,23 @@ impl ValueOperation {
     }
 }
 
+/// A number that stands for no operation on value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no operation on value has this number")]
+pub struct NoValueOperation;
+
+/// By its number on the wire.
+impl TryFrom<u64> for ValueOperation {
+    type Error = NoValueOperation;
+    fn try_from(number: u64) -> Result<Self, NoValueOperation> {
+        match number {
+            0 => Ok(Self::Load),
+            1 => Ok(Self::Debit),
+            _ => Err(NoValueOperation),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +218,7 @@ mod tests {
     fn value_operations_keep_their_numbers() {
         assert_eq!(crate::cbor::encode(&ValueOperation::Load), [0]);
         assert_eq!(crate::cbor::encode(&ValueOperation::Debit), [1]);
+        let read = [0, 1, 2].map(|number| ValueOperation::try_from(number).ok());
+        assert_eq!(read, [Some(ValueOperation::Load), Some(ValueOperation::Debit), None]);
     }
 }

@@ -14,11 +14,20 @@ impl Serialize for Schema {
     }
 }
 
+/// A schema number that this version does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown schema number")]
+pub struct UnknownSchema;
+
+impl TryFrom<u64> for Schema {
+    type Error = UnknownSchema;
+    fn try_from(number: u64) -> Result<Self, UnknownSchema> {
+        if number == 1 { Ok(Self) } else { Err(UnknownSchema) }
+    }
+}
+
 impl<'de> Deserialize<'de> for Schema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u8::deserialize(deserializer)? {
-            1 => Ok(Self),
-            _ => Err(D::Error::custom("unknown schema number")),
-        }
+        Self::try_from(u64::from(u8::deserialize(deserializer)?)).map_err(D::Error::custom)
     }
 }

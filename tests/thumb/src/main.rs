@@ -1,7 +1,7 @@
 //! A terminal without an operating system, reduced to the one thing it must be able to do: verify a value update.
 //!
-//! Built for `thumbv7em-none-eabi`, never run: linking it proves that the verifier needs neither `std` nor a C library,
-//! and its size is what the verifier costs in flash. It holds no board support, so its heap only grows.
+//! Built for `thumbv7em-none-eabi`, never run (`count.rs` is): linking it proves that the verifier needs neither `std` nor
+//! a C library, and its size is what the verifier costs in flash. It holds no board support, so its heap only grows.
 #![no_std]
 #![no_main]
 
