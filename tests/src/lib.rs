@@ -1,5 +1,6 @@
 //! What the end-to-end tests, the demo and the suite stand on.
 
+pub mod about_softhsm;
 pub mod acks;
 pub mod agreed;
 pub mod cards;
@@ -15,7 +16,9 @@ pub mod people;
 pub mod programs;
 pub mod raw;
 pub mod second_verifier;
+pub mod service_token;
 pub mod settings;
 pub mod tills;
 pub mod token_file;
+pub mod vectors;
 pub mod watched;
