@@ -29,7 +29,7 @@ use keysvc_protocol::{
     leaf::RetentionClass,
     trust::Trust,
 };
-use keysvc_token::Token;
+use keysvc_token::{Token, TokenIdentity};
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 /// Runs all checks and prints a line for each.
@@ -84,7 +84,7 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
     report.line("pin file", pin.map_err(Fault::from), |place: &String| place.clone());
     let token = report.line("token", open_token(config), |token| {
         let identity = token.identity();
-        format!("{} ({}, serial {})", identity.label, identity.model, identity.serial)
+        format!("{} ({}, serial {})", identity.label, kind(identity), identity.serial)
     });
     if let Some(token) = &token {
         report.line("mechanisms", mechanisms(token), |text: &String| text.clone());
@@ -107,6 +107,15 @@ fn check_all(config: &Config, report: &mut Report<'_>) {
             config.keeper.limits.commit_batch_max
         )
     });
+}
+
+/// The model, after its maker's name where the model alone says little: "v1" is a model too.
+fn kind(identity: &TokenIdentity) -> String {
+    let TokenIdentity { manufacturer, model, .. } = identity;
+    match manufacturer.split_whitespace().next() {
+        Some(maker) if !model.starts_with(maker) => format!("{maker} {model}"),
+        _ => model.clone(),
+    }
 }
 
 /// What was compared with the log, so that nobody compares it again.
@@ -303,5 +312,22 @@ fn admission(token: &Token, report: &mut Report<'_>) {
         Err(error) => {
             report.line("admission", Err::<(), _>(Fault::from(error)), |()| String::new());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tokens_model_is_said_with_its_maker_once() {
+        let said = |manufacturer: &str, model: &str| {
+            let [label, manufacturer, model, serial] =
+                ["keysvc", manufacturer, model, "1"].map(str::to_owned);
+            kind(&TokenIdentity { label, manufacturer, model, serial })
+        };
+        assert_eq!(said("SoftHSM project", "SoftHSM v2"), "SoftHSM v2");
+        assert_eq!(said("Kryoptic Project", "v1"), "Kryoptic v1");
+        assert_eq!(said("", "v1"), "v1");
     }
 }

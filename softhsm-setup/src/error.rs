@@ -1,5 +1,6 @@
 //! Why a site could not be made.
 
+use crate::ModuleKind;
 use std::{io, path::PathBuf};
 
 /// Why a site could not be made, and the mend.
@@ -61,9 +62,28 @@ pub enum SetupError {
         /// What it names.
         path: PathBuf,
     },
+    /// A module was named of which this program does not know how it is configured.
+    #[error(
+        "{} is neither {} nor {}, and how it is configured is not known here: leave --module out, then put that module \
+         and a token of it into the site's keysvc.toml",
+        path.display(), ModuleKind::SoftHsm.library(), ModuleKind::Kryoptic.library()
+    )]
+    ModuleUnknown {
+        /// The module.
+        path: PathBuf,
+    },
+    /// A module was named that is not there.
+    #[error("there is no file {}: build or install the module, or name another one", path.display())]
+    ModuleMissing {
+        /// The module.
+        path: PathBuf,
+    },
     /// A token was to be made outside a folder of its own.
-    #[error("SOFTHSM2_CONF is not set: a token is made in a folder of its own; use 'softhsm-setup dev'")]
-    NoTokenFolder,
+    #[error("{variable} is not set: a token is made in a folder of its own; use 'softhsm-setup dev'")]
+    NoTokenFolder {
+        /// The variable that would name it.
+        variable: &'static str,
+    },
     /// A persona's token could not be made.
     #[error("the token of {name} was not made: {words}")]
     Persona {
@@ -124,7 +144,9 @@ impl SetupError {
                 | Self::NoPort
                 | Self::NameTaken { .. }
                 | Self::Capabilities { .. }
-                | Self::NoTokenFolder
+                | Self::NoTokenFolder { .. }
+                | Self::ModuleUnknown { .. }
+                | Self::ModuleMissing { .. }
                 | Self::ModuleNamedWrongly { .. }
         )
     }

@@ -1,5 +1,5 @@
-//! Makes all that a development site of keysvc needs, under one folder: SoftHSM tokens, a PKI, configuration and the
-//! founding file.
+//! Makes all that a development site of keysvc needs, under one folder: SoftHSM tokens (the service's may be on another
+//! module), a PKI, configuration and the founding file.
 //!
 //! Apart from the service because it holds what a service never does: the site CA's key and everybody's PINs. Used by
 //! the `softhsm-setup` command, by the demo and by the tests. Not for production: a real site's officers bring
@@ -12,6 +12,7 @@ mod claim;
 mod config;
 pub mod debian;
 mod error;
+mod module;
 mod newcomer;
 pub mod pki;
 mod private;
@@ -21,6 +22,7 @@ pub mod softhsm;
 pub mod token;
 
 pub use error::SetupError;
+pub use module::ModuleKind;
 pub use newcomer::{Enrolment, Newcomer};
 pub use roster::Cast;
 pub use site::{Home, Site, SitePlan, TRUST_DOMAIN, lay_out, lay_out_with};

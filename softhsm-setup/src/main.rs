@@ -58,6 +58,9 @@ struct Dev {
     /// The digest of the policies, 64 hexadecimal digits, as `keysvc check-config` prints it
     #[arg(long, value_name = "HEX", requires = "site_cedar")]
     policy_digest: Option<Digest>,
+    /// The PKCS#11 module of the service's own token, SoftHSM's or kryoptic's; everyone else's token is on SoftHSM
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
     /// The site's policies; the shipped ones if left out
     #[arg(long, value_name = "FILE")]
     site_cedar: Option<PathBuf>,
@@ -146,6 +149,7 @@ fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
     };
     let plan = SitePlan {
         module: softhsm::find_or_install(output.notes())?,
+        service_module: dev.module.clone(),
         program: this_program()?,
         port: dev.port,
         policy_digest: dev.policy_digest.unwrap_or(Digest::new([0; 32])),
@@ -155,6 +159,9 @@ fn make_site(dev: &Dev, output: &mut Output) -> Result<(), SetupError> {
     let site = lay_out_with(&dev.dir, &plan, &cast)?;
     if dev.policy_digest.is_none() {
         next_for_policy(&site, output);
+    }
+    if dev.module.is_some() {
+        next_for_service(&site, output);
     }
     said(output.data(&format!("{}\n", site.folder().display())))
 }
@@ -186,6 +193,19 @@ fn next_for_policy(site: &Site, output: &mut Output) {
         site.founding().display(),
         site.service_config().display()
     ));
+}
+
+/// Says what the service's programs need before they see their token: modules are told in the environment only.
+fn next_for_service(site: &Site, output: &mut Output) {
+    let home = site.service();
+    if let Some(kind) = home.module_kind() {
+        output.note(format_args!(
+            "The service's token is on {}. keysvc finds it with this in its environment:\n  export {}={}",
+            kind.library(),
+            kind.variable(),
+            home.configuration(kind).display()
+        ));
+    }
 }
 
 fn find(output: &mut Output) -> Result<(), SetupError> {

@@ -5,12 +5,14 @@
 //! quorum. Nobody is enrolled here, and the service is not told.
 
 use crate::{
-    SetupError,
+    ModuleKind, SetupError,
     claim::Claim,
     config,
+    module::Module,
     private::new_file,
     roster::{Equipped, Persona},
     site::{STATE, Site, Tools},
+    softhsm,
 };
 use keysvc_protocol::{
     bytes::Digest,
@@ -18,7 +20,11 @@ use keysvc_protocol::{
     name::Name,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// What a site keeps beside its personas' folders before anything is there: the trust file is written at the founding.
 const RESERVED: [&str; 1] = ["trust"];
@@ -125,7 +131,7 @@ impl Site {
         }
         let config = self.service_config();
         let text = fs::read_to_string(&config).map_err(SetupError::file("read", config))?;
-        let module = config::module(&text)?;
+        let module = personas_module(config::module(&text)?)?;
         let claim = Claim::take(home.folder(), STATE).map_err(|error| match error {
             SetupError::Occupied { .. } => taken(),
             error => error,
@@ -138,6 +144,14 @@ impl Site {
         claim.keep();
         Ok(enrolment)
     }
+}
+
+/// The module of everyone's token but the service's: `SoftHSM`, where it is used already or wherever it is now.
+fn personas_module(service: PathBuf) -> Result<Module, SetupError> {
+    let other = ModuleKind::of(&service).is_some_and(|kind| kind != ModuleKind::SoftHsm);
+    let softhsm = if other { softhsm::find() } else { Some(service) };
+    let path = softhsm.ok_or_else(|| softhsm::missing("looked in the usual places only"))?;
+    Ok(Module::softhsm(&path))
 }
 
 /// Refuses capabilities that no quorum could enrol, before there is anything to remove.

@@ -4,13 +4,14 @@
 //! the officers' signatures and the trust file come later, by `fobctl` and `keysvc init`.
 
 use crate::{
-    SetupError,
+    ModuleKind, SetupError,
     claim::Claim,
     config::{self, SERVICE_LABEL, Signs},
+    module::Module,
     pki::{Authority, CertificateRequest, key_file},
     private::{new_file, new_folder},
     roster::{self, Cast, Equipped, Keys, Persona},
-    softhsm::{self, CONFIGURATION_VARIABLE},
+    softhsm,
     token::{self, Making, PublicKeys},
 };
 use keysvc_protocol::{
@@ -38,8 +39,10 @@ const SOCKET_PATH_MAX: usize = 100;
 /// What a site is made of.
 #[derive(Debug, Clone)]
 pub struct SitePlan {
-    /// `SoftHSM`'s module, as [`softhsm::find`] found it.
+    /// `SoftHSM`'s module, as [`softhsm::find`] found it: everyone's token is on it.
     pub module: PathBuf,
+    /// The module of the service's own token, one of [`ModuleKind::ALL`]; `SoftHSM`'s if left out.
+    pub service_module: Option<PathBuf>,
     /// The `softhsm-setup` program, which makes each token in a process of its own.
     pub program: PathBuf,
     /// The port the service will listen on; not 0.
@@ -83,9 +86,14 @@ pub fn lay_out_with(folder: &Path, plan: &SitePlan, cast: &Cast) -> Result<Site,
         return Err(SetupError::PathTooLong { path: folder, longest: SOCKET_PATH_MAX });
     }
     let everyone = cast.everyone()?;
+    let softhsm = Module::softhsm(&plan.module);
+    let modules = Modules {
+        service: plan.service_module.as_deref().map_or_else(|| Ok(softhsm.clone()), Module::named)?,
+        personas: softhsm,
+    };
     let claim = Claim::take(&folder, "pki")?;
     let site = Site { folder, port: plan.port, authority: Authority::create(&trust_domain()?)? };
-    site.fill(plan, &everyone)?;
+    site.fill(plan, &modules, &everyone)?;
     claim.keep();
     Ok(site)
 }
@@ -95,10 +103,8 @@ fn socket(folder: &Path) -> PathBuf {
 }
 
 fn trust_domain() -> Result<TrustDomain, SetupError> {
-    TRUST_DOMAIN.parse().map_err(|error: NotATrustDomain| SetupError::Text {
-        what: "the trust domain",
-        reason: error.to_string(),
-    })
+    let why = |error: NotATrustDomain| error.to_string();
+    TRUST_DOMAIN.parse().map_err(|error| SetupError::Text { what: "the trust domain", reason: why(error) })
 }
 
 impl Site {
@@ -185,12 +191,12 @@ impl Site {
         Home { folder: self.folder.join(name) }
     }
 
-    fn fill(&self, plan: &SitePlan, personas: &[Persona<'_>]) -> Result<(), SetupError> {
+    fn fill(&self, plan: &SitePlan, modules: &Modules, personas: &[Persona<'_>]) -> Result<(), SetupError> {
         self.authority.write(&self.folder.join("pki"))?;
         new_folder(&self.signatures())?;
         // All tokens at once: a station's RSA key alone takes longer than the rest of the site.
-        let service = self.begin_service(plan);
-        let tools = Tools { module: &plan.module, program: &plan.program };
+        let service = self.begin_service(plan, &modules.service);
+        let tools = Tools { module: &modules.personas, program: &plan.program };
         let begun: Vec<_> = personas.iter().map(|persona| self.begin(persona, tools)).collect();
         // Every child has ended before the first error is looked at, for what they wrote is then removed.
         let service = service.and_then(Making::finish);
@@ -204,7 +210,7 @@ impl Site {
         new_file(&self.founding(), text)
     }
 
-    fn begin_service(&self, plan: &SitePlan) -> Result<Making, SetupError> {
+    fn begin_service(&self, plan: &SitePlan, module: &Module) -> Result<Making, SetupError> {
         let home = self.service();
         new_folder(home.folder())?;
         for name in ["policies", "store", "run"] {
@@ -213,9 +219,9 @@ impl Site {
         new_file(&home.folder().join("policies/site.cedar"), &plan.site_cedar)?;
         new_file(&home.folder().join("ca.crt"), self.authority.certificate_pem())?;
         self.authority.issue(&CertificateRequest::service(&trust_domain()?))?.write(home.folder())?;
-        new_file(&self.service_config(), config::service(self, &plan.module)?)?;
+        new_file(&self.service_config(), config::service(self, &module.path)?)?;
         // The service's keys are made by `keysvc init`.
-        token::start(&plan.program, &plan.module, SERVICE_LABEL, home.folder(), &[])
+        token::start(&plan.program, module, SERVICE_LABEL, home.folder(), &[])
     }
 
     fn begin<'a>(&self, persona: &Persona<'a>, tools: Tools<'_>) -> Result<Begun<'a>, SetupError> {
@@ -233,7 +239,7 @@ impl Site {
         issued.write(home.folder())?;
         let signs = match persona.keys {
             Keys::None => Signs::Never,
-            Keys::Token(_) => Signs::InToken(tools.module),
+            Keys::Token(_) => Signs::InToken(&tools.module.path),
             Keys::File => Signs::InFile,
         };
         new_file(&home.client_config(), config::client(self, persona.name, signs)?)?;
@@ -264,11 +270,17 @@ fn check(text: &str, meant: &Founding) -> Result<(), SetupError> {
     if read == *meant { Ok(()) } else { Err(wrong("it reads back as another".to_owned())) }
 }
 
-/// What makes tokens.
+/// Whose tokens are on what.
+struct Modules {
+    service: Module,
+    personas: Module,
+}
+
+/// What makes a persona's token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tools<'a> {
-    /// `SoftHSM`'s module.
-    pub(crate) module: &'a Path,
+    /// The module.
+    pub(crate) module: &'a Module,
     /// The `softhsm-setup` program.
     pub(crate) program: &'a Path,
 }
@@ -348,10 +360,10 @@ impl Home {
     /// `SoftHSM`'s configuration file.
     #[must_use]
     pub fn softhsm_conf(&self) -> PathBuf {
-        self.folder.join("softhsm2.conf")
+        self.configuration(ModuleKind::SoftHsm)
     }
 
-    /// The folder where `SoftHSM` keeps the token.
+    /// The folder where the module keeps the token.
     #[must_use]
     pub fn token_folder(&self) -> PathBuf {
         self.folder.join("tokens")
@@ -361,14 +373,28 @@ impl Home {
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        // Set for those without a token too: SoftHSM then fails instead of taking the machine's own folder.
-        command.env(CONFIGURATION_VARIABLE, self.softhsm_conf());
+        for kind in ModuleKind::ALL {
+            // Set for those without a token too: the module then has none, instead of the machine's own.
+            command.env(kind.variable(), self.configuration(kind));
+        }
         command
+    }
+
+    /// The kind of module that the token is on; none where there is no token.
+    #[must_use]
+    pub fn module_kind(&self) -> Option<ModuleKind> {
+        ModuleKind::ALL.into_iter().find(|kind| fs::exists(self.configuration(*kind)).unwrap_or(false))
+    }
+
+    /// Where the configuration of such a module is, if the token is on one.
+    #[must_use]
+    pub fn configuration(&self, kind: ModuleKind) -> PathBuf {
+        self.folder.join(kind.configuration_file())
     }
 
     /// Whether there is a token.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        fs::exists(self.softhsm_conf()).unwrap_or(false)
+        self.module_kind().is_some()
     }
 }

@@ -1,13 +1,13 @@
-//! A persona's token: made by a process of its own, with its own `SoftHSM` configuration.
+//! A persona's token: made by a process of its own, with its own configuration of the module.
 //!
-//! Apart because it runs on both sides of that process: a program may set `SOFTHSM2_CONF` for its children only, so
+//! Apart because it runs on both sides of that process: a program may set its environment for its children only, so
 //! `lay_out` runs `softhsm-setup persona`, which calls [`make`] and prints the public keys. PINs pass through
 //! files, never through arguments.
 
 use crate::{
-    SetupError,
+    ModuleKind, SetupError,
+    module::Module,
     private::{new_file, new_folder, new_pin_file},
-    softhsm::{self, CONFIGURATION_VARIABLE},
 };
 use keysvc_protocol::{
     founding::{P256Text, SubjectPublicKeyInfo},
@@ -125,14 +125,15 @@ fn wrong(reason: impl Into<String>) -> SetupError {
     SetupError::Text { what: "a token's answer", reason: reason.into() }
 }
 
-/// Makes the token in this process, which must have been started with `SOFTHSM2_CONF`.
+/// Makes the token in this process, which must have been started with the module's variable, such as `SOFTHSM2_CONF`.
 ///
 /// # Errors
 /// [`SetupError`] if it was not, or if the token cannot be made.
 pub fn make(order: &TokenOrder) -> Result<PublicKeys, SetupError> {
-    // Without it SoftHSM takes the machine's own folder, and this would make tokens there.
-    if env::var_os(CONFIGURATION_VARIABLE).is_none_or(|path| path.is_empty()) {
-        return Err(SetupError::NoTokenFolder);
+    let variable = ModuleKind::of(&order.module).unwrap_or(ModuleKind::SoftHsm).variable();
+    // Without it a module takes the machine's own folder, and this would make tokens there.
+    if env::var_os(variable).is_none_or(|path| path.is_empty()) {
+        return Err(SetupError::NoTokenFolder { variable });
     }
     let (pin, so_pin) = (Pin::from_file(&order.pin_file)?, Pin::from_file(&order.so_pin_file)?);
     initialise_token(&order.module, &order.label, &so_pin, &pin)?;
@@ -158,28 +159,28 @@ pub(crate) struct Making {
     child: Child,
 }
 
-/// Writes `softhsm2.conf`, token folder and PIN files into the persona's `folder` and starts making the token.
+/// Writes the module's configuration, token folder and PIN files into the persona's `folder` and starts making the token.
 pub(crate) fn start(
     program: &Path,
-    module: &Path,
+    module: &Module,
     label: &str,
     folder: &Path,
     keys: &[PersonaKey],
 ) -> Result<Making, SetupError> {
     let [configuration, tokens, pin, so_pin] =
-        ["softhsm2.conf", "tokens", "pin", "so-pin"].map(|name| folder.join(name));
+        [module.kind.configuration_file(), "tokens", "pin", "so-pin"].map(|name| folder.join(name));
     new_folder(&tokens)?;
-    new_file(&configuration, softhsm::configuration(&tokens))?;
+    new_file(&configuration, module.kind.configuration(&tokens))?;
     new_pin_file(&pin)?;
     new_pin_file(&so_pin)?;
     let mut command = Command::new(program);
-    command.arg("persona").arg("--module").arg(module).args(["--label", label]);
+    command.arg("persona").arg("--module").arg(&module.path).args(["--label", label]);
     command.arg("--pin-file").arg(&pin).arg("--so-pin-file").arg(&so_pin);
     for key in keys {
         command.args(["--key", key.name()]);
     }
     let child = command
-        .env(CONFIGURATION_VARIABLE, &configuration)
+        .env(module.kind.variable(), &configuration)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -206,7 +207,7 @@ impl Making {
             Err(error) => return Err(failed(error.to_string())),
         };
         let public = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
-        // SoftHSM leaves its files to the system; a key named in the founding file must outlast a power cut.
+        // A module such as SoftHSM leaves its files to the system; a key named in the founding file must outlast a power cut.
         sync_folder(&tokens)?;
         Ok(public)
     }

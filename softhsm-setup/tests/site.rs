@@ -7,7 +7,8 @@ use keysvc_protocol::{
 };
 use keysvc_token::{Pin, Token, TokenConfig, TokenError};
 use softhsm_setup::{
-    Enrolment, Home, Newcomer, SetupError, Site, SitePlan, lay_out, pki, softhsm, token::PersonaKey,
+    Enrolment, Home, ModuleKind, Newcomer, SetupError, Site, SitePlan, lay_out, pki, softhsm,
+    token::PersonaKey,
 };
 use std::{
     collections::BTreeMap,
@@ -55,6 +56,7 @@ const WITH_TOKEN: [&str; 7] =
 fn plan() -> SitePlan {
     SitePlan {
         module: softhsm::find().expect("SoftHSM is installed"),
+        service_module: None,
         program: PROGRAM.into(),
         port: 8443,
         policy_digest: Digest::new([7; 32]),
@@ -417,6 +419,54 @@ fn the_command_makes_a_site_and_says_where() {
     let second = run();
     assert_eq!(second.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&second.stderr).contains("holds something already"));
+}
+
+/// Lays a site out with the service's token on `module`; what the command said on stderr, and how it ended.
+fn laid_out_on(module: &Path, folder: &Path) -> (Option<i32>, String) {
+    let mut command = Command::new(PROGRAM);
+    let output = command.arg("dev").arg(folder).arg("--module").arg(module).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_module_that_is_not_known_or_not_there_is_refused_and_nothing_is_made() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("site");
+    for (module, words) in [
+        ("/usr/lib/libsoftokn3.so", "is neither libsofthsm2.so nor libkryoptic_pkcs11.so"),
+        ("/nonexistent/libkryoptic_pkcs11.so", "there is no file /nonexistent/libkryoptic_pkcs11.so"),
+    ] {
+        let (code, said) = laid_out_on(Path::new(module), &folder);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(words) && !folder.exists(), "{said}");
+    }
+}
+
+/// On `SoftHSM`, and on each module of `KEYSVC_TEST_MODULES` that a site can be laid out on.
+#[test]
+fn the_services_token_is_on_the_module_that_is_named_and_everyone_elses_on_softhsm() {
+    let named = std::env::var_os("KEYSVC_TEST_MODULES").unwrap_or_default();
+    let mut modules: Vec<_> =
+        std::env::split_paths(&named).filter(|path| ModuleKind::of(path).is_some()).collect();
+    modules.push(plan().module);
+    for module in modules {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("site");
+        let (code, said) = laid_out_on(&module, &folder);
+        assert_eq!(code, Some(0), "{said}");
+        let site = Site::open(&folder).unwrap();
+        let kind = ModuleKind::of(&module).unwrap();
+        assert_eq!(site.service().module_kind(), Some(kind));
+        let configuration = site.service().configuration(kind);
+        assert!(said.contains(&format!("export {}={}", kind.variable(), configuration.display())), "{said}");
+        assert!(fs::read_dir(site.service().token_folder()).unwrap().next().is_some());
+        let text = fs::read_to_string(site.service_config()).unwrap();
+        assert!(text.contains(&format!("module = {:?}", module.display().to_string())), "{text}");
+        site.add_persona(Path::new(PROGRAM), &newcomer("officer-4", PrincipalKind::Officer, "law")).unwrap();
+        for officer in ["officer-1", "officer-4"] {
+            assert_eq!(site.home(officer).module_kind(), Some(ModuleKind::SoftHsm));
+        }
+    }
 }
 
 #[test]

@@ -8,9 +8,10 @@ use keysvc_policies::{DEFAULT_SITE, PolicySet};
 use keysvc_protocol::bytes::Digest;
 use softhsm_setup::{Home, Site, SitePlan};
 use std::{
+    env,
     fs::File,
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -18,6 +19,10 @@ use tempfile::TempDir;
 
 /// The officers of the development site.
 pub const OFFICERS: [&str; 3] = ["officer-1", "officer-2", "officer-3"];
+
+/// Environment variable that names the PKCS#11 module on which the service's own token is; `SoftHSM`'s if unset. Everyone
+/// else's token is on `SoftHSM` always.
+pub const SERVICE_MODULE_VARIABLE: &str = "KEYSVC_TEST_SERVICE_MODULE";
 
 /// How long the service may take to serve: a debug build on two busy cores takes 2 s.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -120,6 +125,7 @@ impl Ground {
         let policies = policies(site_cedar)?;
         let plan = SitePlan {
             module,
+            service_module: service_module(),
             program: programs.softhsm_setup.clone(),
             port: free_port().map_err(|error| failed("finding a free port")(&error))?,
             policy_digest: Digest::new(policies.digest()),
@@ -328,6 +334,11 @@ fn policies(site_cedar: &str) -> Result<PolicySet, Failed> {
     let file = folder.path().join("site.cedar");
     std::fs::write(&file, site_cedar).map_err(|error| failed("the site's policies")(&error))?;
     PolicySet::load(folder.path()).map_err(|error| failed("the site's policies")(&error))
+}
+
+/// The module of the service's own token, where the environment names one; `SoftHSM`'s otherwise.
+fn service_module() -> Option<PathBuf> {
+    env::var_os(SERVICE_MODULE_VARIABLE).map(PathBuf::from)
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -2,6 +2,7 @@
 
 use keysvc_protocol::key::KeyKind;
 use keysvc_tests::{
+    about_softhsm::passed_over,
     copies::Copies,
     ended::ended,
     ground::{Ground, text},
@@ -145,6 +146,9 @@ fn each_thing_that_differs_from_the_log_has_its_own_line() {
 
 #[test]
 fn a_drifted_attribute_and_a_missing_key_are_named() {
+    if passed_over("a_drifted_attribute_and_a_missing_key_are_named") {
+        return;
+    }
     let patient = Patient::new();
     let tokens = patient.home("tokens");
     let is_storage = |object: &TokenFile| object.value(file::VALUE_LEN) == Some(&Value::Number(32));

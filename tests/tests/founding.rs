@@ -17,7 +17,7 @@ use keysvc_tests::{
     ended::{ended, refusal},
     ground::{Ground, OFFICERS, text},
     raw::with_tokens,
-    token_file::TokenFile,
+    service_token::{begun_objects, objects},
 };
 use softhsm_setup::Site;
 use std::{fs, path::PathBuf, process::Stdio};
@@ -67,7 +67,7 @@ impl Signed {
 
     fn nothing_is_made(&self) {
         let home = self.ground.site().service();
-        assert!(TokenFile::all(&home.token_folder()).is_empty(), "the token holds something");
+        assert_eq!(objects(&self.ground), 0, "the token holds something");
         assert!(!self.ground.site().trust().exists());
         assert!(!home.folder().join("anchor").exists());
         assert_eq!(fs::read_dir(home.folder().join("store")).unwrap().count(), 0);
@@ -255,7 +255,7 @@ fn a_token_that_is_not_empty_is_refused_and_its_orphans_are_named() {
     }
     assert!(said.contains("no founding here announced them") && said.contains("use a fresh token"), "{said}");
     assert!(!ground.site().trust().exists());
-    assert_eq!(TokenFile::all(&ground.site().service().token_folder()).len(), 2);
+    assert_eq!(objects(&ground), 2);
 }
 
 /// A site whose founding is to be interrupted, and everything a founding makes.
@@ -280,13 +280,7 @@ impl Interrupted {
 
     /// Objects in the token, torn ones too, which are not read.
     fn objects(&self) -> usize {
-        let mut count = 0;
-        for token in fs::read_dir(self.signed.ground.site().service().token_folder()).unwrap() {
-            let files = fs::read_dir(token.unwrap().path()).unwrap();
-            let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-            count += names.filter(|name| name.ends_with(".object") && name != "token.object").count();
-        }
-        count
+        begun_objects(&self.signed.ground)
     }
 
     fn in_store(&self, name: &str) -> PathBuf {
@@ -440,7 +434,7 @@ fn a_service_that_started_is_not_discarded_whatever_lies_beside_it() {
     assert!(said.contains("the service was founded and started; put its trust file back"), "{said}");
     assert!(said.contains(&genesis.to_string()), "{said}");
     // The founding's nine, and the storage key of incidents that the first start made.
-    assert_eq!(TokenFile::all(&home.token_folder()).len(), 10);
+    assert_eq!(objects(&ground), 10);
 }
 
 #[test]

@@ -27,8 +27,9 @@ use keysvc_tests::{
     ended::ended,
     ground::{Ground, OFFICERS, text},
     raw::Caller,
+    service_token::objects,
 };
-use published::{KEY, given, objects, of_published, officers, ordered, outcomes, published};
+use published::{KEY, given, of_published, officers, ordered, outcomes, published};
 use std::{fs, path::Path, thread};
 
 const COMPONENT: Refusal = Refusal::Invalid { reason: Invalid::Component };

@@ -28,10 +28,10 @@ use keysvc_tests::{
     custody::{self, Giving, give, import, offer},
     ground::{Ground, OFFICERS},
     raw::{self, Caller},
-    token_file::TokenFile,
+    service_token::{objects, whole_objects},
 };
 use keysvc_token::ObjectId;
-use published::{KEY, given, objects, of_published, officers, ordered, outcomes, published};
+use published::{KEY, given, of_published, officers, ordered, outcomes, published};
 use rustix::process::{Pid, Signal, kill_process};
 use softhsm_setup::Site;
 use std::{fs, thread, time::Duration};
@@ -39,11 +39,6 @@ use std::{fs, thread, time::Duration};
 const COMPONENT: Refusal = Refusal::Invalid { reason: Invalid::Component };
 /// Kills, each 12 ms later than the one before: a last component takes some 50 ms on a busy machine.
 const KILLS: u64 = 7;
-
-/// Those that are not torn.
-fn whole_objects(ground: &Ground) -> usize {
-    TokenFile::whole(&ground.site().service().token_folder())
-}
 
 /// Kills the keeper; gives which it was.
 fn killed(ground: &Ground) -> u32 {

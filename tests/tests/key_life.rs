@@ -34,7 +34,7 @@ use keysvc_tests::{
     ground::{Ground, OFFICERS},
     jobs::Bench,
     raw::{self, Caller},
-    token_file::TokenFile,
+    service_token::objects,
 };
 use softhsm_setup::Site;
 use std::{fs, thread, time::Duration};
@@ -91,10 +91,6 @@ fn bundle(ground: &Ground) -> TrustBundle {
 /// Versions and states of the bundle's value keys.
 fn bundled(bundle: &TrustBundle) -> Vec<(u32, KeyState)> {
     bundle.value_keys.iter().map(|key| (key.version, key.state)).collect()
-}
-
-fn objects(ground: &Ground) -> usize {
-    TokenFile::all(&ground.site().service().token_folder()).len()
 }
 
 #[test]

@@ -23,18 +23,15 @@ use keysvc_protocol::{
 use keysvc_tests::{
     agreed::{self, create, destroy, done, name, propose},
     cards,
+    copies::Copies,
     ground::{Ground, OFFICERS, text},
     raw,
-    token_file::TokenFile,
+    service_token::objects,
 };
 use softhsm_setup::Site;
 use std::fs;
 
 const KEY: &str = "spare";
-
-fn objects(ground: &Ground) -> usize {
-    TokenFile::all(&ground.site().service().token_folder()).len()
-}
 
 /// A service that was stopped when all but the last vote for a key was there; the vote and the request lie in its folder.
 fn one_vote_short() -> Ground {
@@ -161,30 +158,32 @@ fn an_order_that_two_carry_out_at_the_same_moment_makes_one_key() {
 fn a_destroyed_key_that_is_back_in_the_token_keeps_the_keeper_from_serving_and_is_named() {
     let mut ground = Ground::new();
     let mut all = OFFICERS.map(|one| cards::holder(env!("CARGO_BIN_EXE_card"), ground.site(), one));
-    let tokens = ground.site().service().token_folder();
-    let before = TokenFile::all(&tokens);
-    {
+    let tokens = [ground.site().service().token_folder()];
+    let before = objects(&ground);
+    let holding = {
         let [ann, ben, cat] = &mut all;
         done(&mut [&mut *ann, &mut *ben], Operation::KeyCreate, &create(KEY, KeyKind::CardMaster));
+        assert_eq!(objects(&ground), before + 1);
+        let holding = Copies::of(&tokens);
         agreed::agree(&mut [ann, ben, cat], Operation::KeyDestroy, &destroy(KEY, 1)).unwrap();
-    }
-    let known = |object: &TokenFile| before.iter().any(|other| other.path() == object.path());
-    let object = TokenFile::all(&tokens).into_iter().find(|object| !known(object)).unwrap();
+        holding
+    };
     let gone =
         |ground: &Ground| raw::of_kind::<KeyDestroyedLeaf>(&raw::leaves(ground), LeafKind::KeyDestroyed);
     agreed::until("the key is destroyed and that is on record", || gone(&ground).len() == 1);
     let id = gone(&ground)[0].id;
-    assert!(!object.path().exists());
+    assert_eq!(objects(&ground), before);
     ground.stop();
     let doctor = |ground: &Ground| text(&ground.keysvc(&["doctor"]).output().unwrap());
     let said = doctor(&ground);
     assert!(said.contains("1 key, nothing of it left in the token"), "{said}");
-    object.write();
+    let gone = Copies::of(&tokens);
+    holding.put_back();
     let words = format!("the key {KEY} ({id}) was destroyed, and the token holds it");
     let said = ground.keeper_refuses();
     assert!(said.contains(&words), "{said}");
     let said = doctor(&ground);
     assert!(said.contains(&format!("FAIL  destroyed      refusing to serve: {words}")), "{said}");
-    fs::remove_file(object.path()).unwrap();
+    gone.put_back();
     ground.start().unwrap();
 }

@@ -1,12 +1,11 @@
-//! Being a persona whose key is in a token: in a child of the test, because `SoftHSM` takes its folder from the
+//! Being a persona whose key is in a token: in a child of the test, because a module takes its folder from the
 //! environment, which a process may set only for its children.
 
 use crate::ground::{Ground, text};
-use softhsm_setup::{Site, softhsm::CONFIGURATION_VARIABLE};
+use softhsm_setup::Site;
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// Names the test whose body a child is to run.
@@ -37,9 +36,11 @@ pub fn with_tokens(
     }
     let ground = make();
     for persona in personas {
-        let output = Command::new(env::current_exe().unwrap())
+        let output = ground
+            .site()
+            .home(persona)
+            .command(&env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
-            .env(CONFIGURATION_VARIABLE, ground.site().home(persona).softhsm_conf())
             .env(TEST, test)
             .env(PERSONA, persona)
             .env(SITE, ground.site().folder())

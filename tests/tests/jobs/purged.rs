@@ -28,7 +28,7 @@ use keysvc_tests::{
     ground::Ground,
     jobs::{Bench, Shift, head, receipt},
     raw::{self, Caller},
-    token_file::TokenFile,
+    service_token::whole_objects as objects,
     watched,
 };
 use rustix::process::Signal;
@@ -38,11 +38,6 @@ use std::{fs, thread, time::Duration};
 /// Kills around a close, each so much later than the one before, in milliseconds: a close takes some 60 on a busy machine.
 const KILLS: u64 = 6;
 const STEP_MS: u64 = 12;
-
-/// Whole objects in the service's token.
-fn objects(ground: &Ground) -> usize {
-    TokenFile::whole(&ground.site().service().token_folder())
-}
 
 /// The wrapped data keys that the store has, of a service that stands still.
 fn wrapped(site: &Site) -> Vec<[u8; 40]> {

@@ -13,7 +13,6 @@ use keysvc_tests::{
     custody::{self, check, import},
     ground::{Ground, OFFICERS},
     raw::{self, Caller},
-    token_file::TokenFile,
 };
 use serde_json::Value;
 
@@ -69,10 +68,6 @@ pub(crate) fn given(ground: &Ground) -> usize {
 pub(crate) fn of_published(officers: &mut [Caller; 3]) -> ProposalId {
     let [one, two] = published().components;
     ordered(officers, &import(KEY, &[(OFFICERS[0], one), (OFFICERS[1], two)]))
-}
-
-pub(crate) fn objects(ground: &Ground) -> usize {
-    TokenFile::all(&ground.site().service().token_folder()).len()
 }
 
 pub(crate) fn outcomes(ground: &Ground) -> Vec<KeyOutcomeLeaf> {

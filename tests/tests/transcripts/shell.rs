@@ -16,7 +16,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::Command,
 };
 use tempfile::TempDir;
 
@@ -62,7 +61,7 @@ impl<'a> Shell<'a> {
             .map(|program| program.parent().unwrap().to_owned());
         let path =
             env::join_paths(folders.into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap())));
-        let mut shell = Command::new("sh");
+        let mut shell = self.ground.site().service().command(Path::new("sh"));
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("FOBCTL_") || name == "XDG_CONFIG_HOME" {
                 shell.env_remove(name);
@@ -76,7 +75,6 @@ impl<'a> Shell<'a> {
             .current_dir(self.home.path().join("keysvc"))
             .env("HOME", self.home.path())
             .env("PATH", path.unwrap())
-            .env("SOFTHSM2_CONF", self.ground.site().service().softhsm_conf())
             .envs(self.exported.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap();
