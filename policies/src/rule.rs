@@ -5,6 +5,8 @@
 //! and Cedar's own evaluator says whether it holds; nothing of the language is done anew. What several policies come to
 //! together is said in [`Tally`](crate::tally::Tally).
 
+use std::error::Error;
+
 use cedar_policy::{
     ActionConstraint, Effect, Entities, EntityUid, EvalResult, Expression, Policy, PolicyId,
     PrincipalConstraint, Request, ResourceConstraint, eval_expression, pst,
@@ -83,8 +85,8 @@ fn condition(policy: &Policy) -> Result<Expression, PolicyError> {
     })
 }
 
-fn failed(policy: &PolicyId, reason: impl ToString) -> PolicyError {
-    PolicyError::Evaluation { policy: policy.to_string(), reason: reason.to_string() }
+fn failed(policy: &PolicyId, reason: impl Into<Box<dyn Error>>) -> PolicyError {
+    PolicyError::Evaluation { policy: policy.to_string(), reason: reason.into().to_string() }
 }
 
 #[cfg(test)]

@@ -65,13 +65,13 @@ impl Standings {
     ) -> Result<Kept, PolicyError> {
         let Some(place) = self.place(&key) else { return Ok(Arc::new((key, make()?))) };
         // A place is written whole or not at all, so one that somebody panicked over is as good as any.
-        let kept = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(kept) = kept.filter(|kept| kept.0 == key) {
+        let found = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(kept) = found.filter(|kept| kept.0 == key) {
             return Ok(kept);
         }
-        let made = Arc::new((key, make()?));
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
-        Ok(made)
+        let new = Arc::new((key, make()?));
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&new));
+        Ok(new)
     }
 
     fn place(&self, key: &Key) -> Option<&Place> {
