@@ -137,7 +137,8 @@ fn check_store(config: &Config, token: &Token, report: &mut Report<'_>) -> Optio
         format!("{size} {leaves} in {}", config.keeper.store.display())
     });
     let reader = reader?;
-    let seals = storage(config, token).seals();
+    let held = token.hold_inventory().map_err(Fault::from);
+    let seals = held.and_then(|_held| storage(config, token).seals());
     let seals = report.line("seals", seals, |seals| {
         let of = |class| seals.iter().filter(|seal| seal.class().retention() == class).count();
         let [operational, incident, jobs] =
@@ -178,9 +179,9 @@ fn check_history(
         report.line("anchor", anchor, |()| format!("{} agrees with the log", config.keeper.anchor.display()));
         policies(config, control, report);
     }
-    report.line("attributes", compare_token(token, &records, reader), |()| {
-        "token and manifest agree".to_owned()
-    });
+    let inventory = token.hold_inventory().map_err(Fault::from);
+    let agree = inventory.and_then(|inventory| compare_token((token, &inventory), &records, reader));
+    report.line("attributes", agree, |()| "token and manifest agree".to_owned());
     destroyed(token, &records, report);
     jobs(reader, report);
     let (_, control) = stands?;
@@ -231,7 +232,9 @@ fn destroyed(token: &Token, records: &[KeyRecord], report: &mut Report<'_>) {
     if count == 0 {
         return;
     }
-    let gone = compare_destroyed(token, records, &[]).map_err(|fault| match fault {
+    let inventory = token.hold_inventory().map_err(Fault::from);
+    let gone = inventory.and_then(|inventory| compare_destroyed(&inventory, records, &[]));
+    let gone = gone.map_err(|fault| match fault {
         Fault::Refusing(found) => Fault::Refusing(format!(
             "{found}; if its destruction was interrupted, the keeper finishes it when it starts"
         )),

@@ -50,7 +50,10 @@ const CONFINED: [Confined; 10] = [
     Confined { crates: &["qrcode"], places: &["client/fobctl/src/ceremony/page"] },
     // The load's floor of durability commits to a database of its own: what the library costs with no ledger around it.
     // A token of kryoptic's is a database.
-    Confined { crates: &["rusqlite"], places: &["keysvc/src/keeper/ledger", "tests/load/durable", "tests/src/service_token"] },
+    Confined {
+        crates: &["rusqlite"],
+        places: &["keysvc/src/keeper/ledger", "tests/load/durable", "tests/src/service_token"],
+    },
     Confined { crates: &["serde_cbor", "serde_cbor_2"], places: &["client/protocol/src/cbor.rs"] },
     // Tests speak to the service as attackers do, past the client.
     Confined {

@@ -11,7 +11,8 @@ use keysvc_protocol::{
     name::Name,
     schema::Schema,
 };
-use keysvc_token::{CreatedKey, ObjectId, Origin, Token};
+use keysvc_token::{CreatedKey, FoundObject, ObjectId, Origin, Token};
+use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 /// A key about to be made: what its intent says.
@@ -100,12 +101,10 @@ fn record(order: &Order, made: CreatedKey, now_ms: u64) -> Result<KeyRecord, Fau
 }
 
 /// Whether the token holds any key of the manifest: one that holds none is another token.
-///
-/// # Errors
-/// [`Fault`] of the token.
-pub fn holds_any(token: &Token, records: &[KeyRecord]) -> Result<bool, Fault> {
-    let ids: Vec<ObjectId> = records.iter().map(|record| ObjectId(*record.id.as_bytes())).collect();
-    Ok(token.inventory()?.iter().any(|object| object.id.is_some_and(|id| ids.contains(&id))))
+#[must_use]
+pub fn holds_any(inventory: &[FoundObject], records: &[KeyRecord]) -> bool {
+    let ids: HashSet<ObjectId> = records.iter().map(|record| ObjectId(*record.id.as_bytes())).collect();
+    inventory.iter().any(|object| object.id.is_some_and(|id| ids.contains(&id)))
 }
 
 /// What differs between manifest and token, each with what it means. What is left of destroyed keys is told by
@@ -114,12 +113,11 @@ pub fn holds_any(token: &Token, records: &[KeyRecord]) -> Result<bool, Fault> {
 /// # Errors
 /// [`Fault`] of the token.
 pub fn differences(
-    token: &Token,
+    (token, inventory): (&Token, &[FoundObject]),
     records: &[KeyRecord],
     open_intents: &[(u64, KeyIntentLeaf)],
 ) -> Result<Vec<String>, Fault> {
     let mut found = Vec::new();
-    let inventory = token.inventory()?;
     for record in records.iter().filter(|record| record.state != KeyState::Destroyed) {
         let id = ObjectId(*record.id.as_bytes());
         if inventory.iter().any(|object| object.id == Some(id)) {
@@ -128,7 +126,7 @@ pub fn differences(
             found.push(format!("the key {} ({id}) is missing from the token", title(record)));
         }
     }
-    for object in &inventory {
+    for object in inventory {
         let known = object.id.is_some_and(|id| {
             let same = |other: &ObjectIdentifier| *other.as_bytes() == id.0;
             records.iter().any(|record| same(&record.id))
@@ -147,22 +145,20 @@ pub fn differences(
 
 /// What the token still holds of keys that were destroyed; not of those whose destruction has an intent and no outcome,
 /// for it may have been interrupted before or after.
-///
-/// # Errors
-/// [`Fault`] of the token.
+#[must_use]
 pub fn left_over(
-    token: &Token,
+    inventory: &[FoundObject],
     records: &[KeyRecord],
     destroying: &[ObjectIdentifier],
-) -> Result<Vec<String>, Fault> {
+) -> Vec<String> {
     let destroyed =
         |record: &&KeyRecord| record.state == KeyState::Destroyed && !destroying.contains(&record.id);
     let destroyed: Vec<_> = records.iter().filter(destroyed).collect();
     if destroyed.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let mut found = Vec::new();
-    for object in token.inventory()? {
+    for object in inventory {
         let of_this = |record: &&&KeyRecord| object.id.is_some_and(|id| id.0 == *record.id.as_bytes());
         if let Some(record) = destroyed.iter().find(of_this) {
             found.push(format!(
@@ -173,7 +169,7 @@ pub fn left_over(
             ));
         }
     }
-    Ok(found)
+    found
 }
 
 /// A key as people name it.

@@ -4,6 +4,7 @@
 //! restored from its leaves, and policies and golden vectors are held against it; only then a leaf is written, and only
 //! then the socket is there.
 
+mod compared;
 mod jobs;
 mod policies;
 mod reload;
@@ -17,13 +18,11 @@ use super::{
     gate::Gate,
     imports::Imports,
     keyring::{Keyring, vectors_in_use},
-    ledger::{Anchor, Change, Ledger, Options, Reader, SealClass, Sequencer, Settled},
-    manifest,
+    ledger::{Anchor, Change, Ledger, Options, Reader, Sequencer, Settled},
     notary::Notary,
     own_token,
     serve::{JobsOnRecord, Keeper, Place, now_ms},
     site::Site,
-    storage::class_of,
 };
 use crate::{
     config::{Config, ConfigError, FILE_LEN_MAX, Half, read_capped},
@@ -34,12 +33,13 @@ use crate::{
     telemetry::LogControl,
 };
 use arc_swap::ArcSwapOption;
+pub use compared::{compare_destroyed, compare_token};
 pub use jobs::figures;
 use keysvc_protocol::{
     bytes::{Digest, ObjectIdentifier},
     control::Control,
     hash::sha256,
-    key::{KeyKind, KeyRecord, KeyState},
+    key::{KeyKind, KeyRecord},
     leaf::{FoundingLeaf, StartLeaf},
     public_key::PublicKey,
     schema::Schema,
@@ -135,13 +135,15 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     compare_anchor(config, &anchor, &reader, &site)?;
     // Before the first use of a key: what a drifted one does is nobody's word.
     let records = reader.keys()?;
-    compare_token(&token, &records, &reader)?;
+    // Every key is looked up several times until the keyring has those it uses, and each search costs with all objects.
+    let inventory = token.hold_inventory()?;
+    compare_token((&token, &inventory), &records, &reader)?;
     own_token::remember(config, &token)?;
     install_seals(config, &token, &sequencer)?;
     sequencer.restore_control()?;
     let policies = policies_in_force(config, &*site.control()?)?;
     policies::tell(&policies);
-    compare_destroyed(&token, &records, &destroying(&*site.control()?))?;
+    compare_destroyed(&inventory, &records, &destroying(&*site.control()?))?;
     vectors_in_use(&token, &*site.control()?)?.must_agree(OTHER_MASTERS)?;
     let mut duties = storage(config, &token).open_month(&sequencer, &records, now_ms()).await?;
     let halted = reader.halted()?.is_some();
@@ -153,6 +155,7 @@ async fn compare_and_open(file: &Path, config: &Config, token: Token) -> Result<
     duties.push(waiting::beat(&sequencer).await?);
     waiting::tell_dispute(&*site.control()?);
     let keyring = Keyring::open(token.clone(), Arc::clone(&site), &reader.keys()?)?;
+    drop(inventory);
     let keyring = Arc::new(keyring);
     let notary = start_notary(config, &keyring, &anchor, duties).await?;
     let limits = config.keeper.limits;
@@ -317,66 +320,6 @@ pub fn checkpoint_key(records: &[KeyRecord]) -> Result<PublicKey, Fault> {
         .and_then(|record| record.public.as_ref())
         .and_then(|public| PublicKey::from_spki(public.as_bytes()).ok())
         .ok_or(Fault::Invariant("the log names no checkpoint key"))
-}
-
-/// Compares the token with the manifest and its behaviour with what is asked of a token.
-///
-/// # Errors
-/// [`Fault::Refusing`] with every difference, [`Fault::OtherToken`] when no key of ours is there.
-pub fn compare_token(token: &Token, records: &[KeyRecord], reader: &Reader) -> Result<(), Fault> {
-    let intents = reader.open_intents()?;
-    for (leaf, intent) in &intents {
-        tracing::warn!(leaf, key = %intent.name, id = %intent.id, "an intent without outcome: its object is not used");
-    }
-    if !manifest::holds_any(token, records)? {
-        let mend = "it was initialised anew, or it is another site's; put the service's token back";
-        return Err(own_token::stranger(
-            token.identity(),
-            &format!("it holds none of the service's keys: {mend}"),
-        ));
-    }
-    let expected = unless_going(token, records, reader)?;
-    let mut found = manifest::differences(token, &expected, &intents)?;
-    let missing = token.missing_mechanisms()?;
-    found.extend(missing.iter().map(|name| format!("the token does not offer {name}")));
-    let probes = keysvc_token::admission::probe(token)?;
-    let failed = probes.into_iter().filter(|probe| !probe.passed);
-    found.extend(failed.map(|probe| format!("the token is not admitted: {}: {}", probe.name, probe.detail)));
-    if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
-}
-
-/// The keys that the token must hold as the log has them. A job's storage key may be gone where no data key lies under it:
-/// the job's purge was interrupted, which erases the data key first. Nothing is lost with it that was not erased before.
-fn unless_going(token: &Token, records: &[KeyRecord], reader: &Reader) -> Result<Vec<KeyRecord>, Fault> {
-    let of_job = |record: &KeyRecord| {
-        record.state == KeyState::Active && matches!(class_of(&record.name), Some(SealClass::Job(_)))
-    };
-    if !records.iter().any(of_job) {
-        return Ok(records.to_vec());
-    }
-    let (wrapping, inventory) = (reader.wrapping_keys()?, token.inventory()?);
-    let gone = |record: &KeyRecord| {
-        let held = inventory.iter().any(|object| object.id.is_some_and(|id| id.0 == *record.id.as_bytes()));
-        of_job(record) && !held && !wrapping.contains(&record.id)
-    };
-    let (gone, expected): (Vec<_>, Vec<_>) = records.iter().cloned().partition(gone);
-    for record in gone {
-        tracing::warn!(key = %record.name, id = %record.id, "the purge of a job was interrupted: its storage key is gone");
-    }
-    Ok(expected)
-}
-
-/// Looks whether the token still holds what the log says is destroyed.
-///
-/// # Errors
-/// [`Fault::Refusing`] with every such key; those whose destruction has no outcome yet are in `destroying`.
-pub fn compare_destroyed(
-    token: &Token,
-    records: &[KeyRecord],
-    destroying: &[ObjectIdentifier],
-) -> Result<(), Fault> {
-    let found = manifest::left_over(token, records, destroying)?;
-    if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
 }
 
 /// The keys whose destruction has an intent and no outcome: the token may hold them or not.

@@ -101,8 +101,10 @@ impl Token {
             if !session.find_objects(&[Attribute::Id(order.id.0.to_vec())]).map_err(fault)?.is_empty() {
                 return Err(TokenError::Duplicate { id: order.id });
             }
-            create(session)?;
-            order.read_back(session)
+            let created = create(session);
+            self.forget_held(order.id);
+            created?;
+            order.read_back(self, session)
         });
         if matches!(made, Err(TokenError::NotAsOrdered { .. })) {
             // Ours a moment ago and never used: destroyed before anyone relies on it.
@@ -131,11 +133,11 @@ impl Order<'_> {
     }
 
     /// Reads the key as the token made it, and refuses it if it is not as ordered.
-    fn read_back(&self, session: &Session) -> Result<CreatedKey, TokenError> {
+    fn read_back(&self, token: &Token, session: &Session) -> Result<CreatedKey, TokenError> {
         let Self { kind, id, label, origin } = *self;
         let mut attributes = Vec::new();
         for half in kind.profile().halves() {
-            let handle = resolve(session, kind, *half, id)?;
+            let handle = resolve((token, session), kind, *half, id)?;
             for one in observe(session, handle, kind.profile(), *half, origin)? {
                 let Observed { attribute, wanted, found, .. } = one;
                 if wanted != found {
@@ -145,10 +147,11 @@ impl Order<'_> {
                 attributes.push((format!("{prefix}{attribute}"), found));
             }
         }
-        let public = if kind.profile().shape.is_pair() { Some(spki::read(session, kind, id)?) } else { None };
+        let public =
+            if kind.profile().shape.is_pair() { Some(spki::read((token, session), kind, id)?) } else { None };
         let check = match &public {
             Some(spki) => spki::check_value(spki),
-            None => check_value_of(session, kind, id)?,
+            None => check_value_of((token, session), kind, id)?,
         };
         Ok(CreatedKey { id, kind, label: label.to_owned(), check, public, attributes })
     }

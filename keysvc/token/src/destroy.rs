@@ -53,7 +53,10 @@ impl Token {
             } else {
                 Err(TokenError::unexpected("C_DestroyObject", "it said done, and the object is still there"))
             }
-        })?;
+        });
+        // After it and whatever came of it: one half may be gone.
+        self.forget_held(id);
+        let halves = halves?;
         // Again, because it may have gone away meanwhile.
         self.look()?;
         Ok(if halves.is_empty() { Destroyed::Before } else { Destroyed::Now(halves) })
@@ -64,15 +67,19 @@ impl Token {
     /// # Errors
     /// If the token refuses or fails.
     pub fn destroy_found(&self, object: &FoundObject) -> Result<(), TokenError> {
-        self.with_session(|session| session.destroy_object(object.handle()).map_err(fault))
+        let destroyed = self.with_session(|session| session.destroy_object(object.handle()).map_err(fault));
+        object.id.into_iter().for_each(|id| self.forget_held(id));
+        destroyed
     }
 
     /// Destroys whatever carries an identifier that nothing carried a moment ago, of whatever kind the token made it.
     pub(crate) fn destroy_just_made(&self, id: ObjectId) -> Result<(), TokenError> {
-        self.with_session(|session| {
+        let destroyed = self.with_session(|session| {
             let made = carriers(session, id)?;
             made.into_iter().try_for_each(|handle| session.destroy_object(handle).map_err(fault))
-        })
+        });
+        self.forget_held(id);
+        destroyed
     }
 }
 

@@ -69,7 +69,7 @@ impl Token {
             return Err(TokenError::WrongKind { kind, needed: "a card master" });
         }
         let mut master = self.with_session(|session| {
-            let handle = resolve(session, kind, Half::Secret, id)?;
+            let handle = resolve((self, session), kind, Half::Secret, id)?;
             let route = Route::CbcEncryptData(Subkeys::of(session, handle)?);
             let card_key = template(KeyKind::CardKey.profile(), Half::Secret, self.offered());
             Ok(MasterKey { token: self.clone(), handle, id, route, card_key })

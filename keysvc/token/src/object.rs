@@ -1,7 +1,7 @@
 //! The token's objects: what lies there, which handle a key has, whether it is still as the key table wants it.
 //!
 //! Searches happen here and only at start and in ceremonies: `SoftHSM` opens and locks every object's file for each,
-//! so nothing on a request's path may search.
+//! so nothing on a request's path may search, and the start finds keys in an inventory that it holds ([`crate::inventory`]).
 
 use std::fmt;
 
@@ -120,7 +120,7 @@ impl Token {
         self.with_session(|session| {
             let mut all = Vec::new();
             for half in kind.profile().halves() {
-                let handle = resolve(session, kind, *half, id)?;
+                let handle = resolve((self, session), kind, *half, id)?;
                 let observed = observe(session, handle, kind.profile(), *half, origin)?;
                 all.extend(observed.into_iter().filter(|one| one.wanted != one.found).map(|one| Drift {
                     attribute: one.attribute,
@@ -138,12 +138,25 @@ impl Token {
     /// # Errors
     /// If there is no such key, or more than one, or if the token fails.
     pub fn check_value(&self, kind: KeyKind, id: ObjectId) -> Result<CheckValue, TokenError> {
-        self.with_session(|session| check_value_of(session, kind, id))
+        self.with_session(|session| check_value_of((self, session), kind, id))
     }
 }
 
-/// Finds the one object of a key's half.
+/// Finds the one object of a key's half: in the inventory that is held and knows it, else by a search.
 pub(crate) fn resolve(
+    (token, session): (&Token, &Session),
+    kind: KeyKind,
+    half: Half,
+    id: ObjectId,
+) -> Result<ObjectHandle, TokenError> {
+    match token.held_handle(class_of(kind.profile(), half), id) {
+        Some(handle) if kind.profile().life == Life::Token => Ok(handle),
+        _ => search(session, kind, half, id),
+    }
+}
+
+/// Searches for the one object of a key's half.
+pub(crate) fn search(
     session: &Session,
     kind: KeyKind,
     half: Half,
@@ -163,14 +176,15 @@ pub(crate) fn resolve(
 }
 
 pub(crate) fn check_value_of(
-    session: &Session,
+    (token, session): (&Token, &Session),
     kind: KeyKind,
     id: ObjectId,
 ) -> Result<CheckValue, TokenError> {
+    let resolve = |half| resolve((token, session), kind, half, id);
     match kind {
-        KeyKind::CardMaster => master::check_value(session, resolve(session, kind, Half::Secret, id)?),
-        KeyKind::Storage => storage::check_value(session, resolve(session, kind, Half::Secret, id)?),
-        _ => Ok(spki::check_value(&spki::read(session, kind, id)?)),
+        KeyKind::CardMaster => master::check_value(session, resolve(Half::Secret)?),
+        KeyKind::Storage => storage::check_value(session, resolve(Half::Secret)?),
+        _ => Ok(spki::check_value(&spki::read((token, session), kind, id)?)),
     }
 }
 
@@ -224,7 +238,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use cryptoki::mechanism::{Mechanism, MechanismType};
 
     use super::*;
@@ -303,6 +317,11 @@ mod tests {
             }
             .map_err(fault)
         })
+    }
+
+    /// Makes a second object with this identifier, which [`Token::generate`] would refuse.
+    pub(crate) fn make_twin(token: &Token, kind: KeyKind, id: ObjectId) {
+        generate_with(token, kind, id, Half::Secret, &Attribute::Modifiable(true)).unwrap();
     }
 
     #[test]
@@ -454,8 +473,7 @@ mod tests {
             let token = scratch.open();
             let kind = KeyKind::CardMaster;
             token.generate(kind, ID, "ours").unwrap();
-            let modifiable = Attribute::Modifiable(true);
-            generate_with(&token, kind, ID, Half::Secret, &modifiable).unwrap();
+            make_twin(&token, kind, ID);
             let ambiguous = TokenError::Ambiguous { kind, id: ID, count: 2 };
             assert_eq!(token.master_key(kind, ID).unwrap_err(), ambiguous);
             assert_eq!(token.drift(kind, ID, Origin::Generated), Err(ambiguous));

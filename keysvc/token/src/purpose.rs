@@ -139,7 +139,7 @@ fn each_key_does_its_own_work_and_no_other() {
             token
                 .with_session(|session| {
                     let key = match kind.profile().life {
-                        Life::Token => resolve(session, kind, Half::Secret, id)?,
+                        Life::Token => resolve((&token, session), kind, Half::Secret, id)?,
                         Life::Session => make(session, kind, id),
                     };
                     let (own, others): (Vec<_>, Vec<_>) =
@@ -173,7 +173,7 @@ fn a_public_half_does_nothing_but_verify() {
             token.generate(kind, id, kind.name()).unwrap();
             token
                 .with_session(|session| {
-                    let public = resolve(session, kind, Half::Public, id)?;
+                    let public = resolve((&token, session), kind, Half::Public, id)?;
                     for (name, operation) in OPERATIONS {
                         let session = token.open_session()?;
                         let error = operation(&session, kind.profile().shape, public).unwrap_err();
@@ -209,7 +209,7 @@ fn no_key_on_the_token_can_be_read_changed_copied_or_wrapped_out() {
             token.generate(kind, id, kind.name()).unwrap();
             token
                 .with_session(|session| {
-                    let key = resolve(session, kind, Half::Secret, id)?;
+                    let key = resolve((&token, session), kind, Half::Secret, id)?;
                     let value = match kind.profile().shape {
                         Shape::Rsa3072 => AttributeType::PrivateExponent,
                         _ => AttributeType::Value,

@@ -44,8 +44,14 @@ impl Token {
             return Err(TokenError::WrongKind { kind, needed: "a key that signs" });
         }
         self.with_session(|session| {
-            let handle = resolve(session, kind, Half::Secret, id)?;
-            Ok(SigningKey { token: self.clone(), handle, kind, id, spki: spki::read(session, kind, id)? })
+            let handle = resolve((self, session), kind, Half::Secret, id)?;
+            Ok(SigningKey {
+                token: self.clone(),
+                handle,
+                kind,
+                id,
+                spki: spki::read((self, session), kind, id)?,
+            })
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::attribute::read_one;
 use crate::error::TokenError;
 use crate::object::{CheckValue, ObjectId, resolve};
 use crate::profile::{Half, KeyKind, Shape};
+use crate::token::Token;
 
 /// What stands before the 65 bytes of an uncompressed P-256 point.
 const P256_PREFIX: [u8; 26] = [
@@ -99,10 +100,15 @@ impl RsaPublicKey {
 }
 
 /// Reads the public half of a pair on the token.
-pub(crate) fn read(session: &Session, kind: KeyKind, id: ObjectId) -> Result<Vec<u8>, TokenError> {
+pub(crate) fn read(
+    (token, session): (&Token, &Session),
+    kind: KeyKind,
+    id: ObjectId,
+) -> Result<Vec<u8>, TokenError> {
+    let public = || resolve((token, session), kind, Half::Public, id);
     match kind.profile().shape {
-        Shape::EcP256 => p256(session, resolve(session, kind, Half::Public, id)?),
-        Shape::Rsa3072 => rsa(session, resolve(session, kind, Half::Public, id)?),
+        Shape::EcP256 => p256(session, public()?),
+        Shape::Rsa3072 => rsa(session, public()?),
         Shape::Aes128 | Shape::Aes256 => {
             Err(TokenError::WrongKind { kind, needed: "a key with a public half" })
         }

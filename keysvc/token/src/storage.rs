@@ -35,7 +35,7 @@ impl Token {
         if kind != KeyKind::Storage {
             return Err(TokenError::WrongKind { kind, needed: "a storage key" });
         }
-        let handle = self.with_session(|session| resolve(session, kind, Half::Secret, id))?;
+        let handle = self.with_session(|session| resolve((self, session), kind, Half::Secret, id))?;
         Ok(StorageKey { token: self.clone(), handle, id })
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
@@ -18,6 +18,7 @@ use cryptoki::slot::Slot;
 
 use crate::class::TokenErrorClass;
 use crate::error::{TokenError, fault};
+use crate::inventory::Index;
 use crate::mechanism::{Mechanism, mechanism_type};
 use crate::pin::Pin;
 use crate::slot::{self, FoundToken, TokenIdentity};
@@ -45,6 +46,8 @@ struct Inner {
     calls: RwLock<()>,
     /// Whether the calls are held, and the process ends.
     held: AtomicBool,
+    /// Where keys are found while an inventory is held.
+    listed: Mutex<Option<Index>>,
     /// INVARIANT: open as long as the token is, so that no thread's end closes the last session. Never used again, so
     /// its lock is never taken.
     _anchor: Mutex<Session>,
@@ -83,6 +86,7 @@ impl Token {
             offered,
             calls: RwLock::new(()),
             held: AtomicBool::new(false),
+            listed: Mutex::default(),
             _anchor: Mutex::new(anchor),
         })))
     }
@@ -153,6 +157,11 @@ impl Token {
             None => Ok(()),
             Some(missing) => Err(TokenError::NotOffered { mechanism: missing.name() }),
         }
+    }
+
+    /// The inventory that is held, if one is. Complete at any time, so poison says nothing.
+    pub(crate) fn held(&self) -> MutexGuard<'_, Option<Index>> {
+        self.0.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

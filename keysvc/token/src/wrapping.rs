@@ -53,8 +53,8 @@ impl Token {
             return Err(TokenError::WrongKind { kind, needed: "a wrapping key" });
         }
         self.with_session(|session| {
-            let handle = resolve(session, kind, Half::Secret, id)?;
-            Ok(WrappingKey { token: self.clone(), handle, id, spki: spki::read(session, kind, id)? })
+            let handle = resolve((self, session), kind, Half::Secret, id)?;
+            Ok(WrappingKey { token: self.clone(), handle, id, spki: spki::read((self, session), kind, id)? })
         })
     }
 }

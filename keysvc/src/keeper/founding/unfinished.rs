@@ -57,7 +57,7 @@ impl Unfinished {
         if !agreed {
             return Ok(Some("the signatures in leaf 0 are not over this founding file".to_owned()));
         }
-        let found = manifest::differences(token, &self.leaf.keys, &[])?;
+        let found = manifest::differences((token, &token.inventory()?), &self.leaf.keys, &[])?;
         Ok(if found.is_empty() { None } else { Some(found.join("; ")) })
     }
 }
