@@ -52,7 +52,7 @@ struct Means {
 impl Means {
     fn opened(config: Config, token: Token) -> Result<Self, Fault> {
         let (sequencer, reader) = open_store(&config)?;
-        compare_token(&token, &reader.keys()?, &reader)?;
+        compare_token((&token, &token.hold_inventory()?), &reader.keys()?, &reader)?;
         install_seals(&config, &token, &sequencer)?;
         sequencer.restore_control()?;
         Ok(Self { config, token, sequencer, reader })
