@@ -103,17 +103,17 @@ mod tests {
 
     #[test]
     fn what_was_made_is_kept_for_the_same_facts_and_no_others() {
-        let (kept, made) = (Standings::new(), Cell::new(0));
+        let (kept, count) = (Standings::new(), Cell::new(0));
         let ask = |id: &str| {
             let make = || {
-                made.set(made.get() + 1);
+                count.set(count.get() + 1);
                 Ok(standing(id))
             };
             kept.of(key(id), make).unwrap().1.principal.id().unescaped().to_owned()
         };
         for (id, times) in [("till-1", 1), ("till-1", 1), ("till-2", 2), ("till-2", 2)] {
             assert_eq!(ask(id), id);
-            assert_eq!(made.get(), times, "{id}");
+            assert_eq!(count.get(), times, "{id}");
         }
     }
 

@@ -83,7 +83,7 @@ impl Drop for Expected {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn nobody_on_the_way_is_not_waited_for() {
