@@ -412,7 +412,9 @@ fn nothing_is_destroyed_that_the_interrupted_founding_did_not_announce() {
     // Nor without orders: a service that lost its disk looks like this.
     fs::remove_file(&file).unwrap();
     let said = text(&site.init(&["--discard-orphans", "--yes"]));
-    assert!(said.contains("the token is not empty"), "{said}");
+    // A fast token may have come as far as the data keys when it was killed, and the store is looked at first.
+    let refusals = ["the token is not empty", "the store holds data keys of another token"];
+    assert!(refusals.iter().any(|refusal| said.contains(refusal)), "{said}");
     assert_eq!(site.objects(), before);
 }
 
