@@ -14,6 +14,7 @@ mod log;
 mod nearest;
 mod paths;
 mod pin_source;
+mod sandbox;
 mod user;
 
 pub use explain::{Finding, Findings, examine};
@@ -22,6 +23,7 @@ pub use limits::KeeperLimits;
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use paths::{check_private_file, read_capped};
 pub use pin_source::PinSource;
+pub use sandbox::{KeeperCalls, SandboxConfig, SandboxPart};
 pub use user::uid_of;
 
 use front_limits::FRONT;
@@ -60,6 +62,9 @@ pub struct Config {
     /// The service's log.
     #[serde(default)]
     pub log: LogConfig,
+    /// What each half may do.
+    #[serde(default)]
+    pub sandbox: SandboxConfig,
 }
 
 /// Who reads the configuration: each half checks the files it uses, and only those.

@@ -19,6 +19,7 @@ use crate::{
     },
     output::Output,
     program::front_settings,
+    sandbox::{Role, trial},
 };
 use arc_swap::ArcSwapOption;
 use keysvc_policies::PolicySet;
@@ -39,6 +40,7 @@ pub fn run(file: &Path, output: &Output) -> ExitCode {
     if let Some(config) =
         report.line("configuration", Config::read(file).map_err(Fault::from), |_| file.display().to_string())
     {
+        sandboxes(file, &config, &mut report);
         check_all(&config, &mut report);
     }
     if report.failed == 0 {
@@ -71,9 +73,50 @@ impl Report<'_> {
         }
     }
 
+    /// Gives what was found, which others print; prints only that nothing could be.
+    fn asked<T>(&mut self, name: &str, found: Result<T, Fault>) -> Option<T> {
+        match found {
+            Ok(found) => Some(found),
+            Err(fault) => self.line(name, Err(fault), |_| String::new()),
+        }
+    }
+
     /// Prints what hinders nothing and is to be known.
     fn notice(&self, name: &str, text: &str) {
         self.output.line(&format!("note  {name:<14} {text}"));
+    }
+}
+
+/// Has each half's sandbox tried: a line for each part that is on or off, and one for the attempts. What is off where it is
+/// not required hinders nothing, and neither do attempts that go through by it.
+fn sandboxes(file: &Path, config: &Config, report: &mut Report<'_>) {
+    for role in Role::ALL {
+        let half = role.name();
+        let Some(found) = report.asked("sandbox", trial::ask(role, file, config)) else { continue };
+        let mut whole = true;
+        for (part, on, how) in &found.parts {
+            whole &= on;
+            let how = if how.is_empty() { String::new() } else { format!(": {how}") };
+            let text = format!("{half}, {part} {}{how}", if *on { "on" } else { "off" });
+            match (*on, config.sandbox.require) {
+                (true, _) => _ = report.line("sandbox", Ok(()), |()| text.clone()),
+                (false, true) => {
+                    _ = report.line::<()>("sandbox", Err(Fault::Refusing(text.clone())), |()| String::new());
+                }
+                (false, false) => report.notice("sandbox", &text),
+            }
+        }
+        let (denied, open) = (found.denied, found.open.join(", "));
+        if open.is_empty() {
+            report.line("sandbox", Ok(()), |()| format!("{half}, {denied} attempts to leave it denied"));
+        } else if whole {
+            let fault =
+                Fault::Refusing(format!("{half}: not denied: {open}; tell the makers of this program"));
+            report.line::<()>("sandbox", Err(fault), |()| String::new());
+        } else {
+            report
+                .notice("sandbox", &format!("{half}, {denied} attempts to leave it denied, but not: {open}"));
+        }
     }
 }
 
@@ -182,6 +225,7 @@ fn check_history(
     let inventory = token.hold_inventory().map_err(Fault::from);
     let agree = inventory.and_then(|inventory| compare_token((token, &inventory), &records, reader));
     report.line("attributes", agree, |()| "token and manifest agree".to_owned());
+    unfinished(reader, report);
     destroyed(token, &records, report);
     jobs(reader, report);
     let (_, control) = stands?;
@@ -189,6 +233,18 @@ fn check_history(
     let seen = seen.and_then(|seen| seen.must_agree(OTHER_MASTERS));
     report.line("profiles", seen, |seen| profiles(&control, seen));
     Some(Compared)
+}
+
+/// Keys whose making was broken off: what the token has of them, torn or whole, nothing uses.
+fn unfinished(reader: &Reader, report: &Report<'_>) {
+    // A log that cannot be read was told of above.
+    for (leaf, intent) in reader.open_intents().unwrap_or_default() {
+        let text = format!(
+            "the making of {} ({}) was broken off at leaf {leaf}: what the token has of it is not used",
+            intent.name, intent.id
+        );
+        report.notice("unfinished", &text);
+    }
 }
 
 /// What the log says stands, made again from it.

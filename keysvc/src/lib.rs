@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod output;
 pub mod parent;
 pub mod program;
+pub mod sandbox;
 pub mod service_manager;
 pub mod supervisor;
 pub mod telemetry;

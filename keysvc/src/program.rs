@@ -12,7 +12,9 @@ use crate::{
         start, verify_store,
     },
     output::Output,
-    parent, service_manager, supervisor, telemetry,
+    parent,
+    sandbox::{self, Role, trial},
+    service_manager, supervisor, telemetry,
 };
 use clap::{Parser, Subcommand};
 use keysvc_protocol::key::KeyRecord;
@@ -61,6 +63,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Enter a half's sandbox and try what must fail there.
+    #[command(hide = true)]
+    TrySandbox {
+        /// Which half.
+        role: Role,
+    },
     /// Check the configuration file: say everything that must be mended, or what will be used and the policies' digest.
     CheckConfig,
 }
@@ -76,6 +84,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Front => front(arguments),
         Command::Keeper => keeper(arguments),
         Command::VerifyStore { json } => match verify_store::run(&arguments.config, json, &output) {
+            Ok(code) => return code,
+            Err(fault) => Err(fault),
+        },
+        Command::TrySandbox { role } => match trial::run(role, &arguments.config, &output) {
             Ok(code) => return code,
             Err(fault) => Err(fault),
         },
@@ -162,6 +174,7 @@ fn serve(arguments: &Arguments, output: &Output) -> ExitCode {
         let config = Config::read_for(&arguments.config, Half::Keeper)?;
         config.token.pin_source()?.readable_again()?;
         let _log = telemetry::start(config.log);
+        sandbox::enter_lightly();
         let program =
             std::env::current_exe().map_err(|source| Fault::Io { what: "finding this program", source })?;
         let code = runtime(1)?.block_on(supervisor::run(&program, &arguments.config, || {
@@ -177,7 +190,9 @@ fn serve(arguments: &Arguments, output: &Output) -> ExitCode {
 
 fn front(arguments: &Arguments) -> Result<(), Fault> {
     let config = Config::read_for(&arguments.config, Half::Front)?;
+    let confined = sandbox::enter(Role::Front, &arguments.config, &config)?;
     let mut log = telemetry::start(config.log);
+    confined.tell();
     let (file, format) = (arguments.config.clone(), config.log.format);
     let reread = move || {
         let config = Config::read_for(&file, Half::Front).map_err(|error| error.to_string())?;
@@ -201,7 +216,9 @@ fn keeper(arguments: &Arguments) -> Result<(), Fault> {
         std::process::abort();
     }));
     let config = Config::read_for(&arguments.config, Half::Keeper)?;
+    let confined = sandbox::enter(Role::Keeper, &arguments.config, &config)?;
     let log = telemetry::start(config.log);
+    confined.tell();
     runtime(config.keeper.limits.workers)?.block_on(async {
         follow_parent()?;
         let ended = start::run(&arguments.config, log).await;

@@ -41,6 +41,14 @@ pub fn alive_every() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|_| !has_parent()).and_then(|wait| wait.checked_div(2))
 }
 
+/// Marks every descriptor that the manager passed to be closed when a program is run.
+///
+/// # Errors
+/// When one of them is not open.
+pub fn close_passed_on_exec() -> std::io::Result<()> {
+    sd_notify::listen_fds().map(drop)
+}
+
 fn has_parent() -> bool {
     std::env::var_os(PARENT_VARIABLE).is_some()
 }

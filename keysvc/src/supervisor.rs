@@ -9,7 +9,7 @@ mod half;
 mod pin_seen;
 mod restarts;
 
-use crate::{config::fixed::KEEPER_AWAITED_MAX, error::Exit};
+use crate::{config::fixed::KEEPER_AWAITED_MAX, error::Exit, sandbox::Role};
 use half::{Half, Wanted};
 use std::{io, path::Path, pin::pin};
 use tokio::{
@@ -69,9 +69,9 @@ where
     let (want_keeper, keeper_wanted) = watch::channel(Wanted::default());
     let (front_serves, keeper_serves) = (watch::Sender::new(false), watch::Sender::new(false));
     let both = (front_serves.subscribe(), keeper_serves.subscribe());
-    let half = |name, serves| Half { name, program: program.to_owned(), config: config.to_owned(), serves };
-    let mut keeper = pin!(half("keeper", keeper_serves).keep(keeper_wanted));
-    let mut front = pin!(half("front", front_serves).keep(front_wanted));
+    let half = |role, serves| Half { role, program: program.to_owned(), config: config.to_owned(), serves };
+    let mut keeper = pin!(half(Role::Keeper, keeper_serves).keep(keeper_wanted));
+    let mut front = pin!(half(Role::Front, front_serves).keep(front_wanted));
     let Asked { stop, reloads, served } = asked;
     let first = select! {
         ended = &mut keeper => First::Keeper(ended?),

@@ -72,7 +72,7 @@ pub(crate) fn service(site: &Site, module: &Path) -> Result<String, SetupError> 
             listen: format!("127.0.0.1:{}", site.port()),
             certificate: home.tls_certificate(),
             key: home.tls_key(),
-            ca: file("ca.crt"),
+            ca: home.tls_folder().join("ca.crt"),
             crls: [],
         },
         keeper: Keeper {

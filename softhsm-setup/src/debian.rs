@@ -17,6 +17,12 @@ const APT_GET: &str = "/usr/bin/apt-get";
 /// The solver that proves policies.
 pub const CVC5: Packaged = Packaged { program: "cvc5", package: "cvc5", variable: "CVC5" };
 
+/// The tracer by which system calls are watched, and made to fail.
+pub const STRACE: Packaged = Packaged { program: "strace", package: "strace", variable: "STRACE" };
+
+/// The debugger, which writes down the memory of a running process.
+pub const GDB: Packaged = Packaged { program: "gdb", package: "gdb", variable: "GDB" };
+
 /// A program that a package brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packaged {

@@ -12,6 +12,7 @@ mod claim;
 mod config;
 pub mod debian;
 mod error;
+mod home;
 mod module;
 mod newcomer;
 pub mod pki;
@@ -22,7 +23,8 @@ pub mod softhsm;
 pub mod token;
 
 pub use error::SetupError;
+pub use home::Home;
 pub use module::ModuleKind;
 pub use newcomer::{Enrolment, Newcomer};
 pub use roster::Cast;
-pub use site::{Home, Site, SitePlan, TRUST_DOMAIN, lay_out, lay_out_with};
+pub use site::{Site, SitePlan, TRUST_DOMAIN, lay_out, lay_out_with};

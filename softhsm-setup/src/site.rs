@@ -4,7 +4,7 @@
 //! the officers' signatures and the trust file come later, by `fobctl` and `keysvc init`.
 
 use crate::{
-    ModuleKind, SetupError,
+    Home, SetupError,
     claim::Claim,
     config::{self, SERVICE_LABEL, Signs},
     module::Module,
@@ -23,13 +23,15 @@ use keysvc_protocol::{
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// The trust domain of every development site.
 pub const TRUST_DOMAIN: &str = "demo.keysvc.test";
 
 const SERVICE_CONFIG: &str = "service/keysvc.toml";
+const SERVICE: &str = "service";
+/// The folder of the front's files in the service's: its certificate, its key, the CA and revocation lists.
+const FRONT: &str = "front";
 /// The folder in which a client keeps what it has seen.
 pub(crate) const STATE: &str = "state";
 
@@ -41,7 +43,7 @@ const SOCKET_PATH_MAX: usize = 100;
 pub struct SitePlan {
     /// `SoftHSM`'s module, as [`softhsm::find`] found it: everyone's token is on it.
     pub module: PathBuf,
-    /// The module of the service's own token, one of [`ModuleKind::ALL`]; `SoftHSM`'s if left out.
+    /// The module of the service's own token, one of [`crate::ModuleKind::ALL`]; `SoftHSM`'s if left out.
     pub service_module: Option<PathBuf>,
     /// The `softhsm-setup` program, which makes each token in a process of its own.
     pub program: PathBuf,
@@ -180,7 +182,7 @@ impl Site {
     /// The service's folder.
     #[must_use]
     pub fn service(&self) -> Home {
-        self.home("service")
+        self.home(SERVICE)
     }
 
     /// A persona's folder: `officer-1` to `officer-3`, `station-1`, `station-2`, `data-1`, `data-2`, `operator-1`,
@@ -188,7 +190,10 @@ impl Site {
     /// `stranger`, or `service`, and whoever [`Site::add_persona`] made later.
     #[must_use]
     pub fn home(&self, name: &str) -> Home {
-        Home { folder: self.folder.join(name) }
+        let folder = self.folder.join(name);
+        // The front reads its folder by itself, and nothing else of the service's.
+        let tls = if name == SERVICE { folder.join(FRONT) } else { folder.clone() };
+        Home::new(folder, tls)
     }
 
     fn fill(&self, plan: &SitePlan, modules: &Modules, personas: &[Persona<'_>]) -> Result<(), SetupError> {
@@ -213,12 +218,12 @@ impl Site {
     fn begin_service(&self, plan: &SitePlan, module: &Module) -> Result<Making, SetupError> {
         let home = self.service();
         new_folder(home.folder())?;
-        for name in ["policies", "store", "run"] {
+        for name in ["policies", "store", "run", FRONT] {
             new_folder(&home.folder().join(name))?;
         }
         new_file(&home.folder().join("policies/site.cedar"), &plan.site_cedar)?;
-        new_file(&home.folder().join("ca.crt"), self.authority.certificate_pem())?;
-        self.authority.issue(&CertificateRequest::service(&trust_domain()?))?.write(home.folder())?;
+        new_file(&home.tls_folder().join("ca.crt"), self.authority.certificate_pem())?;
+        self.authority.issue(&CertificateRequest::service(&trust_domain()?))?.write(home.tls_folder())?;
         new_file(&self.service_config(), config::service(self, &module.path)?)?;
         // The service's keys are made by `keysvc init`.
         token::start(&plan.program, module, SERVICE_LABEL, home.folder(), &[])
@@ -305,96 +310,5 @@ impl<'a> Begun<'a> {
             Pending::Token(making) => making.finish()?,
         };
         Ok(Equipped { persona: self.persona, tls_key: self.tls_key, public })
-    }
-}
-
-/// The private folder of one persona or of the service. Not everyone has every file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
-    folder: PathBuf,
-}
-
-impl Home {
-    /// The folder, an absolute path.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The client's configuration.
-    #[must_use]
-    pub fn client_config(&self) -> PathBuf {
-        self.folder.join("client.toml")
-    }
-
-    /// The TLS certificate, PEM.
-    #[must_use]
-    pub fn tls_certificate(&self) -> PathBuf {
-        self.folder.join("tls.crt")
-    }
-
-    /// The TLS key, PKCS#8 in PEM.
-    #[must_use]
-    pub fn tls_key(&self) -> PathBuf {
-        self.folder.join("tls.key")
-    }
-
-    /// The enrolment request of a persona that was made after the founding, TOML.
-    #[must_use]
-    pub fn enrolment(&self) -> PathBuf {
-        self.folder.join("enrolment.toml")
-    }
-
-    /// The statement key of a persona without a token, PKCS#8 in PEM.
-    #[must_use]
-    pub fn statement_key(&self) -> PathBuf {
-        self.folder.join("statement.key")
-    }
-
-    /// The file with the token's PIN.
-    #[must_use]
-    pub fn pin_file(&self) -> PathBuf {
-        self.folder.join("pin")
-    }
-
-    /// `SoftHSM`'s configuration file.
-    #[must_use]
-    pub fn softhsm_conf(&self) -> PathBuf {
-        self.configuration(ModuleKind::SoftHsm)
-    }
-
-    /// The folder where the module keeps the token.
-    #[must_use]
-    pub fn token_folder(&self) -> PathBuf {
-        self.folder.join("tokens")
-    }
-
-    /// A command that runs `program` as this persona: with its own token, or with none at all.
-    #[must_use]
-    pub fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        for kind in ModuleKind::ALL {
-            // Set for those without a token too: the module then has none, instead of the machine's own.
-            command.env(kind.variable(), self.configuration(kind));
-        }
-        command
-    }
-
-    /// The kind of module that the token is on; none where there is no token.
-    #[must_use]
-    pub fn module_kind(&self) -> Option<ModuleKind> {
-        ModuleKind::ALL.into_iter().find(|kind| fs::exists(self.configuration(*kind)).unwrap_or(false))
-    }
-
-    /// Where the configuration of such a module is, if the token is on one.
-    #[must_use]
-    pub fn configuration(&self, kind: ModuleKind) -> PathBuf {
-        self.folder.join(kind.configuration_file())
-    }
-
-    /// Whether there is a token.
-    #[must_use]
-    pub fn has_token(&self) -> bool {
-        self.module_kind().is_some()
     }
 }

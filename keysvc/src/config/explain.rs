@@ -214,13 +214,15 @@ fn kind(value: &Value) -> &'static str {
 fn trouble(form: Form, value: &Value, half: Half) -> Option<(String, String)> {
     match form {
         Form::Whole(min, max) => whole(value, min, max),
-        Form::AllThere(of) => match value {
-            Value::Array(items) => items.iter().find_map(|item| trouble(Form::There(of), item, half)),
-            other => Some((
-                format!("{} stands where a list is wanted", kind(other)),
-                "write file names in square brackets".to_owned(),
-            )),
-        },
+        Form::AllThere(of) => each(Form::There(of), "file names", value, half),
+        Form::Choices(words) => each(Form::Choice(words), "words", value, half),
+        Form::Texts => each(Form::Text, "texts", value, half),
+        Form::Flag => (!value.is_bool()).then(|| {
+            (
+                format!("{} stands where true or false is wanted", kind(value)),
+                "write true or false, without quotes".to_owned(),
+            )
+        }),
         _ => match value {
             Value::String(text) => text_trouble(form, text, half),
             other => Some((
@@ -228,6 +230,17 @@ fn trouble(form: Form, value: &Value, half: Half) -> Option<(String, String)> {
                 format!("write it in double quotes: \"{other}\"").replace("\"\"", "\""),
             )),
         },
+    }
+}
+
+/// What is wrong with a list, or with the first wrong of it.
+fn each(form: Form, things: &str, value: &Value, half: Half) -> Option<(String, String)> {
+    match value {
+        Value::Array(items) => items.iter().find_map(|item| trouble(form, item, half)),
+        other => Some((
+            format!("{} stands where a list is wanted", kind(other)),
+            format!("write {things} in square brackets"),
+        )),
     }
 }
 

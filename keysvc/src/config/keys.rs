@@ -8,6 +8,7 @@ use super::{
     front_limits::FRONT,
     limits::KEEPER,
     log::{LogFormat, LogLevel},
+    sandbox::{KeeperCalls, SandboxPart},
 };
 
 /// One key.
@@ -48,6 +49,12 @@ pub(super) enum Form {
     Whole(u64, u64),
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Any of these words.
+    Choices(&'static [&'static str]),
+    /// True or false.
+    Flag,
+    /// Texts.
+    Texts,
 }
 
 const KEYS: [(&str, Form, bool, &str); 22] = {
@@ -99,6 +106,29 @@ const KEYS: [(&str, Form, bool, &str); 22] = {
     ]
 };
 
+/// `[sandbox]`; none of its keys must be there.
+const SANDBOX: [(&str, Form, &str); 8] = {
+    use Form::{AllThere, Choice, Choices, Flag, Texts};
+    [
+        ("sandbox.require", Flag, "whether a half refuses to start where a part of its sandbox is off"),
+        ("sandbox.without", Choices(&SandboxPart::NAMES), "the parts of the sandbox that are left off"),
+        ("sandbox.front-reads", AllThere(Half::Front), "what the front may read besides its own files"),
+        ("sandbox.keeper-reads", AllThere(Half::Keeper), "what the keeper may read besides its own files"),
+        (
+            "sandbox.keeper-writes",
+            AllThere(Half::Keeper),
+            "what the keeper may write besides its own files: the PKCS#11 module's folders and devices",
+        ),
+        ("sandbox.keeper-network", Flag, "whether the PKCS#11 module needs the network"),
+        (
+            "sandbox.keeper-calls",
+            Choice(&KeeperCalls::NAMES),
+            "the system calls of the keeper: all but a list's, or a list's alone",
+        ),
+        ("sandbox.environment", Texts, "the variables of the environment that both halves are given besides"),
+    ]
+};
+
 /// All keys, in the order of the example in docs/operations.md.
 pub(super) fn all() -> Vec<Key> {
     let plain = KEYS.iter().map(|(name, form, required, purpose)| Key {
@@ -121,11 +151,18 @@ pub(super) fn all() -> Vec<Key> {
     };
     let front = FRONT.iter().map(|one| limit("front.limits", one.name, one.range, one.bounds));
     let keeper = KEEPER.iter().map(|one| limit("keeper.limits", one.name, one.range, one.bounds));
-    plain.chain([format]).chain(front).chain(keeper).collect()
+    let sandbox = SANDBOX.iter().map(|(name, form, purpose)| Key {
+        name: (*name).to_owned(),
+        form: *form,
+        required: false,
+        purpose,
+    });
+    plain.chain([format]).chain(sandbox).chain(front).chain(keeper).collect()
 }
 
 /// The sections that keys lie in.
-pub(super) const SECTIONS: [&str; 6] = ["front", "front.limits", "keeper", "keeper.limits", "token", "log"];
+pub(super) const SECTIONS: [&str; 7] =
+    ["front", "front.limits", "keeper", "keeper.limits", "token", "log", "sandbox"];
 
 #[cfg(test)]
 mod tests {
@@ -140,7 +177,9 @@ mod tests {
             }
             Form::TrustDomain => "\"demo.test\"".to_owned(),
             Form::Address => "\"127.0.0.1:1\"".to_owned(),
-            Form::AllThere(_) => "[\"a\"]".to_owned(),
+            Form::AllThere(_) | Form::Texts => "[\"a\"]".to_owned(),
+            Form::Choices(words) => format!("[\"{}\"]", words[0]),
+            Form::Flag => "true".to_owned(),
             Form::Whole(min, _) => min.to_string(),
             Form::Choice(words) => format!("\"{}\"", words[0]),
         }
@@ -169,7 +208,9 @@ mod tests {
     fn the_types_know_no_key_beside_the_table() {
         // What the types know, by their own words for an unknown key.
         let base = text(&all());
-        for section in ["", "front.", "front.limits.", "keeper.", "keeper.limits.", "token.", "log."] {
+        for section in
+            ["", "front.", "front.limits.", "keeper.", "keeper.limits.", "token.", "log.", "sandbox."]
+        {
             let error = toml::from_str::<Config>(&format!("{base}{section}zzz = 1\n")).unwrap_err();
             let said = error.message().to_owned();
             let known = said.split('`').skip(3).step_by(2).map(|name| format!("{section}{name}"));

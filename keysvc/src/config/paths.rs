@@ -33,7 +33,13 @@ pub(super) fn private_trouble(file: &Path) -> Option<(String, String)> {
 /// [`ConfigError`] when it cannot be read or is longer.
 pub fn read_capped(file: &Path, max: u64) -> Result<Vec<u8>, ConfigError> {
     let unreadable = |error: std::io::Error| {
-        ConfigError::file(file, format!("cannot be read ({error}); check path and owner"))
+        // A half that runs may read the files that were there at its start (docs/operations.md, sandbox).
+        let replaced = if error.kind() == std::io::ErrorKind::PermissionDenied {
+            "; if it took another file's place, write it in place or restart"
+        } else {
+            ""
+        };
+        ConfigError::file(file, format!("cannot be read ({error}); check path and owner{replaced}"))
     };
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(unreadable)?;

@@ -10,7 +10,7 @@ use crate::{
 };
 use keysvc_token::{FoundToken, Token, TokenConfig, TokenIdentity};
 use std::{
-    fs::{self, File},
+    fs::OpenOptions,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -77,21 +77,22 @@ fn known(file: &Path) -> Result<Option<String>, ConfigError> {
     }
     let bytes = read_capped(file, LEN_MAX)?;
     let text = String::from_utf8(bytes).map_err(|_| ConfigError::file(file, "not UTF-8 text; remove it"))?;
-    Ok(Some(text.trim_end().to_owned()))
+    // A keeper that did not come to write it, or whose write did not come to the disk, has tried no PIN on a stranger.
+    let serial = text.trim_matches(|letter: char| letter == '\0' || letter.is_whitespace());
+    Ok((!serial.is_empty()).then(|| serial.to_owned()))
 }
 
+/// In place, and in one write: the keeper may write this file and none beside it.
 fn write(file: &Path, serial: &str) -> io::Result<()> {
-    let new = with_end(file, ".new");
-    let mut out = File::create(&new)?;
+    let mut out = OpenOptions::new().write(true).create(true).truncate(false).open(file)?;
     out.write_all(format!("{serial}\n").as_bytes())?;
-    out.sync_all()?;
-    fs::rename(&new, file)?;
-    File::open(file.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+    out.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_serial_is_read_as_it_was_written_and_a_file_that_is_none_is_refused() {
@@ -101,6 +102,10 @@ mod tests {
         write(&file, "90713265aabbccdd").unwrap();
         assert_eq!(known(&file), Ok(Some("90713265aabbccdd".to_owned())));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        for unwritten in [&b""[..], &[0; 17]] {
+            fs::write(&file, unwritten).unwrap();
+            assert_eq!(known(&file), Ok(None));
+        }
         fs::write(&file, [b'x'; 33]).unwrap();
         assert!(known(&file).is_err());
     }

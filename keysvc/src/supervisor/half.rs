@@ -5,11 +5,14 @@ use super::{
     restarts::{End, Next, Restarts},
 };
 use crate::{
+    config::{self, Config},
     error::Exit,
     parent::{PARENT_VARIABLE, SAID_VARIABLE},
+    sandbox::{Role, environment},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    ffi::OsString,
     io,
     os::{
         fd::OwnedFd,
@@ -44,7 +47,7 @@ pub(super) struct Wanted {
 
 /// One of the two.
 pub(super) struct Half {
-    pub(super) name: &'static str,
+    pub(super) role: Role,
     pub(super) program: PathBuf,
     pub(super) config: PathBuf,
     /// Told whenever the half says that it serves, and when it does so no more.
@@ -72,7 +75,7 @@ impl Half {
             let said = restarts.is_said(end);
             let goes_on = match restarts.after(end) {
                 Next::GiveUp => {
-                    tracing::error!(half = self.name, "refuses to serve");
+                    tracing::error!(half = self.role.name(), "refuses to serve");
                     return Ok(Exit::Refusing as u8);
                 }
                 Next::Start(wait) => {
@@ -81,7 +84,7 @@ impl Half {
                 }
                 Next::PinChanged => {
                     tracing::error!(
-                        half = self.name,
+                        half = self.role.name(),
                         %status,
                         "the token refused the PIN, and it is not tried again: a token may lock; write the right PIN to \
                          its file, or send SIGHUP to have the same one tried once more"
@@ -99,9 +102,10 @@ impl Half {
         let (ours, childs) = Socket::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(&self.program);
-        command.arg(self.name).arg("--config").arg(&self.config).env(PARENT_VARIABLE, "1");
-        // It is the parent that a service manager hears from.
-        command.env_remove("NOTIFY_SOCKET").env_remove(SAID_VARIABLE);
+        command.arg(self.role.name()).arg("--config").arg(&self.config);
+        // Nothing of the daemon's own: what somebody has in a variable is not the halves' affair, and it is the parent
+        // that a service manager hears from.
+        command.env_clear().envs(self.environment()).env(PARENT_VARIABLE, "1");
         if let Some(code) = restarts.said() {
             command.env(SAID_VARIABLE, code.to_string());
         }
@@ -109,11 +113,19 @@ impl Half {
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
         let tie = UnixStream::from_std(ours)?;
         if restarts.said().is_none() {
-            tracing::info!(half = self.name, pid = child.id(), "started");
+            tracing::info!(half = self.role.name(), pid = child.id(), "started");
         } else {
-            tracing::debug!(half = self.name, pid = child.id(), "started");
+            tracing::debug!(half = self.role.name(), pid = child.id(), "started");
         }
         Ok(Running { child, tie })
+    }
+
+    /// The variables that the half is given. While the configuration cannot be read, those that every one of them is: the
+    /// half then says what must be mended.
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let config = Config::read_for(&self.config, config::Half::Keeper);
+        let further = config.map(|config| config.sandbox.environment).unwrap_or_default();
+        environment::of(self.role, &further)
     }
 
     /// Watches a child until it ends, and gives its status; or nothing once it is to stop.
@@ -151,9 +163,9 @@ impl Half {
     fn note_end(&self, status: ExitStatus, wait: Duration, said: bool) {
         let wait_ms = wait.as_millis();
         if said {
-            tracing::debug!(half = self.name, %status, wait_ms, "ended; starting it again");
+            tracing::debug!(half = self.role.name(), %status, wait_ms, "ended; starting it again");
         } else {
-            tracing::error!(half = self.name, %status, wait_ms, "ended; starting it again");
+            tracing::error!(half = self.role.name(), %status, wait_ms, "ended; starting it again");
         }
     }
 
@@ -167,7 +179,7 @@ impl Half {
             }
             let other = PinSeen::of(&self.config).is_some_and(|now| Some(now) != refused);
             if other || wanted.borrow().reloads != reloads {
-                tracing::info!(half = self.name, "the PIN is tried again");
+                tracing::info!(half = self.role.name(), "the PIN is tried again");
                 return true;
             }
         }
@@ -177,7 +189,7 @@ impl Half {
     async fn stop(&self, mut running: Running) -> io::Result<()> {
         running.signal(Signal::TERM)?;
         if timeout(STOP, running.child.wait()).await.is_err() {
-            tracing::warn!(half = self.name, "did not end in time and is killed");
+            tracing::warn!(half = self.role.name(), "did not end in time and is killed");
             running.child.kill().await?;
         }
         drop(running.tie);

@@ -15,6 +15,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 const TOKEN_WAIT_MAX: Duration = Duration::from_millis(500);
 /// The longest wait while another token is in place: such a start may log in, so it is not pressed.
 const OTHER_TOKEN_WAIT_MAX: Duration = Duration::from_secs(1);
+/// The longest wait after a fault of the store: a disk that was full has room again, and service is back within 5 s of it,
+/// as a keeper's that was not ended meanwhile. A start that finds no room compares everything first, some 0.2 s of work.
+const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A half that ran this long was healthy: its end counts as a first one again.
 const HEALTHY: Duration = Duration::from_secs(30);
 /// How often an outage that goes on is said again.
@@ -75,6 +78,8 @@ impl Restarts {
             TOKEN_WAIT_MAX
         } else if end.is(Exit::OtherToken) {
             OTHER_TOKEN_WAIT_MAX
+        } else if end.is(Exit::Store) {
+            STORE_WAIT_MAX
         } else if end.served && end.by_hand {
             WAIT_MIN
         } else {
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn the_first_restart_is_at_once_and_later_ones_wait_up_to_five_seconds() {
         let expected = [0, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000];
-        assert_eq!(waits(ended(Exit::Store), 9), expected);
+        assert_eq!(waits(ended(Exit::Invariant), 9), expected);
         assert_eq!(waits(End { served: true, ..ended(Exit::Invariant) }, 9), expected);
         assert_eq!(waits(End { served: false, ..KILLED }, 9), expected);
     }
@@ -131,6 +136,11 @@ mod tests {
     fn a_token_that_is_away_is_looked_for_twice_a_second_and_another_one_every_second() {
         assert_eq!(waits(ended(Exit::Token), 6), [0, 100, 200, 400, 500, 500]);
         assert_eq!(waits(ended(Exit::OtherToken), 7), [0, 100, 200, 400, 800, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn a_store_that_failed_is_tried_again_every_two_seconds() {
+        assert_eq!(waits(ended(Exit::Store), 7), [0, 100, 200, 400, 800, 1_600, 2_000]);
     }
 
     #[test]
