@@ -15,6 +15,10 @@ pub enum LedgerFault {
     /// A commit failed, or nothing is known of it. Never tried again: the keeper ends and recovery decides.
     #[error("a commit to the store failed or its outcome is unknown; end the keeper and start it again")]
     Commit(#[source] StoreError),
+    /// The store's disk has no room. What was to be written was undone, none of it is durable, and the store goes on as
+    /// soon as there is room.
+    #[error("the store's disk has no room; make room, nothing else has to be done")]
+    NoRoom(#[source] StoreError),
     /// The store could not be read or prepared.
     #[error("the store cannot be read; check the disk, then start the keeper again")]
     Read(#[source] StoreError),
@@ -152,7 +156,8 @@ impl LedgerFault {
     /// Whether the process must end: what was recorded is not known any more, or the store contradicts itself.
     #[must_use]
     pub const fn ends_the_keeper(&self) -> bool {
-        !self.is_of_one_change() && !matches!(self, Self::Full | Self::StillRead | Self::Proof(_))
+        !self.is_of_one_change()
+            && !matches!(self, Self::Full | Self::NoRoom(_) | Self::StillRead | Self::Proof(_))
     }
 
     /// Whether this fault is one change's alone: nothing was written for it, and the batch goes on.

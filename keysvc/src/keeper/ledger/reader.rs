@@ -159,7 +159,16 @@ impl Reader {
     /// [`LedgerFault::Proof`] when the log has no such leaf or size; else the store's.
     pub fn inclusion(&self, index: u64, size: u64) -> Result<Proof, LedgerFault> {
         self.within(size)?;
-        merkle::inclusion_proof(self.0.as_ref(), index, size)
+        let reads = self.0.tree.reads();
+        let proof = merkle::inclusion_proof(self.0.as_ref(), index, size)?;
+        if self.0.tree.reads() != reads {
+            // A node came from the disk: none is shown to anybody that does not lead to the root.
+            let (leaf_hash, root) = (self.0.node(0, index)?, self.root_at(size)?);
+            let claim = merkle::Inclusion { index, size, leaf_hash };
+            merkle::verify_inclusion(&claim, &proof, &root)
+                .map_err(|_| self.0.tree.distrust(LedgerFault::Broken { leaf: index }))?;
+        }
+        Ok(proof)
     }
 
     /// Proves that the tree of the first `size` leaves begins with that of the first `old_size`.
@@ -168,7 +177,16 @@ impl Reader {
     /// [`LedgerFault::Proof`] when the log has no such sizes; else the store's.
     pub fn consistency(&self, old_size: u64, size: u64) -> Result<Proof, LedgerFault> {
         self.within(size)?;
-        merkle::consistency_proof(self.0.as_ref(), old_size, size)
+        let reads = self.0.tree.reads();
+        let proof = merkle::consistency_proof(self.0.as_ref(), old_size, size)?;
+        if self.0.tree.reads() != reads && old_size > 0 {
+            // As for an inclusion.
+            let old = TreeHead { size: old_size, root: self.root_at(old_size)? };
+            let new = TreeHead { size, root: self.root_at(size)? };
+            merkle::verify_consistency(old, new, &proof)
+                .map_err(|_| self.0.tree.distrust(LedgerFault::Broken { leaf: old_size }))?;
+        }
+        Ok(proof)
     }
 
     /// Everything that takes people, made again from the log as it is at this moment, whether a keeper uses the store or
@@ -193,7 +211,15 @@ impl Reader {
             return Ok(head.root);
         }
         self.within(size)?;
-        merkle::root_at(self.0.as_ref(), size)
+        let reads = self.0.tree.reads();
+        let root = merkle::root_at(self.0.as_ref(), size)?;
+        if self.0.tree.reads() != reads && size > 0 {
+            // Else a damaged node would be taken for a history that was rolled back.
+            let proof = merkle::consistency_proof(self.0.as_ref(), size, head.size)?;
+            merkle::verify_consistency(TreeHead { size, root }, head, &proof)
+                .map_err(|_| self.0.tree.distrust(LedgerFault::Broken { leaf: size }))?;
+        }
+        Ok(root)
     }
 
     /// A leaf with its payload in clear.
@@ -293,7 +319,11 @@ impl Reader {
     /// # Errors
     /// The store's.
     pub fn bundle(&self) -> Result<Option<Recording>, LedgerFault> {
-        self.0.read(|rows| rows.bundle()?.map(|leaf| rows.recording(leaf, &self.0.seals)).transpose())
+        let head = self.head();
+        // It is signed again, so the tree must vouch for it.
+        let read =
+            |rows: Rows<'_>| rows.bundle()?.map(|leaf| rows.vouched(leaf, head, &self.0.seals)).transpose();
+        self.0.read(read)
     }
 
     /// Where a purse stands; nothing before its first update.
@@ -302,7 +332,7 @@ impl Reader {
     /// The store's.
     pub fn purse(&self, programme: &Name, card: &CardUid, purse: u8) -> Result<Option<Purse>, LedgerFault> {
         self.0.read(|rows| match self.0.tags(rows)? {
-            Some(tags) => rows.purse(&tags.of_purse(programme, card, purse)),
+            Some(tags) => rows.purse(&tags, &tags.of_purse(programme, card, purse)),
             // No update was ever recorded.
             None => Ok(None),
         })
@@ -314,6 +344,11 @@ impl Reader {
     /// None so far.
     pub fn halted(&self) -> Result<Option<u64>, LedgerFault> {
         Ok(Some(self.0.halted.load(Ordering::Acquire)).filter(|leaf| *leaf != NOT_HALTED))
+    }
+
+    #[cfg(test)]
+    pub(super) fn tags_for_tests(&self) -> Arc<Tags> {
+        self.0.read(|rows| self.0.tags(rows)).unwrap().unwrap()
     }
 
     fn within(&self, size: u64) -> Result<(), LedgerFault> {

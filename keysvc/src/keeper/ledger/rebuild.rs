@@ -151,6 +151,9 @@ impl Stored {
             kinds: BTreeMap::new(),
             findings,
         };
+        if let Some(tags) = &walk.tags {
+            walk.purses.rows().begin_chains(tags)?;
+        }
         let of = last.saturating_add(1);
         let whole = self.each_leaf(|row| {
             let index = row.index;

@@ -17,6 +17,8 @@ pub(super) struct Refusals {
     // Callers that are not enrolled, and those beyond CALLERS_MAX.
     nameless: u64,
     nameless_from_ms: u64,
+    // What became leaves of the batch that is being written.
+    taken: Vec<RefusalsCountedLeaf>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +36,28 @@ impl Minute {
 
 impl Refusals {
     pub(super) fn new(now_ms: u64) -> Self {
-        Self { callers: HashMap::new(), nameless: 0, nameless_from_ms: now_ms }
+        Self { callers: HashMap::new(), nameless: 0, nameless_from_ms: now_ms, taken: Vec::new() }
+    }
+
+    /// Begins a batch: what becomes a leaf from now on can be taken back by [`Refusals::undo`].
+    pub(super) fn begin(&mut self) {
+        self.taken.clear();
+    }
+
+    /// Counts again what became leaves of a batch that was not committed. What the batch counted anew stays counted: the
+    /// log may overstate.
+    pub(super) fn undo(&mut self) {
+        for leaf in std::mem::take(&mut self.taken) {
+            let Some(caller) = leaf.principal else {
+                self.add_nameless(leaf.count);
+                self.nameless_from_ms = self.nameless_from_ms.min(leaf.from_ms);
+                continue;
+            };
+            let unused = Minute { from_ms: leaf.from_ms, leaves: 0, counted: 0 };
+            let minute = self.callers.entry(caller).or_insert(unused);
+            minute.from_ms = minute.from_ms.min(leaf.from_ms);
+            minute.counted = minute.counted.saturating_add(leaf.count);
+        }
     }
 
     /// Counts a refusal of a known caller; says whether it gets a leaf.
@@ -73,6 +96,7 @@ impl Refusals {
             self.callers.get_mut(caller).filter(|minute| minute.counted > 0 && minute.over(now_ms))?;
         let leaf = counted(minute.counted, minute.from_ms, Some(caller.clone()));
         *minute = Minute { from_ms: now_ms, leaves: 0, counted: 0 };
+        self.taken.push(leaf.clone());
         Some(leaf)
     }
 
@@ -96,6 +120,7 @@ impl Refusals {
             self.nameless = 0;
             self.nameless_from_ms = now_ms;
         }
+        self.taken.extend(leaves.iter().cloned());
         leaves
     }
 }
@@ -164,6 +189,29 @@ mod tests {
         spent(&mut refusals, &name("a"), 11);
         refusals.add_nameless(1);
         assert_eq!(refusals.due(NOW_MS, true).len(), 2);
+    }
+
+    #[test]
+    fn counts_that_became_leaves_of_a_batch_that_was_undone_are_counted_again() {
+        let mut refusals = Refusals::new(NOW_MS);
+        let caller = name("a");
+        spent(&mut refusals, &caller, 13);
+        refusals.add_nameless(2);
+        let over = NOW_MS + MINUTE_MS;
+        let expected = [counted(3, NOW_MS, Some(caller.clone())), counted(2, NOW_MS, None)];
+        for _ in 0..2 {
+            refusals.begin();
+            assert_eq!(refusals.due(over, false), expected);
+            refusals.undo();
+        }
+        refusals.begin();
+        assert_eq!(refusals.due_of(&caller, over), Some(counted(3, NOW_MS, Some(caller.clone()))));
+        refusals.undo();
+        assert_eq!(refusals.due(over, false), expected);
+        // What was committed stays told.
+        refusals.begin();
+        refusals.undo();
+        assert_eq!(refusals.due(over + MINUTE_MS, false), []);
     }
 
     #[test]

@@ -68,7 +68,21 @@ pub(super) fn restored(rows: Rows<'_>, seals: &Seals, head: TreeHead) -> Result<
         return Err(other.map_or(LedgerFault::BrokenTable { table: "control" }, |leaf| broken(*leaf)));
     }
     open.must_be_those_of(&replay, rows)?;
+    keys_must_be_those_of(&replay.control, rows)?;
     Ok(replay.control)
+}
+
+/// Holds the records of keys to what the leaves say of them; their public halves and check values are held to the token.
+fn keys_must_be_those_of(control: &Control, rows: Rows<'_>) -> Result<(), LedgerFault> {
+    let records = rows.keys()?;
+    let records = records.iter().map(|key| ((&key.name, key.version), (key.kind, key.state, key.id)));
+    let standings = control.keys().iter();
+    let standings = standings.map(|(name, version, key)| ((name, version), (key.kind, key.state, key.id)));
+    if records.collect::<BTreeMap<_, _>>() == standings.collect::<BTreeMap<_, _>>() {
+        Ok(())
+    } else {
+        Err(LedgerFault::BrokenTable { table: "key_record" })
+    }
 }
 
 const fn broken(leaf: u64) -> LedgerFault {

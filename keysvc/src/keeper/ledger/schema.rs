@@ -18,7 +18,7 @@ use std::{cmp::Ordering, path::Path};
 const APPLICATION_ID: i32 = 0x6b65_7973;
 
 /// Step n leads from schema n to n + 1. Never changed once released; appended to.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     -- hashes: of the subtrees this leaf completes, 32 bytes each. sealed: the data key, if the payload is sealed.
     CREATE TABLE leaf (
@@ -97,6 +97,19 @@ const STEPS: [&str; 4] = [
     CREATE TABLE job_item (
         tag BLOB NOT NULL, job TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (job, tag)
     ) STRICT, WITHOUT ROWID;
+",
+    // mark: over all of the row, under the key of the tags; nothing in an older store's rows until its first batch.
+    // next: a mark, and the tag after this one in the order of tags, so that what is not there is known not to be.
+    "
+    ALTER TABLE purse ADD COLUMN mark BLOB;
+    ALTER TABLE purse ADD COLUMN next BLOB;
+    ALTER TABLE idem ADD COLUMN mark BLOB;
+    ALTER TABLE job ADD COLUMN mark BLOB;
+    ALTER TABLE job_station ADD COLUMN mark BLOB;
+    ALTER TABLE card ADD COLUMN mark BLOB;
+    ALTER TABLE card ADD COLUMN next BLOB;
+    -- The first tag of each chain: 'purse', 'card'.
+    CREATE TABLE first (chain TEXT PRIMARY KEY, next BLOB NOT NULL) STRICT, WITHOUT ROWID;
 ",
 ];
 /// The schema before which no leaf was listed in the table `control`.

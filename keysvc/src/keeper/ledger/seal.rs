@@ -26,7 +26,10 @@ use ring::{
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use zeroize::Zeroizing;
 
@@ -276,16 +279,21 @@ pub(super) fn fresh(random: &SystemRandom) -> Result<(Salt, [u8; NONCE_LEN]), Le
     Ok((Salt::new(salt), nonce))
 }
 
-/// The place under which the key of the tags is sealed: no leaf has this index.
+/// The place under which the key of the tags was sealed as long as rows had no marks: no leaf has this index.
 const TAGS_PLACE: u64 = u64::MAX;
+/// The place under which it is sealed once they have, so that nobody can say of a marked store that it is not.
+const MARKED_PLACE: u64 = u64::MAX.saturating_sub(1);
 
 /// Makes the tags by which the store finds purses and repeated requests, so that neither card nor caller can be
 /// guessed from the disk: HMAC-SHA-256 (RFC 2104), cut to 16 bytes, under a key of its own.
 ///
 /// The key is made with the store and never changes; it lies in the store sealed under the newest operational data key.
+/// The same key marks rows, so that one that was touched is not believed ([`Tags::mark`]).
 pub(super) struct Tags {
     key: Zeroizing<[u8; 32]>,
     mac: hmac::Key,
+    // Whether the store's rows have marks: those of an older one get them with its first batch.
+    marked: AtomicBool,
 }
 
 /// The tags once their key was opened, for the writer and the readers.
@@ -311,32 +319,53 @@ impl fmt::Debug for Tags {
 }
 
 impl Tags {
-    fn new(key: Zeroizing<[u8; 32]>) -> Self {
-        Self { mac: hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()), key }
+    fn new(key: Zeroizing<[u8; 32]>, marked: bool) -> Self {
+        let mac = hmac::Key::new(hmac::HMAC_SHA256, key.as_slice());
+        Self { key, mac, marked: AtomicBool::new(marked) }
+    }
+
+    /// Whether rows have marks, so that one without is damaged.
+    pub(super) fn are_marked(&self) -> bool {
+        self.marked.load(Ordering::Acquire)
+    }
+
+    /// Says that every row has its mark now.
+    pub(super) fn now_marked(&self) {
+        self.marked.store(true, Ordering::Release);
     }
 
     /// Tags under a new key.
     pub(super) fn generate(random: &SystemRandom) -> Result<Self, LedgerFault> {
         let mut key = Zeroizing::new([0; 32]);
         random.fill(key.as_mut_slice()).map_err(|_| LedgerFault::NoRandom)?;
-        Ok(Self::new(key))
+        Ok(Self::new(key, true))
     }
 
     /// Seals the key for the store; gives the data key's number and the sealed bytes.
     pub(super) fn sealed(&self, seals: &Seals, random: &SystemRandom) -> Result<(u32, Vec<u8>), LedgerFault> {
         let (_, nonce) = fresh(random)?;
-        seals.seal_as(&SealClass::Operational, TAGS_PLACE, nonce, self.key.as_slice())
+        // Whoever seals it anew has given every row its mark.
+        seals.seal_as(&SealClass::Operational, MARKED_PLACE, nonce, self.key.as_slice())
+    }
+
+    /// As a program sealed it that knew no marks.
+    #[cfg(test)]
+    pub(super) fn sealed_before_marks(&self, seals: &Seals) -> Result<(u32, Vec<u8>), LedgerFault> {
+        seals.seal_as(&SealClass::Operational, TAGS_PLACE, [3; NONCE_LEN], self.key.as_slice())
     }
 
     /// Opens the key from the store.
     pub(super) fn unsealed(seals: &Seals, id: u32, sealed: &[u8]) -> Result<Self, LedgerFault> {
-        let clear = Zeroizing::new(seals.open(TAGS_PLACE, id, sealed)?);
+        let (clear, marked) = match seals.open(MARKED_PLACE, id, sealed) {
+            Ok(clear) => (Zeroizing::new(clear), true),
+            Err(_) => (Zeroizing::new(seals.open(TAGS_PLACE, id, sealed)?), false),
+        };
         let mut key = Zeroizing::new([0; 32]);
         if clear.len() != key.len() {
             return Err(LedgerFault::SealBroken { id });
         }
         key.iter_mut().zip(clear.iter()).for_each(|(to, from)| *to = *from);
-        Ok(Self::new(key))
+        Ok(Self::new(key, marked))
     }
 
     /// The tag of a purse.
@@ -378,15 +407,34 @@ impl Tags {
         self.tag(&[b"request\0", payload_digest.as_bytes()])
     }
 
+    /// The mark of a row: over the table's name and all its columns, each with its length, so that no two rows have the
+    /// same bytes. Nobody without the key can make one for what he writes.
+    pub(super) fn mark(&self, table: &str, columns: &[&[u8]]) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.mac);
+        context.update(b"mark\0");
+        context.update(table.as_bytes());
+        context.update(&[0]);
+        for column in columns {
+            context.update(&u64::try_from(column.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(column);
+        }
+        cut(&context.sign())
+    }
+
     fn tag(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut context = hmac::Context::with_key(&self.mac);
         for part in parts {
             context.update(part);
         }
-        let mut tag = [0; 16];
-        tag.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        tag
+        cut(&context.sign())
     }
+}
+
+/// The first 16 bytes.
+fn cut(whole: &hmac::Tag) -> [u8; 16] {
+    let mut tag = [0; 16];
+    tag.iter_mut().zip(whole.as_ref()).for_each(|(to, from)| *to = *from);
+    tag
 }
 
 #[cfg(test)]
@@ -515,14 +563,14 @@ mod tests {
     #[test]
     fn secrets_do_not_print() {
         let seal = Seal::new(1, Operational, &[0xab; 32]);
-        let tags = Tags::new(Zeroizing::new([0xab; 32]));
+        let tags = Tags::new(Zeroizing::new([0xab; 32]), true);
         let text = format!("{seal:?} {:?} {tags:?}", seals(&[1]));
         assert_eq!(text, "Seal(1, ..) Seals(current Some(1), ..) Tags(..)");
     }
 
     #[test]
     fn each_purse_has_a_tag_of_its_own_and_no_other_key_makes_it() {
-        let tags = Tags::new(Zeroizing::new([1; 32]));
+        let tags = Tags::new(Zeroizing::new([1; 32]), true);
         let (coffee, card) =
             ("coffee".parse::<Name>().unwrap(), "04782e21801d80".parse::<CardUid>().unwrap());
         let tag = tags.of_purse(&coffee, &card, 1);
@@ -530,7 +578,7 @@ mod tests {
         assert_ne!(tags.of_purse(&coffee, &card, 2), tag);
         assert_ne!(tags.of_purse(&"tea".parse().unwrap(), &card, 1), tag);
         assert_ne!(tags.of_purse(&coffee, &"04782e21801d81".parse().unwrap(), 1), tag);
-        assert_ne!(Tags::new(Zeroizing::new([2; 32])).of_purse(&coffee, &card, 1), tag);
+        assert_ne!(Tags::new(Zeroizing::new([2; 32]), true).of_purse(&coffee, &card, 1), tag);
     }
 
     #[test]

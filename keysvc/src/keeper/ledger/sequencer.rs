@@ -2,23 +2,35 @@
 //!
 //! A lone request is committed at once. Only while other calls are on their way does the thread wait a moment for them,
 //! once and without being woken for each. What a change means is the backend's affair; here it is only put in order and,
-//! once durable, answered. A commit that fails ends the thread: nothing is ever tried again.
+//! once durable, answered. A commit that fails ends the thread: nothing is ever tried again. Only after a batch that met
+//! a disk without room, and was undone, does it go on with the next.
+//!
+//! What happens at one time is in the files below, over the primitives that `sync` names. The tests compile those files
+//! once more with other primitives, and have many thousand orders tried (decision 0046).
 
 mod approach;
 mod commit;
+#[cfg(test)]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    clippy::duplicate_mod,
+    reason = "the same files once more, of which the tests need a part"
+)]
+mod explored;
+mod queue;
 mod queued;
+mod sync;
 
 pub use commit::{Commit, Committed};
+pub use queue::Options;
+pub use queued::Settled;
 
-use self::{
-    approach::Approach,
-    queued::{Job, Reply},
-};
+use self::queue::{Queue, Store};
 use super::{
-    super::limits::KeeperLimits,
     SharedControl,
     backend::{Applied, Backend},
-    change::{Change, Outcome},
+    change::Change,
     clock::Clock,
     fault::LedgerFault,
     reader::{Reader, Shared},
@@ -26,78 +38,17 @@ use super::{
     sqlite::{Opened, Sqlite},
 };
 use crate::metrics::Commits;
-use arc_swap::{ArcSwap, ArcSwapOption};
 use keysvc_protocol::{control::Control, name::Name};
-use std::{
-    fmt,
-    path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
-use tokio::sync::oneshot;
-
-/// The limits of the queue and of a batch.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Changes waiting at most; one more is refused at once.
-    pub queue_len: usize,
-    /// Changes in one commit at most.
-    pub batch_max: usize,
-    /// How long to wait for the calls that are on their way, at most.
-    pub gather: Duration,
-}
-
-impl From<&KeeperLimits> for Options {
-    fn from(limits: &KeeperLimits) -> Self {
-        Self {
-            queue_len: limits.ledger_queue_len,
-            batch_max: limits.commit_batch_max,
-            gather: Duration::from_micros(limits.commit_gather_us),
-        }
-    }
-}
-
-/// What became of a submitted change, and the commit after which it is so.
-#[derive(Debug)]
-pub struct Settled {
-    /// What became of it.
-    pub outcome: Outcome,
-    /// The newest commit; its tree holds the change's leaf, if it has one.
-    pub commit: Commit,
-    /// The right to have the commit's head signed: given to one submitter of each batch that wrote leaves.
-    pub lead: Option<Committed>,
-}
-
-impl Settled {
-    /// The index of the change's leaf, if it has one.
-    #[must_use]
-    pub const fn index(&self) -> Option<u64> {
-        match &self.outcome {
-            Outcome::Recorded(leaf) => Some(leaf.index),
-            Outcome::Refused(_) | Outcome::Counted => None,
-        }
-    }
-}
+use std::{fmt, path::Path, sync::Arc};
 
 /// The way into the ledger; clones share one thread.
 #[derive(Clone)]
 pub struct Sequencer(Arc<Hub>);
 
 struct Hub {
-    // Empty once the ledger is closed.
-    queue: ArcSwapOption<SyncSender<Job>>,
-    latest: Arc<ArcSwap<Commit>>,
-    unknown: Arc<AtomicU64>,
+    queue: Queue,
     seals: Seals,
     shared: Arc<Shared>,
-    commits: Commits,
-    approach: Approach,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Sequencer {
@@ -136,31 +87,13 @@ impl Sequencer {
         seals: Seals,
         (options, clock): (Options, Clock),
     ) -> Result<(Self, Reader), LedgerFault> {
-        let latest = Arc::new(ArcSwap::from_pointee(Commit::unled(opened.head)));
+        let head = opened.head;
         let shared = Arc::new(Shared::new(opened, seals.clone()));
-        let unknown = Arc::new(AtomicU64::new(0));
-        let (queue, jobs) = sync_channel(options.queue_len);
-        let (commits, approach) = (Commits::default(), Approach::default());
-        let ledger = Ledger {
-            backend,
-            approach: approach.clone(),
-            commits: commits.clone(),
-            jobs,
-            options,
-            clock,
-            shared: Arc::clone(&shared),
-            latest: Arc::clone(&latest),
-            unknown: Arc::clone(&unknown),
-        };
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || ledger.run())
-            .map_err(|error| LedgerFault::NoThread(Arc::new(error)))?;
-        let queue = ArcSwapOption::from_pointee(queue);
+        let shown = Arc::clone(&shared);
+        let show = Box::new(move |applied: &Applied| shown.publish(applied));
+        let queue = Queue::start(Store { backend, show, head, clock }, options)?;
         let reader = Reader::over(Arc::clone(&shared));
-        let thread = Mutex::new(Some(thread));
-        let hub = Hub { queue, latest, unknown, seals, shared, commits, approach, thread };
-        Ok((Self(Arc::new(hub)), reader))
+        Ok((Self(Arc::new(Hub { queue, seals, shared })), reader))
     }
 
     /// Has a change applied; answers when it is durable.
@@ -171,9 +104,7 @@ impl Sequencer {
     /// [`LedgerFault::Full`] at once when the queue is full; a fault of this change alone; or one that ends the
     /// keeper ([`LedgerFault::ends_the_keeper`]), such as [`LedgerFault::Commit`].
     pub async fn submit(&self, change: Change) -> Result<Settled, LedgerFault> {
-        let (reply, settled) = oneshot::channel();
-        self.enqueue(Job::One(change, reply))?;
-        settled.await.unwrap_or(Err(LedgerFault::Stopped))
+        self.0.queue.submit(change).await
     }
 
     /// Has changes applied in their order in one commit, and answers for each when that is durable. They take one place
@@ -185,46 +116,24 @@ impl Sequencer {
         &self,
         changes: Vec<Change>,
     ) -> Result<Vec<Result<Settled, LedgerFault>>, LedgerFault> {
-        let (mut jobs, mut waiting) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
-        for change in changes {
-            let (reply, settled) = oneshot::channel();
-            jobs.push((change, reply));
-            waiting.push(settled);
-        }
-        self.enqueue(Job::Many(jobs))?;
-        let mut all = Vec::with_capacity(waiting.len());
-        for settled in waiting {
-            all.push(settled.await.unwrap_or(Err(LedgerFault::Stopped)));
-        }
-        Ok(all)
+        self.0.queue.submit_all(changes).await
     }
 
     /// The same call, known to the ledger from now to the end of its first poll as one that may soon bring a change: a
     /// commit waits a moment for it.
     pub fn expect<F: Future>(&self, call: F) -> impl Future<Output = F::Output> + use<F> {
-        self.0.approach.of(call)
-    }
-
-    fn enqueue(&self, job: Job) -> Result<(), LedgerFault> {
-        let queue = self.0.queue.load();
-        let queue = queue.as_ref().ok_or(LedgerFault::Stopped)?;
-        queue.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => LedgerFault::Full,
-            TrySendError::Disconnected(_) => LedgerFault::Stopped,
-        })?;
-        self.0.commits.queued();
-        Ok(())
+        self.0.queue.expect(call)
     }
 
     /// The figures of the queue and the commits.
     #[must_use]
     pub fn commits(&self) -> &Commits {
-        &self.0.commits
+        self.0.queue.commits()
     }
 
     /// Counts a refusal of a caller that is not enrolled; costs no place in the queue.
     pub fn count_unknown(&self) {
-        self.0.unknown.fetch_add(1, Ordering::Relaxed);
+        self.0.queue.count_unknown();
     }
 
     /// Has counted refusals written whose minute is over; to be called each minute.
@@ -232,14 +141,9 @@ impl Sequencer {
     /// Answers something when leaves were written: the head may have to be signed, as after any change.
     ///
     /// # Errors
-    /// As [`Sequencer::submit`]. After [`LedgerFault::Full`] nothing is lost: call again.
+    /// As [`Sequencer::submit`]. After [`LedgerFault::Full`] and [`LedgerFault::NoRoom`] nothing is lost: call again.
     pub async fn flush_counts(&self) -> Result<Option<Settled>, LedgerFault> {
-        let unknown = self.0.unknown.swap(0, Ordering::Relaxed);
-        let settled = self.submit(Change::CountRefusals { unknown, all: false }).await;
-        if matches!(settled, Err(LedgerFault::Full)) {
-            self.0.unknown.fetch_add(unknown, Ordering::Relaxed);
-        }
-        Ok(Some(settled?).filter(|settled| settled.lead.is_some()))
+        self.0.queue.flush_counts().await
     }
 
     /// Makes `seal` the data key that seals what is of its class from the next leaf on; those before still open.
@@ -283,118 +187,27 @@ impl Sequencer {
     /// The newest commit. After a start nobody leads it: [`Commit::take_over`] gives the right to have it signed.
     #[must_use]
     pub fn latest(&self) -> Commit {
-        self.0.latest.load().as_ref().clone()
+        self.0.queue.latest()
     }
 
     /// Ends the thread after what is queued now, with all refusals counted written. Blocks until the store is
     /// closed; every later change is answered [`LedgerFault::Stopped`].
     pub fn close(&self) {
-        // The thread ends when the queue has no sender and is empty.
-        self.0.queue.store(None);
-        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _panicked = thread.join();
-        }
+        self.0.queue.close();
     }
-}
-
-/// The thread's own.
-struct Ledger {
-    backend: Box<dyn Backend>,
-    approach: Approach,
-    commits: Commits,
-    jobs: Receiver<Job>,
-    options: Options,
-    clock: Clock,
-    shared: Arc<Shared>,
-    latest: Arc<ArcSwap<Commit>>,
-    unknown: Arc<AtomicU64>,
-}
-
-impl Ledger {
-    fn run(mut self) {
-        while let Ok(job) = self.jobs.recv() {
-            let batch = self.gather(job);
-            if self.settle(batch).is_err() {
-                // What is still queued is answered by the queue's end.
-                return;
-            }
-        }
-        let unknown = self.unknown.swap(0, Ordering::Relaxed);
-        let last = [Change::CountRefusals { unknown, all: true }];
-        match self.backend.apply(&last, self.clock.moment()) {
-            Ok(applied) => drop(self.publish(&applied)),
-            Err(fault) => tracing::warn!(%fault, "the last counts of refusals are lost"),
-        }
-    }
-
-    /// The changes of the next commit.
-    fn gather(&self, job: Job) -> Vec<(Change, Reply)> {
-        let mut batch = Vec::new();
-        job.add_to(&mut batch);
-        self.approach.wait(self.options.gather);
-        let mut jobs = 1_usize;
-        while batch.len() < self.options.batch_max
-            && let Ok(job) = self.jobs.try_recv()
-        {
-            job.add_to(&mut batch);
-            jobs = jobs.saturating_add(1);
-        }
-        self.commits.taken(jobs);
-        batch
-    }
-
-    fn settle(&mut self, batch: Vec<(Change, Reply)>) -> Result<(), LedgerFault> {
-        let (changes, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let begun = Instant::now();
-        let mut applied = match self.backend.apply(&changes, self.clock.moment()) {
-            Ok(applied) => applied,
-            Err(fault) => {
-                for reply in replies {
-                    // A submitter that stopped waiting needs no answer.
-                    let _gone = reply.send(Err(fault.clone()));
-                }
-                return Err(fault);
-            }
-        };
-        self.commits.committed(changes.len(), begun.elapsed());
-        let mut lead = self.publish(&applied);
-        let commit = lead.as_ref().map_or_else(|| self.latest.load().as_ref().clone(), Committed::commit);
-        let mut answers: Vec<_> = applied.outcomes.drain(..).zip(replies).collect();
-        // The lead goes to one that waits for a signed head, if there is one.
-        answers.sort_by_key(|(outcome, _)| !is_new(outcome));
-        for (outcome, reply) in answers {
-            let settled =
-                outcome.map(|outcome| Settled { outcome, commit: commit.clone(), lead: lead.take() });
-            if let Err(Ok(unheard)) = reply.send(settled) {
-                lead = unheard.lead;
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows what is durable to readers and later submitters; gives the right to have the new head signed.
-    fn publish(&self, applied: &Applied) -> Option<Committed> {
-        if applied.completed.is_empty() {
-            return None;
-        }
-        self.shared.publish(applied);
-        let lead = Committed::new(applied.head);
-        self.latest.store(Arc::new(lead.commit()));
-        Some(lead)
-    }
-}
-
-fn is_new(outcome: &Result<Outcome, LedgerFault>) -> bool {
-    matches!(outcome, Ok(Outcome::Recorded(leaf)) if !leaf.retried)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::sqlite::ground::{
-            Ask, NOW_MS, OnOrder, Order, first_load, folder, founding, note, seals, start, update,
+        super::{
+            change::Outcome,
+            sqlite::ground::{
+                Ask, NOW_MS, OnOrder, Order, first_load, folder, founding, note, seals, start, update,
+            },
         },
+        queued::Job,
+        sync::oneshot,
         *,
     };
     use keysvc_protocol::{
@@ -402,7 +215,10 @@ mod tests {
         refusal::Refusal,
         request::ValueOperation::Load,
     };
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::{
+        sync::mpsc::{Receiver, Sender, channel},
+        time::Duration,
+    };
     use tokio::task::JoinSet;
 
     fn options(queue_len: usize) -> Options {
@@ -447,7 +263,7 @@ mod tests {
     /// Has taken its place in the queue when this returns.
     fn enqueued(sequencer: &Sequencer, change: Change) -> oneshot::Receiver<Result<Settled, LedgerFault>> {
         let (reply, settled) = oneshot::channel();
-        sequencer.enqueue(Job::One(change, reply)).unwrap();
+        sequencer.0.queue.enqueue(Job::One(change, reply)).unwrap();
         settled
     }
 
@@ -565,7 +381,7 @@ mod tests {
         // Counts are not lost by it.
         sequencer.count_unknown();
         assert!(matches!(sequencer.flush_counts().await, Err(LedgerFault::Full)));
-        assert_eq!(sequencer.0.unknown.load(Ordering::Relaxed), 1);
+        assert_eq!(sequencer.0.queue.unknown(), 1);
         drop(orders);
         assert_eq!(held.await.unwrap().unwrap().index(), Some(1));
         assert_eq!(queued.await.unwrap().unwrap().index(), Some(2));

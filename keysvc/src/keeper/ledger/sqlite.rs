@@ -1,7 +1,9 @@
 //! The embedded backend: SQLite, one writer connection, one transaction a batch.
 //!
 //! WAL with synchronous=FULL: a commit that returned is on the disk. What each change writes is in `write`, the
-//! statements are in `rows`, files and lock in `place`. A statement that fails is never tried again.
+//! statements are in `rows`, files and lock in `place`. A statement that fails is never tried again. A disk without room
+//! is the one failure after which the store goes on: it is met by a write before the sync, so that nothing of the batch
+//! is durable, and what the batch changed in memory is undone.
 
 mod book;
 mod data_keys;
@@ -9,6 +11,7 @@ mod data_keys;
 pub(super) mod ground;
 mod place;
 mod rows;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -16,7 +19,7 @@ mod write;
 pub(super) use book::{Items, JobBook};
 pub use data_keys::{DataKey, DataKeys};
 pub(super) use place::{database, files, lock, open_reader};
-pub(super) use rows::{ProposalRow, Rows};
+pub(super) use rows::{ProposalRow, Rows, idem_mark};
 pub(super) use write::{IDEM_KEPT_MS, bears_value};
 
 use super::{
@@ -34,7 +37,7 @@ use keysvc_protocol::{
     merkle::{Frontier, Nodes, TreeHead, leaf_hash, place_of},
 };
 use ring::rand::SystemRandom;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -123,6 +126,7 @@ impl Sqlite {
         let rows = Rows(&self.connection);
         rows.begin()?;
         let mut write = Write::new(rows, &mut self.state, now);
+        write.mark_older()?;
         write.issue_older()?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
@@ -131,8 +135,11 @@ impl Sqlite {
                 outcome => outcome,
             });
         }
-        let Written { completed, control } = write.finish()?;
+        let Written { completed, control, marked } = write.finish()?;
         rows.commit()?;
+        if let Some(tags) = marked {
+            tags.now_marked();
+        }
         // Durable from here on, and shown before the answers; a batch that wrote nothing leaves what was restored meanwhile.
         if !completed.is_empty() && control.is_some() {
             self.state.control.store(control);
@@ -160,9 +167,14 @@ impl Drop for Sqlite {
 
 impl Backend for Sqlite {
     fn apply(&mut self, batch: &[Change], now: Moment) -> Result<Applied, LedgerFault> {
+        let before = self.state.standing();
         self.write(batch, now).map_err(|fault| match fault {
             // Whether anything was written is not known: the caller must not go on as if nothing was.
             LedgerFault::Read(error) => LedgerFault::Commit(error),
+            LedgerFault::NoRoom(error) => match self.undo(before) {
+                Ok(()) => LedgerFault::NoRoom(error),
+                Err(_) => LedgerFault::Commit(error),
+            },
             fault => fault,
         })
     }
@@ -208,5 +220,15 @@ impl Nodes for Rows<'_> {
 }
 
 pub(super) fn read_fault(error: rusqlite::Error) -> LedgerFault {
-    LedgerFault::Read(StoreError::new(error))
+    if has_no_room(&error) {
+        LedgerFault::NoRoom(StoreError::new(error))
+    } else {
+        LedgerFault::Read(StoreError::new(error))
+    }
+}
+
+/// Whether a write met a disk without room. `SQLite` says so of writes alone: a sync that fails for whatever reason is
+/// another error of it, and so is an index of the write-ahead log that cannot grow after the commit is in it.
+fn has_no_room(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }

@@ -10,7 +10,10 @@ use keysvc_protocol::{
 };
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Leaves whose hashes are kept: with the nodes over them 32,768 hashes of 32 bytes, 1 MiB.
@@ -25,6 +28,7 @@ const OLDER_KEPT: usize = 4_096;
 pub(super) struct Tree {
     recent: RwLock<Recent>,
     older: RwLock<HashMap<(u8, u64), Digest>>,
+    reads: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -60,7 +64,19 @@ impl Level {
 
 impl Tree {
     pub(super) fn new(head: TreeHead) -> Self {
-        Self { recent: RwLock::new(Recent { head, levels: Vec::new() }), older: RwLock::default() }
+        let recent = RwLock::new(Recent { head, levels: Vec::new() });
+        Self { recent, older: RwLock::default(), reads: AtomicU64::new(0) }
+    }
+
+    /// How many nodes were read from the store so far: what a proof needed from there is held to the root.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Acquire)
+    }
+
+    /// Forgets what was read from the store, since it does not lead to the root; gives the fault on.
+    pub(super) fn distrust(&self, fault: LedgerFault) -> LedgerFault {
+        self.older.write().unwrap_or_else(PoisonError::into_inner).clear();
+        fault
     }
 
     /// The newest durable head.
@@ -102,6 +118,7 @@ impl Tree {
             return Ok(*node);
         }
         let node = read()?;
+        self.reads.fetch_add(1, Ordering::AcqRel);
         let mut older = self.older.write().unwrap_or_else(PoisonError::into_inner);
         if older.len() >= OLDER_KEPT {
             older.clear();

@@ -43,9 +43,23 @@ pub fn compare_token(
     let mut found = manifest::differences((token, inventory), &expected, &intents)?;
     let missing = token.missing_mechanisms()?;
     found.extend(missing.iter().map(|name| format!("the token does not offer {name}")));
+    found.extend(not_admitted(token)?);
+    if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
+}
+
+/// What a token must refuse or compute, and does not.
+fn not_admitted(token: &Token) -> Result<Vec<String>, Fault> {
     let probes = keysvc_token::admission::probe(token)?;
     let failed = probes.into_iter().filter(|probe| !probe.passed);
-    found.extend(failed.map(|probe| format!("the token is not admitted: {}: {}", probe.name, probe.detail)));
+    Ok(failed.map(|probe| format!("the token is not admitted: {}: {}", probe.name, probe.detail)).collect())
+}
+
+/// Looks again, while it serves, whether the token computes and refuses what it must.
+///
+/// # Errors
+/// [`Fault::Refusing`] with every difference.
+pub(super) fn compare_answers(token: &Token) -> Result<(), Fault> {
+    let found = not_admitted(token)?;
     if found.is_empty() { Ok(()) } else { Err(Fault::Refusing(found.join("; "))) }
 }
 

@@ -1,10 +1,11 @@
-//! What the keeper looks at and takes over on SIGHUP without a restart: the policy files, the golden vectors and the log's
-//! level.
+//! What the keeper looks at and takes over on SIGHUP without a restart: the policy files, the token's known answers, the
+//! golden vectors and the log's level.
 //!
-//! Which policies are in force is the log's word and no file's: the folder is only compared. Golden vectors are computed
-//! again, and one that differs ends the keeper. Anything else stays as it was, and the log says what needs a restart.
+//! Which policies are in force is the log's word and no file's: the folder is only compared. The token is probed again and
+//! golden vectors are computed again; one that differs ends the keeper. Anything else stays as it was, and the log says what
+//! needs a restart.
 
-use super::{OTHER_MASTERS, policies, policies_in_force};
+use super::{OTHER_MASTERS, compared::compare_answers, policies, policies_in_force};
 use crate::{
     config::{Config, Half},
     error::Fault,
@@ -52,7 +53,9 @@ impl Reloading {
         let config = Config::read_for(&self.file, Half::Keeper)?;
         let in_force = policies_in_force(&config, &*keeper.site.control()?)?;
         policies::tell(&in_force);
-        let seen = keeper.keyring.vectors_seen().and_then(|seen| seen.must_agree(OTHER_MASTERS));
+        let seen = compare_answers(&keeper.place.token)
+            .and_then(|()| keeper.keyring.vectors_seen())
+            .and_then(|seen| seen.must_agree(OTHER_MASTERS));
         match seen {
             // What it would derive from now on nobody could read.
             Err(fault) if fault.is_fatal() => endpoint::end(&fault, &keeper.keyring, &keeper.socket),

@@ -3,7 +3,7 @@
 //! Apart from the other reading because only jobs and cards ask for it. Who may see what of it is not decided here.
 
 use super::Reader;
-use crate::keeper::ledger::fault::LedgerFault;
+use crate::keeper::ledger::{fault::LedgerFault, seal::Tags, sqlite::Rows};
 use keysvc_protocol::{
     card::{CardRecord, CardUid, HolderRef},
     cbor::{self, REQUEST_LEN_MAX},
@@ -24,7 +24,7 @@ impl Reader {
     /// # Errors
     /// The store's.
     pub fn job(&self, name: &Name) -> Result<Option<(Job, Tally)>, LedgerFault> {
-        self.0.read(|rows| rows.job(name))
+        self.with_tags(None, |rows, tags| rows.job(tags, name))
     }
 
     /// The jobs after a name in the order of names, at most `limit`; purged ones too where `purged` says so.
@@ -37,7 +37,7 @@ impl Reader {
         purged: bool,
         limit: usize,
     ) -> Result<Vec<(Job, Tally)>, LedgerFault> {
-        self.0.read(|rows| rows.jobs(after, purged, limit))
+        self.with_tags(Vec::new(), |rows, tags| rows.jobs(tags, after, purged, limit))
     }
 
     /// The jobs of one station, as [`Reader::jobs`] gives those of all.
@@ -51,7 +51,19 @@ impl Reader {
         purged: bool,
         limit: usize,
     ) -> Result<Vec<(Job, Tally)>, LedgerFault> {
-        self.0.read(|rows| rows.jobs_of(station, after, purged, limit))
+        self.with_tags(Vec::new(), |rows, tags| rows.jobs_of((tags, station), after, purged, limit))
+    }
+
+    /// Reads what has marks; `none` before the first of it was written, for the tags come with it.
+    fn with_tags<T>(
+        &self,
+        none: T,
+        read: impl FnOnce(Rows<'_>, &Tags) -> Result<T, LedgerFault>,
+    ) -> Result<T, LedgerFault> {
+        self.0.read(|rows| match self.0.tags(rows)? {
+            Some(tags) => read(rows, &tags),
+            None => Ok(none),
+        })
     }
 
     /// Whether any item of a job lies in the store.
@@ -67,11 +79,7 @@ impl Reader {
     /// # Errors
     /// The store's.
     pub fn card(&self, card: &CardUid) -> Result<Option<CardRecord>, LedgerFault> {
-        self.0.read(|rows| match self.0.tags(rows)? {
-            Some(tags) => rows.card(&tags.of_card(card)),
-            // No tag was ever made, so no card was met.
-            None => Ok(None),
-        })
+        self.with_tags(None, |rows, tags| rows.card(tags, &tags.of_card(card)))
     }
 
     /// An item of a job, opened; nothing where the card is none of the job's, or the job's items are gone.

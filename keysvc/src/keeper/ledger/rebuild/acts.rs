@@ -219,12 +219,12 @@ impl Walk<'_, '_> {
         let request = cbor::encode(&request_of(&update));
         self.request(entry, Some(Asked::new(&update.terminal, update.txn, sha256(&[&request]))))?;
         if let Some(tags) = &self.tags {
-            let card = self.purses.rows().card(&tags.of_card(&update.card))?;
+            let card = self.purses.rows().card(tags, &tags.of_card(&update.card))?;
             let bears = bears_value(card.map(|card| card.state));
             let tag = tags.of_purse(&update.programme, &update.card, update.purse);
             let link = ValueUpdate::link(bytes);
             let purse = Purse { seq: update.seq, balance: update.balance_after, link, leaf: entry.index };
-            if let Some((log, store)) = self.purses.update(&tag, &update, &purse)? {
+            if let Some((log, store)) = self.purses.update((tags, &tag), &update, &purse)? {
                 self.wrong(entry.index, &log, &store);
             }
             if let Err(refusal) = bears {

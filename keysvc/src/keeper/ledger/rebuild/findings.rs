@@ -47,6 +47,8 @@ pub enum Part {
     Card,
     /// How many cards the registry has.
     CardCount,
+    /// The first tags of the chains of purses and cards.
+    First,
     /// The wrapped data keys.
     DataKey,
     /// The sealed key of the tags.
@@ -59,7 +61,7 @@ pub enum Part {
 
 impl Part {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Database,
         Self::Leaf,
         Self::Node,
@@ -79,6 +81,7 @@ impl Part {
         Self::JobItem,
         Self::Card,
         Self::CardCount,
+        Self::First,
         Self::DataKey,
         Self::TagsKey,
         Self::Anchor,
@@ -108,6 +111,7 @@ impl Part {
             Self::JobItem => "job_item",
             Self::Card => "card",
             Self::CardCount => "card_count",
+            Self::First => "first",
             Self::DataKey => "data_key",
             Self::TagsKey => "tags_key",
             Self::Anchor => "anchor",
@@ -138,6 +142,7 @@ impl Part {
             Self::JobItem => "items of jobs that are not purged",
             Self::Card => "cards of the registry and their states",
             Self::CardCount => "how many cards the registry has",
+            Self::First => "where the chains of purses and cards begin",
             Self::DataKey => "data keys that leaves are sealed under",
             Self::TagsKey => "the key that tags purses and requests",
             Self::Anchor => "the anchor file",

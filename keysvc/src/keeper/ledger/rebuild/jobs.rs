@@ -44,7 +44,7 @@ impl Walk<'_, '_> {
         let items = Items::Again { seals: self.means.seals, erased: !self.erased.is_empty() };
         let mut book = JobBook::new(rows, tags, items);
         match job::apply(&mut book, &judge, kind, payload)? {
-            Ok(()) => book.into_puts().write(rows),
+            Ok(()) => book.into_puts().write(rows, tags),
             Err(refusal) => {
                 self.wrong(entry.index, "a leaf that the rules of jobs allow", &refusal.to_string());
                 Ok(())
@@ -58,11 +58,11 @@ impl Walk<'_, '_> {
         let (ours, seals) = (self.purses.rows(), self.means.seals);
         let mut after: Option<Name> = None;
         loop {
-            let jobs = ours.jobs(after.as_ref(), false, JOBS_AT_A_TIME)?;
+            let jobs = ours.jobs(tags, after.as_ref(), false, JOBS_AT_A_TIME)?;
             let Some((last, _)) = jobs.last() else { break };
             after = Some(last.name.clone());
             for (job, tally) in jobs.iter().filter(|(job, _)| !seals.has_job(&job.name)) {
-                without_key((job, tally), (ours, store), &mut self.findings)?;
+                without_key(tags, (job, tally), (ours, store), &mut self.findings)?;
             }
         }
         items(ours, store, (tags, seals), &mut self.findings)
@@ -72,6 +72,7 @@ impl Walk<'_, '_> {
 /// A job whose data key is not there. While it is worked on that is a difference; of a withdrawn draft what the store says
 /// was built up is taken over, for no seal ever fixed it.
 fn without_key(
+    tags: &Tags,
     (job, tally): (&Job, &Tally),
     (ours, store): (Rows<'_>, Rows<'_>),
     findings: &mut Findings,
@@ -84,9 +85,9 @@ fn without_key(
         return Ok(());
     }
     // One that does not read differs anyway.
-    let Ok(Some((other, _))) = store.job(&job.name) else { return Ok(()) };
+    let Ok(Some((other, _))) = store.job(tags, &job.name) else { return Ok(()) };
     if job.sealed.is_none() {
-        ours.put_job(&Job { items: other.items, edge: other.edge, ..job.clone() }, tally)?;
+        ours.put_job(tags, &Job { items: other.items, edge: other.edge, ..job.clone() }, tally)?;
     }
     Ok(())
 }
@@ -123,7 +124,7 @@ fn items(
     let mut log_rows = log_rows.query([]).map_err(read_fault)?;
     let mut store_rows = store_rows.query([]).map_err(read_fault)?;
     let (mut log, mut store) = (next(&mut log_rows)?, next(&mut store_rows)?);
-    let mut jobs = Jobs { rows: ours, seals, last: None };
+    let mut jobs = Jobs { rows: ours, tags, seals, last: None };
     loop {
         let (ours_first, theirs_first) = match (&log, &store) {
             (None, None) => return Ok(()),
@@ -167,6 +168,7 @@ fn opened((job, tag, sealed): &Row, tags: &Tags, seals: &Seals) -> Result<Vec<u8
 /// The jobs whose items are left out, asked job by job in the order of rows.
 struct Jobs<'a> {
     rows: Rows<'a>,
+    tags: &'a Tags,
     seals: &'a Seals,
     last: Option<(String, bool)>,
 }
@@ -177,7 +179,7 @@ impl Jobs<'_> {
             return Ok(*going);
         }
         let parsed: Option<Name> = name.parse().ok();
-        let job = parsed.map(|name| self.rows.job(&name)).transpose()?.flatten();
+        let job = parsed.map(|name| self.rows.job(self.tags, &name)).transpose()?.flatten();
         let going = job.is_some_and(|(job, _)| is_going(&job, self.seals));
         self.last = Some((name.to_owned(), going));
         Ok(going)

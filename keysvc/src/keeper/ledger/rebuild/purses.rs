@@ -5,6 +5,7 @@ use super::{
         fault::LedgerFault,
         purse::Purse,
         schema,
+        seal::Tags,
         sqlite::{Rows, read_fault},
     },
     findings::{Findings, Part},
@@ -23,8 +24,11 @@ const STATEMENTS_KEPT: usize = 64;
 /// The purses so far.
 pub(super) struct Purses(Connection);
 
-/// What a purse's row holds.
-type Row = ([u8; 16], Purse);
+/// What a purse's row holds: its tag, where it stands, its mark and what comes next.
+type Row = ([u8; 16], Purse, Marks);
+
+/// What makes a row that was touched show itself.
+type Marks = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Purses {
     pub(super) fn new() -> Result<Self, LedgerFault> {
@@ -47,15 +51,15 @@ impl Purses {
     /// the one before it.
     pub(super) fn update(
         &self,
-        tag: &[u8; 16],
+        (tags, tag): (&Tags, &[u8; 16]),
         update: &ValueUpdate,
         purse: &Purse,
     ) -> Result<Option<(String, String)>, LedgerFault> {
         let rows = Rows(&self.0);
         let (seq, balance, link) = rows
-            .purse(tag)?
+            .purse(tags, tag)?
             .map_or((0, 0, PreviousUpdate::new([0; 16])), |before| (before.seq, before.balance, before.link));
-        rows.put_purse(tag, purse)?;
+        rows.put_purse(tags, tag, purse)?;
         let wanted = (seq.saturating_add(1), balance, link);
         let found = (update.seq, update.balance_before, update.previous);
         if wanted == found {
@@ -69,7 +73,7 @@ impl Purses {
 
     /// Compares with the store's, both in the order of tags.
     pub(super) fn compare(&self, store: Rows<'_>, findings: &mut Findings) -> Result<(), LedgerFault> {
-        let sql = "SELECT tag, seq, balance, link, leaf FROM purse ORDER BY tag";
+        let sql = "SELECT tag, seq, balance, link, leaf, mark, next FROM purse ORDER BY tag";
         let (mut ours, mut theirs) =
             (self.0.prepare(sql).map_err(read_fault)?, store.0.prepare(sql).map_err(read_fault)?);
         let (mut ours, mut theirs) =
@@ -80,13 +84,14 @@ impl Purses {
                 (None, None) => return Ok(()),
                 (Some(_), None) => (true, false),
                 (None, Some(_)) => (false, true),
-                (Some((left, _)), Some((right, _))) => (left <= right, right <= left),
+                (Some((left, ..)), Some((right, ..))) => (left <= right, right <= left),
             };
             let mine = if ours_first { std::mem::replace(&mut log, next(&mut ours)?) } else { None };
             let other = if theirs_first { std::mem::replace(&mut store, next(&mut theirs)?) } else { None };
             findings.compared(Part::Purse, 1);
             if mine != other {
-                let tag = mine.or(other).map_or_else(String::new, |(tag, _)| hex(&tag));
+                let either = mine.as_ref().or(other.as_ref());
+                let tag = either.map_or_else(String::new, |(tag, ..)| hex(tag));
                 findings.differ(Part::Purse, &tag, &say(mine), &say(other));
             }
         }
@@ -99,7 +104,7 @@ fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Row>, LedgerFault> {
         let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         let link = PreviousUpdate::new(row.get(3)?);
         let purse = Purse { seq: number(1)?, balance: number(2)?, link, leaf: number(4)? };
-        Ok((row.get(0)?, purse))
+        Ok((row.get(0)?, purse, (row.get(5)?, row.get(6)?)))
     };
     read().map(Some).map_err(|_| LedgerFault::BrokenTable { table: "purse" })
 }
@@ -107,9 +112,12 @@ fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Row>, LedgerFault> {
 fn say(row: Option<Row>) -> String {
     row.map_or_else(
         || "no such purse".to_owned(),
-        |(_, purse)| {
+        |(_, purse, (mark, next))| {
             let Purse { seq, balance, link, leaf } = purse;
-            format!("sequence number {seq}, balance {balance}, update {link}, leaf {leaf}")
+            let [mark, next] = [mark, next].map(|of| of.map_or_else(|| "none".to_owned(), |of| hex(&of)));
+            format!(
+                "sequence number {seq}, balance {balance}, update {link}, mark {mark}, next {next}, leaf {leaf}"
+            )
         },
     )
 }

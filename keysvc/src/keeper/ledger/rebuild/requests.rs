@@ -7,7 +7,7 @@ use super::{
         fault::LedgerFault,
         issued::payload_of,
         seal::Tags,
-        sqlite::{IDEM_KEPT_MS, Rows, read_fault},
+        sqlite::{IDEM_KEPT_MS, Rows, idem_mark, read_fault},
     },
     findings::{Findings, Part},
     leaves::hex,
@@ -97,7 +97,7 @@ fn idem_of(operation: Operation, payload: &[u8]) -> Option<Idem> {
 
 /// The rows of idempotency keys in the order of leaves.
 pub(super) fn ordered(rows: Rows<'_>) -> Result<Prepared<'_>, LedgerFault> {
-    rows.0.prepare("SELECT leaf, tag, request, time FROM idem ORDER BY leaf").map_err(read_fault)
+    rows.0.prepare("SELECT leaf, tag, request, time, mark FROM idem ORDER BY leaf").map_err(read_fault)
 }
 
 /// A stored row.
@@ -107,16 +107,16 @@ struct Row {
     tag: Vec<u8>,
     request: Vec<u8>,
     time_ms: u64,
+    mark: Option<Vec<u8>>,
 }
 
 impl Row {
     fn of(tags: &Tags, entry: &LeafEntry, asked: &Asked<'_>) -> Self {
-        Self {
-            leaf: entry.index,
-            tag: tags.of_idem(asked.principal, &asked.idem).to_vec(),
-            request: tags.of_request(&asked.payload_digest).to_vec(),
-            time_ms: entry.time_ms,
-        }
+        let (leaf, time_ms) = (entry.index, entry.time_ms);
+        let (tag, request) =
+            (tags.of_idem(asked.principal, &asked.idem), tags.of_request(&asked.payload_digest));
+        let mark = idem_mark(tags, leaf, (&tag, &request), time_ms);
+        Self { leaf, tag: tag.to_vec(), request: request.to_vec(), time_ms, mark: Some(mark.to_vec()) }
     }
 }
 
@@ -278,9 +278,11 @@ fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Row>, LedgerFault> {
         tag: row.get(1).map_err(read_fault)?,
         request: row.get(2).map_err(read_fault)?,
         time_ms,
+        mark: row.get(4).map_err(read_fault)?,
     }))
 }
 
 fn say(row: &Row) -> String {
-    format!("tag {}, request {}, {} ms", hex(&row.tag), hex(&row.request), row.time_ms)
+    let mark = row.mark.as_ref().map_or_else(|| "none".to_owned(), |mark| hex(mark));
+    format!("tag {}, request {}, {} ms, mark {mark}", hex(&row.tag), hex(&row.request), row.time_ms)
 }

@@ -23,7 +23,7 @@ const PEOPLE: [Table; 3] = [
     (Part::Proposal, "SELECT id, made, state, act, closed, ended FROM proposal ORDER BY id", 1),
     (Part::Vote, "SELECT leaf, proposal, officer FROM vote ORDER BY leaf", 1),
 ];
-const CARDS: [Table; 6] = [
+const CARDS: [Table; 7] = [
     (Part::Issued, "SELECT tag FROM issued ORDER BY tag", 1),
     (Part::Impact, "SELECT name, version, cards FROM impact ORDER BY name, version", 2),
     (
@@ -31,12 +31,13 @@ const CARDS: [Table; 6] = [
         "SELECT name, CASE state WHEN 0 THEN 'draft' WHEN 1 THEN 'sealed' WHEN 2 THEN 'open' WHEN 3 THEN 'suspended' \
          WHEN 4 THEN 'counted' WHEN 5 THEN 'closed' WHEN 6 THEN 'purged' ELSE 'state ' || state END, \
          'made ' || made, 'good ' || good, 'rejected ' || rejected, 'sample ' || sample, 'due ' || due || ' ms', \
-         station, record FROM job ORDER BY name",
+         station, record, mark FROM job ORDER BY name",
         1,
     ),
-    (Part::JobStation, "SELECT station, job FROM job_station ORDER BY station", 1),
-    (Part::Card, "SELECT tag, record FROM card ORDER BY tag", 1),
+    (Part::JobStation, "SELECT station, job, mark FROM job_station ORDER BY station", 1),
+    (Part::Card, "SELECT tag, record, mark, next FROM card ORDER BY tag", 1),
     (Part::CardCount, "SELECT id, cards FROM card_count", 1),
+    (Part::First, "SELECT chain, next FROM first ORDER BY chain", 1),
 ];
 
 /// Compares what was made again with the store's; cards only where their tags could be made.
@@ -107,7 +108,9 @@ fn by_key(left: &[Value], right: &[Value], keys: usize) -> Ordering {
 
 fn words(part: Part, row: &[Value]) -> String {
     match (part, row) {
-        (Part::Card, [_, Value::Blob(record)]) => card(record),
+        (Part::Card, [_, Value::Blob(record), marks @ ..]) => {
+            format!("{}, {}", card(record), say(marks.iter()))
+        }
         _ => say(row.iter()),
     }
 }

@@ -149,7 +149,8 @@ fn a_purse_that_was_changed_taken_away_or_added_is_named_with_both_sides() {
     );
     let found = spoilt(&folder, "DELETE FROM purse WHERE leaf = 50");
     assert_eq!((found.len(), found[0].3.as_str()), (1, "no such purse"));
-    let added = "INSERT INTO purse VALUES (x'00000000000000000000000000000000', 1, 1, zeroblob(16), 1)";
+    let added =
+        "INSERT INTO purse VALUES (x'00000000000000000000000000000000', 1, 1, zeroblob(16), 1, NULL, NULL)";
     let found = spoilt(&folder, added);
     let [(_, key, log, _), _] = &found[..] else { panic!("{found:?}") };
     assert_eq!((key.as_str(), log.as_str()), ("0".repeat(32).as_str(), "no such purse"));
@@ -162,7 +163,7 @@ fn an_idempotency_key_lost_changed_or_made_up_is_named_and_one_forgotten_in_time
     assert_eq!((found[0].0, found[0].1.as_str(), found.len()), (Part::Idem, "leaf 60", 1));
     let found = spoilt(&folder, "DELETE FROM idem WHERE leaf = 60");
     assert_eq!(found[0].3, "no such row");
-    let found = spoilt(&folder, "INSERT INTO idem VALUES (43, zeroblob(16), zeroblob(16), 1)");
+    let found = spoilt(&folder, "INSERT INTO idem VALUES (43, zeroblob(16), zeroblob(16), 1, NULL)");
     assert_eq!((found[0].1.as_str(), found[0].2.as_str()), ("leaf 43", "no request that may be repeated"));
 }
 

@@ -4,16 +4,12 @@
 //! brings company. A call counts from its reading to the end of its first poll. By then it has queued its change, has
 //! been answered, or waits for something that may take long, for which no commit is held up.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread::Thread,
-    time::{Duration, Instant},
+use super::sync::{
+    Instant, OnceLock,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread::{self, Thread},
 };
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 /// The calls on their way; clones count the same.
 #[derive(Debug, Clone, Default)]
@@ -51,14 +47,14 @@ impl Approach {
     /// meanwhile and is woken once.
     pub(super) fn wait(&self, longest: Duration) {
         let inner = &*self.0;
-        inner.ledger.get_or_init(std::thread::current);
+        inner.ledger.get_or_init(thread::current);
         let begun = Instant::now();
         // In this order here and the other one in `Expected::drop`, so that either side sees the other.
         inner.waiting.store(true, Ordering::SeqCst);
         while inner.expected.load(Ordering::SeqCst) > 0
             && let Some(left) = longest.checked_sub(begun.elapsed())
         {
-            std::thread::park_timeout(left);
+            thread::park_timeout(left);
         }
         inner.waiting.store(false, Ordering::SeqCst);
     }
@@ -81,52 +77,74 @@ impl Drop for Expected {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::sync::{block_on, explore},
+        *,
+    };
+    use std::task::Poll;
 
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn nobody_on_the_way_is_not_waited_for() {
-        let begun = Instant::now();
-        Approach::default().wait(LONG);
-        assert!(begun.elapsed() < LONG / 2);
+        explore(|| {
+            let begun = Instant::now();
+            Approach::default().wait(LONG);
+            assert!(begun.elapsed() < LONG / 2);
+        });
     }
 
     #[test]
     fn the_last_one_on_the_way_ends_the_waiting() {
-        let (approach, begun) = (Approach::default(), Instant::now());
-        let all = [approach.expect(), approach.expect()];
-        let waiting = {
-            let approach = approach.clone();
-            std::thread::spawn(move || approach.wait(LONG))
-        };
-        drop(all);
-        waiting.join().unwrap();
-        assert!(begun.elapsed() < LONG / 2);
+        explore(|| {
+            let (approach, begun) = (Approach::default(), Instant::now());
+            let all = [approach.expect(), approach.expect()];
+            let waiting = {
+                let approach = approach.clone();
+                thread::spawn(move || approach.wait(LONG))
+            };
+            drop(all);
+            waiting.join().unwrap();
+            assert!(begun.elapsed() < LONG / 2);
+        });
     }
 
     #[test]
     fn who_does_not_come_is_waited_for_no_longer_than_said() {
-        let approach = Approach::default();
-        let _never = approach.expect();
-        let begun = Instant::now();
-        approach.wait(Duration::from_millis(5));
-        assert!(begun.elapsed() >= Duration::from_millis(5));
+        explore(|| {
+            let approach = Approach::default();
+            let _never = approach.expect();
+            let begun = Instant::now();
+            approach.wait(Duration::from_millis(5));
+            assert!(begun.elapsed() >= Duration::from_millis(5));
+        });
     }
 
-    #[tokio::test]
-    async fn a_call_counts_from_before_its_first_poll_to_the_end_of_it() {
-        let approach = Approach::default();
-        let counted = || approach.0.expected.load(Ordering::SeqCst);
-        let call = approach.of(async {
+    /// Waits for nothing, once.
+    async fn pause() {
+        let mut paused = false;
+        poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    #[test]
+    fn a_call_counts_from_before_its_first_poll_to_the_end_of_it() {
+        explore(|| {
+            let approach = Approach::default();
+            let counted = || approach.0.expected.load(Ordering::SeqCst);
+            let call = approach.of(async {
+                assert_eq!(counted(), 1);
+                pause().await;
+                assert_eq!(counted(), 0, "one that waits holds nobody up");
+            });
             assert_eq!(counted(), 1);
-            tokio::task::yield_now().await;
-            assert_eq!(counted(), 0, "one that waits holds nobody up");
+            block_on(call);
+            // One that is dropped unpolled is gone too.
+            drop(approach.of(async {}));
+            assert_eq!(counted(), 0);
         });
-        assert_eq!(counted(), 1);
-        call.await;
-        // One that is dropped unpolled is gone too.
-        drop(approach.of(async {}));
-        assert_eq!(counted(), 0);
     }
 }

@@ -3,19 +3,15 @@
 //! Apart from the sequencer so that [`Committed`] can be made by it alone and read at a glance. The signing itself
 //! is the keyring's, which takes a [`Committed`].
 
+use super::sync::{
+    Notify, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 use keysvc_protocol::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     merkle::TreeHead,
 };
-use std::{
-    fmt,
-    pin::pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-};
-use tokio::sync::Notify;
+use std::{fmt, pin::pin, sync::Arc};
 
 /// A durable state of the log; clones share its signed checkpoint.
 #[derive(Clone)]
@@ -155,68 +151,83 @@ impl Drop for Committed {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::sqlite::ground::note, *};
+    use super::{
+        super::sync::{block_on, explore, thread},
+        *,
+    };
+    use crate::keeper::ledger::sqlite::ground::note;
     use keysvc_protocol::bytes::Digest;
 
     const HEAD: TreeHead = TreeHead { size: 3, root: Digest::new([3; 32]) };
 
-    #[tokio::test]
-    async fn all_that_wait_get_the_note_their_leader_publishes() {
-        let committed = Committed::new(HEAD);
-        let commit = committed.commit();
-        let waiting = [tokio::spawn(wait(commit.clone())), tokio::spawn(wait(commit.clone()))];
-        committed.publish(note(HEAD));
-        for waiting in waiting {
-            assert_eq!(waiting.await.unwrap(), Some(note(HEAD)));
-        }
-        assert_eq!(commit.note().await, Some(note(HEAD)));
-        assert!(commit.take_over().is_none());
+    fn waiting(commit: &Commit) -> thread::JoinHandle<Option<SignedCheckpoint>> {
+        let commit = commit.clone();
+        thread::spawn(move || block_on(commit.note()))
     }
 
-    async fn wait(commit: Commit) -> Option<SignedCheckpoint> {
-        commit.note().await
+    #[test]
+    fn all_that_wait_get_the_note_their_leader_publishes() {
+        explore(|| {
+            let committed = Committed::new(HEAD);
+            let commit = committed.commit();
+            let waiting = [waiting(&commit), waiting(&commit)];
+            committed.publish(note(HEAD));
+            for waiting in waiting {
+                assert_eq!(waiting.join().unwrap(), Some(note(HEAD)));
+            }
+            assert_eq!(block_on(commit.note()), Some(note(HEAD)));
+            assert!(commit.take_over().is_none());
+        });
     }
 
-    #[tokio::test]
-    async fn a_leader_that_gives_up_wakes_the_others_and_one_of_them_takes_over() {
-        let committed = Committed::new(HEAD);
-        let commit = committed.commit();
-        assert!(commit.take_over().is_none());
-        let waiting = tokio::spawn(wait(commit.clone()));
-        drop(committed);
-        assert_eq!(waiting.await.unwrap(), None);
-        let second = commit.take_over().unwrap();
-        assert!(commit.take_over().is_none());
-        assert_eq!(second.head(), HEAD);
-        second.publish(note(HEAD));
-        assert_eq!(commit.note().await, Some(note(HEAD)));
+    #[test]
+    fn a_leader_that_gives_up_wakes_the_others_and_one_of_them_takes_over() {
+        explore(|| {
+            let committed = Committed::new(HEAD);
+            let commit = committed.commit();
+            assert!(commit.take_over().is_none());
+            let waiting = waiting(&commit);
+            drop(committed);
+            assert_eq!(waiting.join().unwrap(), None);
+            let second = commit.take_over().unwrap();
+            assert!(commit.take_over().is_none());
+            assert_eq!(second.head(), HEAD);
+            second.publish(note(HEAD));
+            assert_eq!(block_on(commit.note()), Some(note(HEAD)));
+        });
     }
 
     /// It happened once in a few hundred thousand commits under load, and ended the keeper.
-    #[tokio::test]
-    async fn a_leader_that_publishes_between_two_looks_is_not_taken_for_one_that_gave_up() {
-        let mut committed = Some(Committed::new(HEAD));
-        let commit = committed.as_ref().unwrap().commit();
-        let publish = || {
-            if let Some(committed) = committed.take() {
-                committed.publish(note(HEAD));
-            }
-        };
-        assert_eq!(commit.note_met(publish).await, Some(note(HEAD)));
+    #[test]
+    fn a_leader_that_publishes_between_two_looks_is_not_taken_for_one_that_gave_up() {
+        explore(|| {
+            let mut committed = Some(Committed::new(HEAD));
+            let commit = committed.as_ref().unwrap().commit();
+            let publish = || {
+                if let Some(committed) = committed.take() {
+                    committed.publish(note(HEAD));
+                }
+            };
+            assert_eq!(block_on(commit.note_met(publish)), Some(note(HEAD)));
+        });
     }
 
-    #[tokio::test]
-    async fn a_leader_that_gives_up_between_two_looks_is_found_out() {
-        let mut committed = Some(Committed::new(HEAD));
-        let commit = committed.as_ref().unwrap().commit();
-        assert_eq!(commit.note_met(|| drop(committed.take())).await, None);
-        assert!(commit.take_over().is_some());
+    #[test]
+    fn a_leader_that_gives_up_between_two_looks_is_found_out() {
+        explore(|| {
+            let mut committed = Some(Committed::new(HEAD));
+            let commit = committed.as_ref().unwrap().commit();
+            assert_eq!(block_on(commit.note_met(|| drop(committed.take()))), None);
+            assert!(commit.take_over().is_some());
+        });
     }
 
     #[test]
     fn the_checkpoint_to_sign_is_of_the_committed_head() {
-        let origin: Origin = "demo.keysvc.test/keysvc/1".parse().unwrap();
-        let checkpoint = Committed::new(HEAD).checkpoint(&origin);
-        assert_eq!(checkpoint, Checkpoint { origin, head: HEAD });
+        explore(|| {
+            let origin: Origin = "demo.keysvc.test/keysvc/1".parse().unwrap();
+            let checkpoint = Committed::new(HEAD).checkpoint(&origin);
+            assert_eq!(checkpoint, Checkpoint { origin, head: HEAD });
+        });
     }
 }

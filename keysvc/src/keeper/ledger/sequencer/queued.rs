@@ -1,12 +1,37 @@
-//! What waits in the ledger's queue: changes, each with who is to be told.
+//! What waits in the ledger's queue: changes, each with who is to be told; and what they are told.
 //!
 //! Apart because both ends of the queue need it. What a change means is the backend's affair.
 
 use super::{
-    super::{change::Change, fault::LedgerFault},
-    Settled,
+    commit::{Commit, Committed},
+    sync::oneshot,
 };
-use tokio::sync::oneshot;
+use crate::keeper::ledger::{
+    change::{Change, Outcome},
+    fault::LedgerFault,
+};
+
+/// What became of a submitted change, and the commit after which it is so.
+#[derive(Debug)]
+pub struct Settled {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The newest commit; its tree holds the change's leaf, if it has one.
+    pub commit: Commit,
+    /// The right to have the commit's head signed: given to one submitter of each batch that wrote leaves.
+    pub lead: Option<Committed>,
+}
+
+impl Settled {
+    /// The index of the change's leaf, if it has one.
+    #[must_use]
+    pub const fn index(&self) -> Option<u64> {
+        match &self.outcome {
+            Outcome::Recorded(leaf) => Some(leaf.index),
+            Outcome::Refused(_) | Outcome::Counted => None,
+        }
+    }
+}
 
 /// Where a change's end is told.
 pub(super) type Reply = oneshot::Sender<Result<Settled, LedgerFault>>;

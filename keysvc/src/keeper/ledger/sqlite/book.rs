@@ -54,12 +54,12 @@ enum Put {
 }
 
 impl Puts {
-    /// Writes it.
-    pub(in super::super) fn write(&self, rows: Rows<'_>) -> Result<(), LedgerFault> {
+    /// Writes it, each row with its mark.
+    pub(in super::super) fn write(&self, rows: Rows<'_>, tags: &Tags) -> Result<(), LedgerFault> {
         self.0.iter().try_for_each(|put| match put {
-            Put::Job(job, tally) => rows.put_job(job, tally),
-            Put::JobAt(station, job) => rows.put_job_at(station, job.as_ref()),
-            Put::Card(tag, record) => rows.put_card(tag, record),
+            Put::Job(job, tally) => rows.put_job(tags, job, tally),
+            Put::JobAt(station, job) => rows.put_job_at(tags, station, job.as_ref()),
+            Put::Card(tag, record) => rows.put_card(tags, tag, record),
             Put::Item { job, tag, kept } => rows.put_item(job, tag, kept),
             Put::NoItems(job) => rows.forget_items(job),
         })
@@ -85,7 +85,7 @@ impl Book for JobBook<'_> {
     type Fault = LedgerFault;
 
     fn job(&mut self, name: &Name) -> Result<Option<(Job, Tally)>, LedgerFault> {
-        self.rows.job(name)
+        self.rows.job(self.tags, name)
     }
 
     fn put_job(&mut self, job: &Job, tally: &Tally) -> Result<(), LedgerFault> {
@@ -94,7 +94,7 @@ impl Book for JobBook<'_> {
     }
 
     fn job_at(&mut self, station: &Name) -> Result<Option<Name>, LedgerFault> {
-        self.rows.job_at(station)
+        self.rows.job_at(self.tags, station)
     }
 
     fn put_job_at(&mut self, station: &Name, job: Option<&Name>) -> Result<(), LedgerFault> {
@@ -103,7 +103,7 @@ impl Book for JobBook<'_> {
     }
 
     fn card(&mut self, card: &CardUid) -> Result<Option<CardRecord>, LedgerFault> {
-        self.rows.card(&self.tags.of_card(card))
+        self.rows.card(self.tags, &self.tags.of_card(card))
     }
 
     fn put_card(&mut self, card: &CardUid, record: &CardRecord) -> Result<(), LedgerFault> {

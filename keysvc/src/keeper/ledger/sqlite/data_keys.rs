@@ -4,7 +4,7 @@
 //! opened. Has a connection of its own and takes no lock: it adds rows, and erases those of jobs that are purged, each in
 //! a transaction for which the writer waits.
 
-use super::{super::fault::LedgerFault, StoreError, place, read_fault};
+use super::{super::fault::LedgerFault, StoreError, has_no_room, place, read_fault};
 use keysvc_protocol::bytes::ObjectIdentifier;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::{path::Path, time::Duration};
@@ -118,7 +118,9 @@ impl DataKeys {
             transaction.commit()?;
             Ok(written)
         };
-        written().map_err(|error: rusqlite::Error| LedgerFault::Commit(StoreError::new(error)))
+        written().map_err(|error: rusqlite::Error| {
+            if has_no_room(&error) { read_fault(error) } else { LedgerFault::Commit(StoreError::new(error)) }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     super::{fault::LedgerFault, schema},
     read_fault,
 };
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::FlockOperation;
 use std::{
     fs::{File, OpenOptions},
@@ -58,7 +58,11 @@ pub(super) fn open_writer(folder: &Path) -> Result<(Connection, PathBuf), Ledger
     // Made here, because SQLite gives its other files the mode of this one.
     private_file(&path)?;
     let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let foreign = |_| LedgerFault::Foreign { path: path.clone() };
+    // A disk that fails says nothing of whose the database is.
+    let foreign = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull | ErrorCode::CannotOpen) => read_fault(error),
+        _ => LedgerFault::Foreign { path: path.clone() },
+    };
     connection.pragma_update(None, "journal_mode", "wal").map_err(foreign)?;
     connection.pragma_update(None, "synchronous", "full").map_err(read_fault)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(read_fault)?;
@@ -80,6 +84,8 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, LedgerFault> {
     connection.busy_timeout(BUSY).map_err(read_fault)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.pragma_update(None, "trusted_schema", false).map_err(read_fault)?;
+    // What is sorted on the way to an answer lies in no file: the keeper may write none but the store's.
+    connection.pragma_update(None, "temp_store", "memory").map_err(read_fault)?;
     Ok(connection)
 }
 

@@ -3,12 +3,18 @@
 //! Rows are read into our types here or not at all; what they mean is the caller's.
 
 mod jobs;
+mod marks;
 mod people;
 
 pub(in super::super) use people::ProposalRow;
 
 use super::{
-    super::{change::Recording, fault::LedgerFault, purse::Purse, seal::Seals},
+    super::{
+        change::Recording,
+        fault::LedgerFault,
+        purse::Purse,
+        seal::{Seals, Tags},
+    },
     read_fault,
 };
 use keysvc_protocol::{
@@ -16,8 +22,10 @@ use keysvc_protocol::{
     cbor,
     key::KeyRecord,
     leaf::{KeyIntentLeaf, LeafEntry, LeafKind, RetentionClass},
+    merkle::{Inclusion, TreeHead, inclusion_proof, leaf_hash, verify_inclusion},
     receipt::LEAF_PAYLOAD_LEN_MAX,
 };
+use marks::{Chain, must_bear};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, params};
 
 /// A connection, seen as our tables.
@@ -89,15 +97,18 @@ impl<'c> Rows<'c> {
         self.one("SELECT hashes FROM leaf WHERE idx = ?1", [index.cast_signed()], |row| row.get(0))
     }
 
-    /// A leaf with its payload in clear; [`LedgerFault::Erased`] when that was erased with its job.
+    /// A leaf with its payload in clear, as the entry's digest has it; [`LedgerFault::Erased`] when that was erased with its
+    /// job. Whether the tree vouches for the entry is another question ([`Rows::vouched`]).
     pub(in super::super) fn recording(self, index: u64, seals: &Seals) -> Result<Recording, LedgerFault> {
         let broken = LedgerFault::Broken { leaf: index };
         let Some(StoredLeaf { entry, salt, sealed, payload }) = self.leaf(index)? else {
             return Err(broken);
         };
-        let Ok(LeafEntry { time_ms, kind, .. }) = LeafEntry::decode(&entry) else {
+        let Ok(read) = LeafEntry::decode(&entry) else { return Err(broken) };
+        let LeafEntry { time_ms, kind, .. } = read;
+        if read.index != index {
             return Err(broken);
-        };
+        }
         let payload = match sealed {
             Some(id) => match seals.open(index, id, &payload) {
                 Err(LedgerFault::SealMissing { .. }) if self.is_erased(kind, id)? => {
@@ -107,7 +118,22 @@ impl<'c> Rows<'c> {
             },
             None => payload,
         };
+        read.check_payload(&salt, &payload).map_err(|_| broken)?;
         Ok(Recording { index, time_ms, kind, entry, salt, payload, retried: false })
+    }
+
+    /// As [`Rows::recording`], and the tree of this head vouches for it: what is done again, or signed, by what it says.
+    pub(in super::super) fn vouched(
+        self,
+        index: u64,
+        head: TreeHead,
+        seals: &Seals,
+    ) -> Result<Recording, LedgerFault> {
+        let leaf = self.recording(index, seals)?;
+        let claim = Inclusion { index, size: head.size, leaf_hash: leaf_hash(&leaf.entry) };
+        let proof = inclusion_proof(&self, index, head.size)?;
+        verify_inclusion(&claim, &proof, &head.root).map_err(|_| LedgerFault::Broken { leaf: index })?;
+        Ok(leaf)
     }
 
     pub(super) fn put_leaf(
@@ -123,38 +149,99 @@ impl<'c> Rows<'c> {
         self.run(sql, params![leaf.index.cast_signed(), leaf.entry, hashes, salt, sealed, stored]).map(|_| ())
     }
 
-    /// Where a purse stands.
-    pub(in super::super) fn purse(self, tag: &[u8; 16]) -> Result<Option<Purse>, LedgerFault> {
-        let sql = "SELECT seq, balance, link, leaf FROM purse WHERE tag = ?1";
-        self.one(sql, [tag], |row| {
-            let (seq, balance) = (unsigned(row, 0)?, unsigned(row, 1)?);
-            Ok(Purse { seq, balance, link: PreviousUpdate::new(row.get(2)?), leaf: unsigned(row, 3)? })
-        })
+    /// Where a purse stands. That there is none is as certain as where one stands.
+    pub(in super::super) fn purse(self, tags: &Tags, tag: &[u8; 16]) -> Result<Option<Purse>, LedgerFault> {
+        let sql = "SELECT seq, balance, link, leaf, mark FROM purse WHERE tag = ?1";
+        let found = self.one(sql, [tag], |row| Ok((purse_of(row)?, row.get::<_, Option<Vec<u8>>>(4)?)))?;
+        let Some((purse, mark)) = found else {
+            self.must_be_absent(tags, Chain::Purses, tag)?;
+            return Ok(None);
+        };
+        let [seq, balance, leaf] = [purse.seq, purse.balance, purse.leaf].map(u64::to_be_bytes);
+        must_bear(tags, "purse", &[tag, &seq, &balance, purse.link.as_bytes(), &leaf], mark.as_deref())?;
+        Ok(Some(purse))
     }
 
-    pub(in super::super) fn put_purse(self, tag: &[u8; 16], purse: &Purse) -> Result<(), LedgerFault> {
-        let sql = "INSERT INTO purse (tag, seq, balance, link, leaf) VALUES (?1, ?2, ?3, ?4, ?5) \
-            ON CONFLICT (tag) DO UPDATE SET \
-            seq = excluded.seq, balance = excluded.balance, link = excluded.link, leaf = excluded.leaf";
-        let [seq, balance, leaf] = [purse.seq, purse.balance, purse.leaf].map(u64::cast_signed);
-        self.run(sql, params![tag, seq, balance, purse.link.as_bytes(), leaf]).map(|_| ())
+    pub(in super::super) fn put_purse(
+        self,
+        tags: &Tags,
+        tag: &[u8; 16],
+        purse: &Purse,
+    ) -> Result<(), LedgerFault> {
+        let numbers = [purse.seq, purse.balance, purse.leaf];
+        let ([seq, balance, leaf], link) = (numbers.map(u64::to_be_bytes), purse.link.as_bytes());
+        let mark = tags.mark("purse", &[tag, &seq, &balance, link, &leaf]);
+        let [seq, balance, leaf] = numbers.map(u64::cast_signed);
+        let sql = "UPDATE purse SET seq = ?2, balance = ?3, link = ?4, leaf = ?5, mark = ?6 WHERE tag = ?1";
+        if self.run(sql, params![tag, seq, balance, link, leaf, mark])? > 0 {
+            return Ok(());
+        }
+        let next = self.enter(tags, Chain::Purses, tag)?;
+        let sql = "INSERT INTO purse (tag, seq, balance, link, leaf, mark, next) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.run(sql, params![tag, seq, balance, link, leaf, mark, next]).map(|_| ())
     }
 
-    /// The leaf recorded under the tag of an idempotency key, and the tag of its request.
-    pub(super) fn idem(self, tag: &[u8; 16]) -> Result<Option<(u64, [u8; 16])>, LedgerFault> {
-        let sql = "SELECT leaf, request FROM idem WHERE tag = ?1";
-        self.one(sql, [tag], |row| Ok((unsigned(row, 0)?, row.get(1)?)))
+    /// Gives each purse in the order of tags, so many at a time.
+    fn each_purse(
+        self,
+        at_once: usize,
+        take: impl FnMut(&[u8; 16], &Purse) -> Result<(), LedgerFault>,
+    ) -> Result<(), LedgerFault> {
+        let sql = "SELECT seq, balance, link, leaf, tag FROM purse WHERE tag > ?1 ORDER BY tag LIMIT ?2";
+        self.pages(sql, at_once, |row| Ok((row.get(4)?, purse_of(row)?)), take)
+    }
+
+    /// The leaf recorded under the tag of an idempotency key, and the tag of its request. A row that is gone is not missed:
+    /// forgetting is what becomes of them all.
+    pub(super) fn idem(self, tags: &Tags, tag: &[u8; 16]) -> Result<Option<(u64, [u8; 16])>, LedgerFault> {
+        let sql = "SELECT leaf, request, time, mark FROM idem WHERE tag = ?1";
+        let found = self.one(sql, [tag], |row| {
+            let mark: Option<Vec<u8>> = row.get(3)?;
+            Ok((unsigned(row, 0)?, row.get::<_, [u8; 16]>(1)?, unsigned(row, 2)?, mark))
+        })?;
+        let Some((leaf, request, time_ms, mark)) = found else { return Ok(None) };
+        let columns: [&[u8]; 4] = [&leaf.to_be_bytes(), tag, &request, &time_ms.to_be_bytes()];
+        must_bear(tags, "idem", &columns, mark.as_deref())?;
+        Ok(Some((leaf, request)))
     }
 
     pub(super) fn put_idem(
         self,
-        tag: &[u8; 16],
-        request: &[u8; 16],
+        tags: &Tags,
+        (tag, request): (&[u8; 16], &[u8; 16]),
         leaf: u64,
         time_ms: u64,
     ) -> Result<(), LedgerFault> {
-        let sql = "INSERT INTO idem (leaf, tag, request, time) VALUES (?1, ?2, ?3, ?4)";
-        self.run(sql, params![leaf.cast_signed(), tag, request, time_ms.cast_signed()]).map(|_| ())
+        let sql = "INSERT INTO idem (leaf, tag, request, time, mark) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let mark = idem_mark(tags, leaf, (tag, request), time_ms);
+        self.run(sql, params![leaf.cast_signed(), tag, request, time_ms.cast_signed(), mark]).map(|_| ())
+    }
+
+    /// Puts an idempotency key beside the act that its proposal became.
+    pub(super) fn move_idem(
+        self,
+        tags: &Tags,
+        (made, act): (u64, u64),
+        (tag, request): (&[u8; 16], &[u8; 16]),
+        time_ms: u64,
+    ) -> Result<(), LedgerFault> {
+        let sql = "UPDATE idem SET leaf = ?2, time = ?3, mark = ?4 WHERE leaf = ?1";
+        let mark = idem_mark(tags, act, (tag, request), time_ms);
+        let values = params![made.cast_signed(), act.cast_signed(), time_ms.cast_signed(), mark];
+        self.run(sql, values).map(|_| ())
+    }
+
+    /// Gives every idempotency key of an older store its mark, so many at a time.
+    fn mark_older_idems(self, tags: &Tags, at_once: usize) -> Result<(), LedgerFault> {
+        let sql = "SELECT leaf, request, time, tag FROM idem WHERE tag > ?1 ORDER BY tag LIMIT ?2";
+        let read = |row: &Row<'_>| {
+            let request: [u8; 16] = row.get(1)?;
+            Ok((row.get(3)?, (unsigned(row, 0)?, request, unsigned(row, 2)?)))
+        };
+        self.pages(sql, at_once, read, |tag, (leaf, request, time_ms)| {
+            self.move_idem(tags, (*leaf, *leaf), (tag, request), *time_ms)
+        })
     }
 
     /// The time of the oldest idempotency key.
@@ -270,6 +357,21 @@ impl<'c> Rows<'c> {
         self.run("INSERT OR REPLACE INTO tags_key (id, sealed, key) VALUES (0, ?1, ?2)", params![sealed, key])
             .map(|_| ())
     }
+}
+
+/// The mark of an idempotency key's row.
+pub(in super::super) fn idem_mark(
+    tags: &Tags,
+    leaf: u64,
+    (tag, request): (&[u8; 16], &[u8; 16]),
+    time_ms: u64,
+) -> [u8; 16] {
+    tags.mark("idem", &[&leaf.to_be_bytes(), tag, request, &time_ms.to_be_bytes()])
+}
+
+fn purse_of(row: &Row<'_>) -> rusqlite::Result<Purse> {
+    let link = PreviousUpdate::new(row.get(2)?);
+    Ok(Purse { seq: unsigned(row, 0)?, balance: unsigned(row, 1)?, link, leaf: unsigned(row, 3)? })
 }
 
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {

@@ -52,12 +52,15 @@ pub(super) struct Write<'a> {
     moment: Moment,
     control: Option<Arc<Control>>,
     completed: Vec<Completed>,
+    // The tags of an older store whose rows were marked in this batch.
+    marked: Option<Arc<Tags>>,
 }
 
 /// A batch that is written and not yet committed.
 pub(super) struct Written {
     pub(super) completed: Vec<Completed>,
     pub(super) control: Option<Arc<Control>>,
+    pub(super) marked: Option<Arc<Tags>>,
 }
 
 /// What a change came to: a leaf, or the refusal that the transaction decided.
@@ -73,7 +76,7 @@ impl<'a> Write<'a> {
     pub(super) fn new(rows: Rows<'a>, state: &'a mut State, moment: Moment) -> Self {
         let time_ms = moment.wall_ms.max(state.last_ms);
         let control = state.control.load_full();
-        Self { rows, state, time_ms, moment, control, completed: Vec::new() }
+        Self { rows, state, time_ms, moment, control, completed: Vec::new(), marked: None }
     }
 
     /// Writes one change.
@@ -141,7 +144,7 @@ impl<'a> Write<'a> {
             self.renew()?;
             self.beat_if_far()?;
         }
-        Ok(Written { completed: self.completed, control: self.control })
+        Ok(Written { completed: self.completed, control: self.control, marked: self.marked })
     }
 
     fn renew(&mut self) -> Result<(), LedgerFault> {
@@ -162,6 +165,13 @@ impl<'a> Write<'a> {
     /// The tags; their key is made with the first change that needs them.
     fn tags(&mut self) -> Result<Arc<Tags>, LedgerFault> {
         if let Some(tags) = self.state.tags.known() {
+            if self.state.tags_sealed.is_none() {
+                // Opened by a reader; or made in a batch that was undone, and then not stored.
+                match self.rows.tags_key()? {
+                    Some((id, _)) => self.state.tags_sealed = Some(id),
+                    None => self.put_first_tags(&tags)?,
+                }
+            }
             return Ok(tags);
         }
         let tags = if let Some((id, sealed)) = self.rows.tags_key()? {
@@ -169,10 +179,16 @@ impl<'a> Write<'a> {
             Tags::unsealed(&self.state.seals, id, &sealed)?
         } else {
             let tags = Tags::generate(&self.state.random)?;
-            self.put_tags(&tags)?;
+            self.put_first_tags(&tags)?;
             tags
         };
         Ok(self.state.tags.keep(tags))
+    }
+
+    /// Stores the key of the tags in a store that has none, where nothing can be that is found by them.
+    fn put_first_tags(&mut self, tags: &Tags) -> Result<(), LedgerFault> {
+        self.rows.begin_chains(tags)?;
+        self.put_tags(tags)
     }
 
     fn put_tags(&mut self, tags: &Tags) -> Result<(), LedgerFault> {

@@ -93,15 +93,20 @@ fn each_table_of_jobs_and_cards_is_compared_row_by_row() {
         ("UPDATE job SET due = due + 1 WHERE name = 'nfc-2'", Part::Job),
         ("DELETE FROM job WHERE name = 'nfc-1'", Part::Job),
         (
-            "INSERT INTO job SELECT 'nfc-3', record, made, good, rejected, sample, state, due, station \
+            "INSERT INTO job SELECT 'nfc-3', record, made, good, rejected, sample, state, due, station, mark \
              FROM job WHERE name = 'nfc-2'",
             Part::Job,
         ),
         ("DELETE FROM job_station", Part::JobStation),
-        ("INSERT INTO job_station VALUES ('station-9', 'nfc-2')", Part::JobStation),
+        ("INSERT INTO job_station VALUES ('station-9', 'nfc-2', NULL)", Part::JobStation),
         (&format!("UPDATE card SET record = zeroblob(9) WHERE tag = ({card})"), Part::Card),
         (&format!("DELETE FROM card WHERE tag = ({card})"), Part::Card),
-        (&format!("INSERT INTO card SELECT zeroblob(16), record FROM card WHERE tag = ({card})"), Part::Card),
+        (
+            &format!(
+                "INSERT INTO card SELECT zeroblob(16), record, mark, next FROM card WHERE tag = ({card})"
+            ),
+            Part::Card,
+        ),
         ("UPDATE card_count SET cards = 6", Part::CardCount),
         (&format!("DELETE FROM job_item WHERE tag = ({item})"), Part::JobItem),
         (&format!("UPDATE job_item SET sealed = zeroblob(60) WHERE tag = ({item})"), Part::JobItem),
@@ -187,7 +192,7 @@ fn a_leaf_that_the_rules_of_jobs_forbid_is_named() {
     let resume = floor.resume("nfc-2");
     floor.made(&resume);
     let (of_first, seals) = (floor.exchange, closed(floor));
-    let spoil = |sql| Connection::open(database(folder.path())).unwrap().execute_batch(sql).unwrap();
+    let spoil = |sql: &str| Connection::open(database(folder.path())).unwrap().execute_batch(sql).unwrap();
     spoil("CREATE TABLE other AS SELECT * FROM job WHERE name = 'nfc-2'");
     let mut floor = Floor::over(&folder, seals, 3_000);
     let suspend = floor.suspend("operator-2", "nfc-2");
@@ -196,7 +201,11 @@ fn a_leaf_that_the_rules_of_jobs_forbid_is_named() {
     floor.made(&resume);
     let seals = closed(floor);
     // A writer over the older row releases keys in a session that the log has ended.
-    spoil("UPDATE job SET record = (SELECT record FROM other) WHERE name = 'nfc-2'; DROP TABLE other");
+    // The whole row as it once was: it has its mark, and only the log tells.
+    let columns = "record, made, good, rejected, sample, state, mark";
+    spoil(&format!(
+        "UPDATE job SET ({columns}) = (SELECT {columns} FROM other) WHERE name = 'nfc-2'; DROP TABLE other"
+    ));
     let mut floor = Floor::over(&folder, seals, 4_000);
     floor.exchange = of_first;
     let derive = floor.derive("nfc-2", 1, &cards(6..7));

@@ -3,8 +3,12 @@
 //! Apart from the other statements because only [`keysvc_protocol::job`] asks them. A card and an item are found by
 //! their tags; whose tag it is, and what an item says, is the caller's.
 
-use super::{Rows, unsigned};
-use crate::keeper::ledger::{fault::LedgerFault, sqlite::read_fault};
+use super::{
+    Rows,
+    marks::{Chain, must_bear},
+    unsigned,
+};
+use crate::keeper::ledger::{fault::LedgerFault, seal::Tags, sqlite::read_fault};
 use keysvc_protocol::{
     card::CardRecord,
     cbor,
@@ -16,20 +20,23 @@ use rusqlite::{Params, Row, params};
 /// Longest encoded card in the registry, in bytes: two names of 64, a cause of 200, some numbers.
 const CARD_RECORD_LEN_MAX: usize = 512;
 
-const COLUMNS: &str = "SELECT record, made, good, rejected, sample FROM job";
+const COLUMNS: &str = "SELECT record, made, good, rejected, sample, mark FROM job";
 
 /// As many rows of an index as there are such jobs.
 const CURRENT: &str = "SELECT count(*) FROM job WHERE state <> 6";
 
-/// A row as read, its record still encoded.
-type Raw = (Vec<u8>, Tally);
+/// A row as read, its record still encoded, with its mark.
+type Raw = (Vec<u8>, Tally, Option<Vec<u8>>);
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     let tally = Tally { made: row.get(1)?, good: row.get(2)?, rejected: row.get(3)?, sample: row.get(4)? };
-    Ok((row.get(0)?, tally))
+    Ok((row.get(0)?, tally, row.get(5)?))
 }
 
-fn job_row((record, tally): Raw) -> Result<(Job, Tally), LedgerFault> {
+fn job_row(tags: &Tags, (record, tally, mark): Raw) -> Result<(Job, Tally), LedgerFault> {
+    let Tally { made, good, rejected, sample } = tally;
+    let counts = [made, good, rejected, sample].map(|count| u64::from(count).to_be_bytes()).concat();
+    must_bear(tags, "job", &[&record, &counts], mark.as_deref())?;
     let job = cbor::decode(&record, JOB_RECORD_LEN_MAX);
     Ok((job.map_err(|_| LedgerFault::BrokenTable { table: "job" })?, tally))
 }
@@ -58,26 +65,67 @@ fn named(name: &str, table: &'static str) -> Result<Name, LedgerFault> {
 }
 
 impl Rows<'_> {
-    /// A job and its tally.
-    pub(in super::super::super) fn job(self, name: &Name) -> Result<Option<(Job, Tally)>, LedgerFault> {
-        self.one(&format!("{COLUMNS} WHERE name = ?1"), [name.as_str()], raw)?.map(job_row).transpose()
+    /// A job and its tally. One that is gone is refused as one that never was.
+    pub(in super::super::super) fn job(
+        self,
+        tags: &Tags,
+        name: &Name,
+    ) -> Result<Option<(Job, Tally)>, LedgerFault> {
+        let found = self.one(&format!("{COLUMNS} WHERE name = ?1"), [name.as_str()], raw)?;
+        let Some((job, tally)) = found.map(|row| job_row(tags, row)).transpose()? else { return Ok(None) };
+        if job.name == *name {
+            Ok(Some((job, tally)))
+        } else {
+            Err(LedgerFault::BrokenTable { table: "job" })
+        }
     }
 
-    pub(in super::super::super) fn put_job(self, job: &Job, tally: &Tally) -> Result<(), LedgerFault> {
-        let sql = "INSERT INTO job (name, record, made, good, rejected, sample, state, due, station) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (name) DO UPDATE SET \
+    pub(in super::super::super) fn put_job(
+        self,
+        tags: &Tags,
+        job: &Job,
+        tally: &Tally,
+    ) -> Result<(), LedgerFault> {
+        let sql = "INSERT INTO job (name, record, made, good, rejected, sample, state, due, station, mark) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (name) DO UPDATE SET \
             record = excluded.record, made = excluded.made, good = excluded.good, rejected = excluded.rejected, \
-            sample = excluded.sample, state = excluded.state, due = excluded.due, station = excluded.station";
+            sample = excluded.sample, state = excluded.state, due = excluded.due, station = excluded.station, \
+            mark = excluded.mark";
         let Tally { made, good, rejected, sample } = *tally;
         let (name, state, station) = (job.name.as_str(), number(job.state), job.head.station.as_str());
-        let due = job.head.due_ms.cast_signed();
-        self.run(sql, params![name, cbor::encode(job), made, good, rejected, sample, state, due, station])
+        let (due, record) = (job.head.due_ms.cast_signed(), cbor::encode(job));
+        // State, due and station stand in the record, beside which they are for the indices alone.
+        let counts = [made, good, rejected, sample].map(|count| u64::from(count).to_be_bytes()).concat();
+        let mark = tags.mark("job", &[&record, &counts]);
+        self.run(sql, params![name, record, made, good, rejected, sample, state, due, station, mark])
             .map(|_| ())
+    }
+
+    /// Gives every job of an older store and every station's place its mark.
+    pub(super) fn mark_older_jobs(self, tags: &Tags) -> Result<(), LedgerFault> {
+        let jobs = {
+            let mut statement = self.prepare(&format!("{COLUMNS} ORDER BY name"))?;
+            let jobs = statement.query_map([], raw).map_err(read_fault)?;
+            let jobs = jobs.map(|job| job_row(tags, job.map_err(read_fault)?));
+            jobs.collect::<Result<Vec<_>, _>>()?
+        };
+        jobs.iter().try_for_each(|(job, tally)| self.put_job(tags, job, tally))?;
+        let places = {
+            let mut statement = self.prepare("SELECT station, job FROM job_station")?;
+            let places =
+                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+            places.map_err(read_fault)?.collect::<rusqlite::Result<Vec<_>>>().map_err(read_fault)?
+        };
+        places.iter().try_for_each(|(station, job)| {
+            let (station, job) = (named(station, "job_station")?, named(job, "job_station")?);
+            self.put_job_at(tags, &station, Some(&job))
+        })
     }
 
     /// The jobs after a name in the order of names, at most `max`; purged ones too where `purged` says so.
     pub(in super::super::super) fn jobs(
         self,
+        tags: &Tags,
         after: Option<&Name>,
         purged: bool,
         max: usize,
@@ -89,13 +137,13 @@ impl Rows<'_> {
         // No name is empty, so all come after nothing.
         let values = params![after.map_or("", Name::as_str), i64::try_from(max).unwrap_or(i64::MAX)];
         let jobs = statement.query_map(values, raw).map_err(read_fault)?;
-        jobs.map(|job| job_row(job.map_err(read_fault)?)).collect()
+        jobs.map(|job| job_row(tags, job.map_err(read_fault)?)).collect()
     }
 
     /// As [`Rows::jobs`], of one station's jobs alone.
     pub(in super::super::super) fn jobs_of(
         self,
-        station: &Name,
+        (tags, station): (&Tags, &Name),
         after: Option<&Name>,
         purged: bool,
         max: usize,
@@ -104,7 +152,7 @@ impl Rows<'_> {
         let (station, after) = (station.as_str(), after.map_or("", Name::as_str));
         let values = params![station, after, i64::try_from(max).unwrap_or(i64::MAX)];
         let jobs = statement.query_map(values, raw).map_err(read_fault)?;
-        jobs.map(|job| job_row(job.map_err(read_fault)?)).collect()
+        jobs.map(|job| job_row(tags, job.map_err(read_fault)?)).collect()
     }
 
     /// How many jobs are not purged.
@@ -128,45 +176,94 @@ impl Rows<'_> {
         Ok(self.one(sql, values, |row| unsigned(row, 0))?.unwrap_or(0))
     }
 
-    /// The job whose data a station holds.
-    pub(in super::super::super) fn job_at(self, station: &Name) -> Result<Option<Name>, LedgerFault> {
-        let sql = "SELECT job FROM job_station WHERE station = ?1";
-        let found = self.one(sql, [station.as_str()], |row| row.get::<_, String>(0))?;
-        found.map(|name| named(&name, "job_station")).transpose()
+    /// The job whose data a station holds. That it holds none is believed only where no job of the station is under way.
+    pub(in super::super::super) fn job_at(
+        self,
+        tags: &Tags,
+        station: &Name,
+    ) -> Result<Option<Name>, LedgerFault> {
+        let sql = "SELECT job, mark FROM job_station WHERE station = ?1";
+        let found = self.one(sql, [station.as_str()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
+        })?;
+        let Some((job, mark)) = found else {
+            // Open, suspended or counted: the states in which a job lies at its station.
+            let sql = "SELECT 1 FROM job WHERE station = ?1 AND state <> 6 AND state BETWEEN 2 AND 4 LIMIT 1";
+            return match self.one(sql, [station.as_str()], |_| Ok(()))? {
+                Some(()) => Err(LedgerFault::BrokenTable { table: "job_station" }),
+                None => Ok(None),
+            };
+        };
+        let columns = [station.as_str().as_bytes(), job.as_bytes()];
+        must_bear(tags, "job_station", &columns, mark.as_deref())?;
+        named(&job, "job_station").map(Some)
     }
 
     pub(in super::super::super) fn put_job_at(
         self,
+        tags: &Tags,
         station: &Name,
         job: Option<&Name>,
     ) -> Result<(), LedgerFault> {
         let Some(job) = job else {
             return self.run("DELETE FROM job_station WHERE station = ?1", [station.as_str()]).map(|_| ());
         };
-        let sql = "INSERT INTO job_station (station, job) VALUES (?1, ?2) \
-            ON CONFLICT (station) DO UPDATE SET job = excluded.job";
-        self.run(sql, [station.as_str(), job.as_str()]).map(|_| ())
+        let mark = tags.mark("job_station", &[station.as_str().as_bytes(), job.as_str().as_bytes()]);
+        let sql = "INSERT INTO job_station (station, job, mark) VALUES (?1, ?2, ?3) \
+            ON CONFLICT (station) DO UPDATE SET job = excluded.job, mark = excluded.mark";
+        self.run(sql, params![station.as_str(), job.as_str(), mark]).map(|_| ())
     }
 
-    /// A card of the registry.
-    pub(in super::super::super) fn card(self, tag: &[u8; 16]) -> Result<Option<CardRecord>, LedgerFault> {
+    /// A card of the registry. That it was never met is as certain as what is known of one that was.
+    pub(in super::super::super) fn card(
+        self,
+        tags: &Tags,
+        tag: &[u8; 16],
+    ) -> Result<Option<CardRecord>, LedgerFault> {
+        let sql = "SELECT record, mark FROM card WHERE tag = ?1";
         let found =
-            self.one("SELECT record FROM card WHERE tag = ?1", [tag], |row| row.get::<_, Vec<u8>>(0))?;
-        let broken = |_| LedgerFault::BrokenTable { table: "card" };
-        found.map(|record| cbor::decode(&record, CARD_RECORD_LEN_MAX).map_err(broken)).transpose()
+            self.one(sql, [tag], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<Vec<u8>>>(1)?)))?;
+        let Some((record, mark)) = found else {
+            self.must_be_absent(tags, Chain::Cards, tag)?;
+            return Ok(None);
+        };
+        must_bear(tags, "card", &[tag, &record], mark.as_deref())?;
+        let card = cbor::decode(&record, CARD_RECORD_LEN_MAX);
+        card.map(Some).map_err(|_| LedgerFault::BrokenTable { table: "card" })
+    }
+
+    /// Gives each card in the order of tags as it lies there, so many at a time.
+    pub(super) fn each_card(
+        self,
+        at_once: usize,
+        take: impl FnMut(&[u8; 16], &Vec<u8>) -> Result<(), LedgerFault>,
+    ) -> Result<(), LedgerFault> {
+        let sql = "SELECT tag, record FROM card WHERE tag > ?1 ORDER BY tag LIMIT ?2";
+        self.pages(sql, at_once, |row| Ok((row.get(0)?, row.get(1)?)), take)
+    }
+
+    /// Gives a card of an older store its mark.
+    pub(super) fn mark_card(self, tags: &Tags, tag: &[u8; 16], record: &[u8]) -> Result<(), LedgerFault> {
+        let mark = tags.mark("card", &[tag, record]);
+        self.run("UPDATE card SET mark = ?2 WHERE tag = ?1", params![tag, mark]).map(|_| ())
     }
 
     /// Puts a card, and counts it where it is new.
     pub(in super::super::super) fn put_card(
         self,
+        tags: &Tags,
         tag: &[u8; 16],
         record: &CardRecord,
     ) -> Result<(), LedgerFault> {
         let record = cbor::encode(record);
-        if self.run("UPDATE card SET record = ?2 WHERE tag = ?1", params![tag, record])? > 0 {
+        let mark = tags.mark("card", &[tag, &record]);
+        let sql = "UPDATE card SET record = ?2, mark = ?3 WHERE tag = ?1";
+        if self.run(sql, params![tag, record, mark])? > 0 {
             return Ok(());
         }
-        self.run("INSERT INTO card (tag, record) VALUES (?1, ?2)", params![tag, record])?;
+        let next = self.enter(tags, Chain::Cards, tag)?;
+        let sql = "INSERT INTO card (tag, record, mark, next) VALUES (?1, ?2, ?3, ?4)";
+        self.run(sql, params![tag, record, mark, next])?;
         self.run("UPDATE card_count SET cards = cards + 1", []).map(|_| ())
     }
 

@@ -212,15 +212,4 @@ impl Rows<'_> {
         let sql = "SELECT cards FROM impact WHERE name = ?1 AND version = ?2";
         Ok(self.one(sql, params![name.as_str(), version], |row| unsigned(row, 0))?.unwrap_or(0))
     }
-
-    /// Puts an idempotency key beside the act that its proposal became.
-    pub(in super::super::super) fn move_idem(
-        self,
-        made: u64,
-        act: u64,
-        time_ms: u64,
-    ) -> Result<(), LedgerFault> {
-        let sql = "UPDATE idem SET leaf = ?2, time = ?3 WHERE leaf = ?1";
-        self.run(sql, params![made.cast_signed(), act.cast_signed(), time_ms.cast_signed()]).map(|_| ())
-    }
 }

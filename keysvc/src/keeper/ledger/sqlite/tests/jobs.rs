@@ -570,7 +570,8 @@ fn an_older_store_is_brought_up_with_the_leaves_of_its_keys_and_cards_listed() {
     let connection = Connection::open(database(folder.path())).unwrap();
     let sql = "DROP TABLE control; DROP TABLE proposal; DROP TABLE vote; DROP TABLE issued; DROP TABLE impact; \
         DROP TABLE unissued; DROP TABLE job; DROP TABLE job_station; DROP TABLE job_item; DROP TABLE card; \
-        DROP TABLE card_count;";
+        DROP TABLE card_count; DROP TABLE first; ALTER TABLE purse DROP COLUMN mark; ALTER TABLE purse DROP COLUMN next; \
+        ALTER TABLE idem DROP COLUMN mark;";
     connection.execute_batch(sql).unwrap();
     connection.pragma_update(None, "user_version", 2).unwrap();
     drop(connection);

@@ -2,7 +2,12 @@
 //!
 //! An act by a quorum is the same act with its evidence around it, at the place of its own leaf.
 
-use super::{super::book::Puts, Asked, Decided, Prepared, Write, job::Derived, once::read};
+use super::{
+    super::book::Puts,
+    Asked, Decided, Prepared, Write,
+    job::Derived,
+    once::{Known, read},
+};
 use crate::keeper::ledger::{
     change::{Change, Outcome, Recording, Terms},
     fault::LedgerFault,
@@ -83,13 +88,17 @@ impl Write<'_> {
     ) -> Result<Outcome, LedgerFault> {
         let mut asked = Asked::of(change).filter(|_| may_take_quorum(change)).ok_or(LedgerFault::NoAct)?;
         self.with_job(&mut asked)?;
-        let made = match self.known(&asked)?.map(|known| known.leaf) {
-            Ok(Some(leaf)) if leaf.kind == LeafKind::ProposalMade => leaf,
-            Ok(Some(leaf)) => return Ok(Outcome::Recorded(leaf)),
-            Ok(None) => return self.refuse(&asked, Refusal::NotFound { what: Thing::Proposal }),
+        let known = match self.known(&asked)? {
+            Ok(known) => known,
             Err(refusal) => return self.refuse(&asked, refusal),
         };
-        match self.wrapped(change, evidence, &made)? {
+        let Known { tag, request, leaf } = known;
+        let made = match leaf {
+            Some(leaf) if leaf.kind == LeafKind::ProposalMade => leaf,
+            Some(leaf) => return Ok(Outcome::Recorded(leaf)),
+            None => return self.refuse(&asked, Refusal::NotFound { what: Thing::Proposal }),
+        };
+        match self.wrapped(change, evidence, &made, (&tag, &request))? {
             Ok(leaf) => Ok(Outcome::Recorded(leaf)),
             Err(refusal) => self.refuse(&asked, refusal),
         }
@@ -100,6 +109,7 @@ impl Write<'_> {
         change: &Change,
         evidence: &Evidence,
         made: &Recording,
+        asked: (&[u8; 16], &[u8; 16]),
     ) -> Result<Decided, LedgerFault> {
         let broken = LedgerFault::Broken { leaf: made.index };
         let proposal = read::<ProposalMadeLeaf>(&made.payload).ok_or(broken)?.proposal;
@@ -123,7 +133,8 @@ impl Write<'_> {
         };
         let decided = self.judged(act.kind.by_quorum(), &leaf)?;
         if let Ok(leaf) = &decided {
-            self.rows.move_idem(made.index, leaf.index, leaf.time_ms)?;
+            let tags = self.tags()?;
+            self.rows.move_idem(&tags, (made.index, leaf.index), asked, leaf.time_ms)?;
             self.after(&act.after, leaf)?;
         }
         Ok(decided)
@@ -214,8 +225,9 @@ impl Write<'_> {
         if let Err(refusal) = self.bears_value(&request.card)? {
             return Ok(Err(refusal));
         }
-        let tag = self.tags()?.of_purse(&request.programme, &request.card, request.purse);
-        let purse = self.rows.purse(&tag)?;
+        let tags = self.tags()?;
+        let tag = tags.of_purse(&request.programme, &request.card, request.purse);
+        let purse = self.rows.purse(&tags, &tag)?;
         let facts = Facts { terminal, time_ms: self.time_ms, evidence };
         let rules = PurseRules::of(self.control()?, request, terms);
         let update = match rules.and_then(|rules| next_update(purse.as_ref(), request, &rules, facts)) {
@@ -231,17 +243,20 @@ impl Write<'_> {
     }
 
     fn after(&mut self, after: &After, leaf: &Recording) -> Result<(), LedgerFault> {
+        if matches!(after, After::Nothing) {
+            return Ok(());
+        }
+        // Known since the request was looked for.
+        let tags = self.tags()?;
         match after {
             After::Nothing => Ok(()),
             After::Purse { tag, seq, balance, link } => {
                 let purse = Purse { seq: *seq, balance: *balance, link: *link, leaf: leaf.index };
-                self.rows.put_purse(tag, &purse)
+                self.rows.put_purse(&tags, tag, &purse)
             }
-            After::Job(puts) => puts.write(self.rows),
+            After::Job(puts) => puts.write(self.rows, &tags),
             After::Issued { puts, cards, masters } => {
-                puts.write(self.rows)?;
-                // Known since the request was looked for.
-                let tags = self.tags()?;
+                puts.write(self.rows, &tags)?;
                 self.rows.issue(&tags, cards, masters)
             }
         }

@@ -91,11 +91,12 @@ impl Write<'_> {
     }
 
     /// Adds what a change about a job touches beyond its request: the job's profile and master keys.
-    pub(super) fn with_job(&self, asked: &mut Asked<'_>) -> Result<(), LedgerFault> {
+    pub(super) fn with_job(&mut self, asked: &mut Asked<'_>) -> Result<(), LedgerFault> {
         let Some(uses) = asked.uses.as_mut() else { return Ok(()) };
         let Some((name, derives)) = uses.job else { return Ok(()) };
         // One that is not there is refused where it is judged.
-        let Some((job, _)) = self.rows.job(name)? else { return Ok(()) };
+        let tags = self.tags()?;
+        let Some((job, _)) = self.rows.job(&tags, name)? else { return Ok(()) };
         let masters = profile_of(self.control()?.profiles(), &job.head).map(masters).unwrap_or_default();
         let mut touches = uses.touches.clone().into_owned();
         touches.profile = Some(job.head.profile);
@@ -118,7 +119,7 @@ impl Write<'_> {
                 let tags = self.tags()?;
                 job::still_open(&mut self.book(&tags), &self.judge(false)?, station, request)
             }
-            Again::Open { job } => Ok(match self.rows.job(job)? {
+            Again::Open { job } => Ok(match self.rows.job(&*self.tags()?, job)? {
                 None => Err(Refusal::NotFound { what: Thing::Job }),
                 Some((job, _)) if job.state != JobState::Open => {
                     Err(Refusal::StateConflict { reason: Conflict::JobState { state: job.state } })
@@ -147,7 +148,7 @@ impl Write<'_> {
         }
         let tags = self.tags()?;
         for card in cards {
-            if self.rows.card(&tags.of_card(card))?.is_some_and(|card| frozen.contains(&card.job)) {
+            if self.rows.card(&tags, &tags.of_card(card))?.is_some_and(|card| frozen.contains(&card.job)) {
                 return Ok(true);
             }
         }
@@ -156,12 +157,13 @@ impl Write<'_> {
 
     /// Whether value may be loaded on a card or taken from it: on one that the registry knows only while it is in use.
     pub(super) fn bears_value(&mut self, card: &CardUid) -> Result<Result<(), Refusal>, LedgerFault> {
-        let known = self.rows.card(&self.tags()?.of_card(card))?;
+        let tags = self.tags()?;
+        let known = self.rows.card(&tags, &tags.of_card(card))?;
         Ok(bears_value(known.map(|card| card.state)))
     }
 
     /// Whether what a freeze names is there, where the log knows it: a job. The rest is [`keysvc_protocol::control`]'s.
-    pub(super) fn scope_is_there(&self, leaf: &ChangedLeaf) -> Result<Result<(), Refusal>, LedgerFault> {
+    pub(super) fn scope_is_there(&mut self, leaf: &ChangedLeaf) -> Result<Result<(), Refusal>, LedgerFault> {
         if leaf.operation != Operation::FreezeSet {
             return Ok(Ok(()));
         }
@@ -170,7 +172,8 @@ impl Write<'_> {
             request.map(|signed| cbor::decode::<SetFreeze>(signed.recorded_payload(), cbor::REQUEST_LEN_MAX));
         // One that does not read is refused where it is judged.
         let Some(Ok(SetFreeze { scope: Scope::Job { name }, .. })) = request else { return Ok(Ok(())) };
-        let found = self.rows.job(&name)?.map(drop);
+        let tags = self.tags()?;
+        let found = self.rows.job(&tags, &name)?.map(drop);
         Ok(found.ok_or(Refusal::NotFound { what: Thing::Job }))
     }
 
@@ -182,8 +185,9 @@ impl Write<'_> {
 
     /// Deletes some items of a job that is closed and whose data key is gone; of any other job that would lose what
     /// the log says it has.
-    pub(super) fn forget_items(&self, job: &Name, max: u32) -> Result<Outcome, LedgerFault> {
-        let Some((found, _)) = self.rows.job(job)? else {
+    pub(super) fn forget_items(&mut self, job: &Name, max: u32) -> Result<Outcome, LedgerFault> {
+        let tags = self.tags()?;
+        let Some((found, _)) = self.rows.job(&tags, job)? else {
             return Ok(Outcome::Refused(Refusal::NotFound { what: Thing::Job }));
         };
         if found.state != JobState::Closed || self.state.seals.has_job(job) {
@@ -203,7 +207,7 @@ impl Write<'_> {
         };
         let prepared = self.prepare(LeafKind::JobPurged, payload)?;
         let leaf = self.put(prepared)?;
-        puts.write(self.rows)?;
+        puts.write(self.rows, &*self.tags()?)?;
         Ok(Ok(leaf))
     }
 }

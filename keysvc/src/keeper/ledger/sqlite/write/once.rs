@@ -68,7 +68,8 @@ impl Write<'_> {
     }
 
     fn remember(&mut self, known: &Known, leaf: &Recording) -> Result<(), LedgerFault> {
-        self.rows.put_idem(&known.tag, &known.request, leaf.index, leaf.time_ms)?;
+        let tags = self.tags()?;
+        self.rows.put_idem(&tags, (&known.tag, &known.request), leaf.index, leaf.time_ms)?;
         self.state.oldest_idem_ms.get_or_insert(leaf.time_ms);
         Ok(())
     }
@@ -84,9 +85,11 @@ impl Write<'_> {
         let tags = self.tags()?;
         let tag = tags.of_idem(&asked.retry.principal, &asked.retry.idem);
         let request = tags.of_request(&asked.retry.payload_digest);
-        let leaf = match self.rows.idem(&tag)? {
+        let leaf = match self.rows.idem(&tags, &tag)? {
             Some((leaf, same)) if same == request => {
-                let leaf = match self.rows.recording(leaf, &self.state.seals) {
+                // What it says is signed or done again, so the tree must vouch for it.
+                let head = self.state.frontier.head();
+                let leaf = match self.rows.vouched(leaf, head, &self.state.seals) {
                     Err(LedgerFault::Erased { .. }) => return Ok(Err(PURGED)),
                     leaf => leaf?,
                 };

@@ -114,7 +114,7 @@ impl Write<'_> {
         let Some((index, _)) = votes.into_iter().rev().find(|(_, voter)| voter == officer.as_str()) else {
             return Ok(None);
         };
-        let leaf = self.rows.recording(index, &self.state.seals)?;
+        let leaf = self.rows.vouched(index, self.state.frontier.head(), &self.state.seals)?;
         let vote = read(&leaf.payload).ok_or(LedgerFault::Broken { leaf: index })?;
         Ok(Some((Recording { retried: true, ..leaf }, vote)))
     }
@@ -141,7 +141,7 @@ impl Write<'_> {
         let (ProposalState::Cancelled { .. }, Some(closed)) = (&row.state, row.closed) else {
             return Ok(None);
         };
-        let made = self.rows.recording(row.made, &self.state.seals)?;
+        let made = self.rows.vouched(row.made, self.state.frontier.head(), &self.state.seals)?;
         let proposal = read::<ProposalMadeLeaf>(&made.payload)
             .and_then(|made| Proposal::decode(made.proposal.as_bytes()).ok())
             .ok_or(LedgerFault::Broken { leaf: row.made })?;
@@ -149,7 +149,7 @@ impl Write<'_> {
         if proposal.request.requester != *by && !officer {
             return Ok(None);
         }
-        let leaf = self.rows.recording(closed, &self.state.seals)?;
+        let leaf = self.rows.vouched(closed, self.state.frontier.head(), &self.state.seals)?;
         Ok(Some(Recording { retried: true, ..leaf }))
     }
 
