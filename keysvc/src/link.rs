@@ -25,6 +25,7 @@ mod inbox;
 mod last_end;
 mod look;
 mod outbox;
+pub mod outside;
 mod serving;
 mod status;
 

@@ -1,20 +1,22 @@
 //! Who gets a place: separate pools for handshakes, clients and officers, and a share for each certificate.
 //!
 //! Nobody waits for a place: without one the socket is dropped at once, so that a flood holds nothing. The pools are
-//! apart because with one shared pool 385 half-open sockets delayed a good client by a second.
+//! apart because with one shared pool 385 half-open sockets delayed a good client by a second. Where all handshakes' places
+//! are taken, the oldest whose client keeps us waiting is ousted: silent sockets cannot keep anybody out.
 
 use super::FrontLimits;
 use keysvc_protocol::bytes::Digest;
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The pools.
 #[derive(Debug)]
 pub(super) struct Admission {
-    handshakes: Arc<Semaphore>,
+    handshakes: Arc<UnderWay>,
+    handshakes_max: usize,
     clients: Arc<Semaphore>,
     officers: Arc<Semaphore>,
     by_key: Arc<ByKey>,
@@ -23,7 +25,63 @@ pub(super) struct Admission {
 
 /// A handshake's place; given back when dropped.
 #[derive(Debug)]
-pub(super) struct HandshakePlace(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(super) struct HandshakePlace {
+    number: u64,
+    under_way: Arc<UnderWay>,
+}
+
+/// Ready when a handshake is to end for a newer one.
+pub(super) type Ousted = oneshot::Receiver<()>;
+
+/// The handshakes under way.
+#[derive(Debug, Default)]
+struct UnderWay(Mutex<Places>);
+
+/// By number, so the oldest first.
+#[derive(Debug, Default)]
+struct Places {
+    next: u64,
+    each: BTreeMap<u64, Handshake>,
+}
+
+#[derive(Debug)]
+struct Handshake {
+    oust: oneshot::Sender<()>,
+    /// Whether it waits for us and not for its client.
+    waits_for_us: bool,
+}
+
+impl UnderWay {
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// Ends the oldest handshake whose client keeps us waiting; says whether there was one.
+    fn oust(&mut self) -> bool {
+        let oldest =
+            self.each.iter().find(|(_, handshake)| !handshake.waits_for_us).map(|(number, _)| *number);
+        let ousted = oldest.and_then(|number| self.each.remove(&number));
+        // Whoever does not listen any more has ended already.
+        ousted.map(|handshake| handshake.oust.send(())).is_some()
+    }
+}
+
+impl HandshakePlace {
+    /// Notes whether it waits for us: then it is not ousted.
+    pub(super) fn waits_for_us(&self, waits: bool) {
+        if let Some(handshake) = self.under_way.lock().each.get_mut(&self.number) {
+            handshake.waits_for_us = waits;
+        }
+    }
+}
+
+impl Drop for HandshakePlace {
+    fn drop(&mut self) {
+        drop(self.under_way.lock().each.remove(&self.number));
+    }
+}
 
 /// A connection's place; given back when dropped.
 #[derive(Debug)]
@@ -42,7 +100,8 @@ impl Admission {
     pub(super) fn new(limits: &FrontLimits) -> Self {
         let pool = |places: usize| Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
         Self {
-            handshakes: pool(limits.handshakes_max),
+            handshakes: Arc::default(),
+            handshakes_max: limits.handshakes_max,
             clients: pool(limits.clients_max),
             officers: pool(limits.officers_max),
             by_key: Arc::default(),
@@ -50,9 +109,18 @@ impl Admission {
         }
     }
 
-    /// A place to shake hands; to be taken before the handshake and kept until its end.
-    pub(super) fn handshake(&self) -> Option<HandshakePlace> {
-        Arc::clone(&self.handshakes).try_acquire_owned().ok().map(HandshakePlace)
+    /// A place to shake hands, and the news that it is another's; to be taken before the handshake and kept until its end.
+    /// None where all are taken by handshakes that wait for us.
+    pub(super) fn handshake(&self) -> Option<(HandshakePlace, Ousted)> {
+        let mut places = self.handshakes.lock();
+        if places.each.len() >= self.handshakes_max && !places.oust() {
+            return None;
+        }
+        let (oust, ousted) = oneshot::channel();
+        let number = places.next;
+        places.next = number.saturating_add(1);
+        places.each.insert(number, Handshake { oust, waits_for_us: false });
+        Some((HandshakePlace { number, under_way: Arc::clone(&self.handshakes) }, ousted))
     }
 
     /// A place for a connection with the key of this digest. Officers have their own, and the others' beyond.
@@ -114,12 +182,29 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_without_a_place_is_refused_until_one_ends() {
+    fn the_oldest_handshake_that_keeps_us_waiting_makes_room_for_a_new_one() {
+        let admission = Admission::new(&FrontLimits { handshakes_max: 2, ..FrontLimits::default() });
+        let (first, mut first_ousted) = admission.handshake().unwrap();
+        let (second, mut second_ousted) = admission.handshake().unwrap();
+        first.waits_for_us(true);
+        let (_third, mut third_ousted) = admission.handshake().unwrap();
+        assert!(first_ousted.try_recv().is_err() && second_ousted.try_recv().is_ok());
+        drop(second);
+        // One that waits for us no more is the oldest again.
+        first.waits_for_us(false);
+        let (fourth, _) = admission.handshake().unwrap();
+        assert!(first_ousted.try_recv().is_ok() && third_ousted.try_recv().is_err());
+        drop((first, fourth));
+        assert_eq!(admission.handshakes.lock().each.len(), 1);
+    }
+
+    #[test]
+    fn no_handshake_begins_where_all_wait_for_us() {
         let admission = admission();
-        let first = admission.handshake();
-        assert!(first.is_some());
+        let (only, _ousted) = admission.handshake().unwrap();
+        only.waits_for_us(true);
         assert!(admission.handshake().is_none());
-        drop(first);
+        drop(only);
         assert!(admission.handshake().is_some());
     }
 

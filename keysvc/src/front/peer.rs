@@ -1,6 +1,8 @@
 //! Who is on the other end: the one URI name and the key of a certificate that was verified.
 //!
-//! It trusts that the chain was verified; whether the name and the key are enrolled is the other half's affair.
+//! It trusts that the chain was verified, and looks at what the library's verification leaves out: key usages, a missing
+//! extended key usage, and serial numbers that no authority may give. Whether the name and the key are enrolled is the
+//! other half's affair.
 
 use crate::link::{Peer, SERIAL_LEN_MAX, URI_LEN_MAX};
 use keysvc_protocol::{bytes::Digest, founding::PrincipalKind, hash::sha256, name::Name, trust::TrustDomain};
@@ -18,6 +20,9 @@ pub(super) struct Identity {
     pub(super) is_officer: bool,
 }
 
+/// Longest serial number, in bytes (RFC 5280 section 4.1.2.2); with the zero byte that keeps it positive, one more.
+const SERIAL_BYTES_MAX: usize = 20;
+
 /// Why a verified certificate names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotAPeer {
@@ -30,21 +35,57 @@ pub(super) enum NotAPeer {
     /// The name is not `spiffe://<trust domain>/<kind>/<name>`.
     #[error("the certificate's URI name is not of this trust domain, a kind and a name")]
     OtherName,
+    /// Its key is not for a client's signatures alone.
+    #[error(
+        "the certificate's keyUsage is not digitalSignature without a CA's, or its extendedKeyUsage not clientAuth"
+    )]
+    OtherUse,
+    /// Its serial number is zero, negative or too long: no list could name it.
+    #[error("the certificate's serial number is not positive or is longer than 20 bytes")]
+    OtherSerial,
+    /// A certificate it came with may not sign others.
+    #[error("a certificate beside it is not one of a CA by its keyUsage")]
+    OtherIssuer,
 }
 
-/// Reads a verified leaf certificate (DER).
-pub(super) fn identify(leaf: &[u8], domain: &TrustDomain) -> Identity {
+/// Reads a verified leaf certificate (DER) and those that it came with.
+pub(super) fn identify(leaf: &[u8], beside: &[impl AsRef<[u8]>], domain: &TrustDomain) -> Identity {
     let Ok((_, certificate)) = X509Certificate::from_der(leaf) else {
         return Identity { key_digest: sha256(&[leaf]), peer: Err(NotAPeer::Unreadable), is_officer: false };
     };
     let key_digest = sha256(&[certificate.public_key().raw]);
-    match name(&certificate, domain) {
+    let form = form(&certificate).and_then(|()| beside.iter().try_for_each(|one| issuer(one.as_ref())));
+    match form.and_then(|()| name(&certificate, domain)) {
         Ok((uri, kind)) => Identity {
             key_digest,
             peer: Ok(Arc::new(Peer { key_digest, uri, serial: serial(certificate.raw_serial()) })),
             is_officer: kind == PrincipalKind::Officer,
         },
         Err(fault) => Identity { key_digest, peer: Err(fault), is_officer: false },
+    }
+}
+
+/// What a leaf must be beside its name (RFC 5280 sections 4.1.2.2, 4.2.1.3 and 4.2.1.12; X509-SVID section 4).
+fn form(certificate: &X509Certificate<'_>) -> Result<(), NotAPeer> {
+    let usage = certificate.key_usage().map_err(|_| NotAPeer::Unreadable)?.ok_or(NotAPeer::OtherUse)?.value;
+    let purposes = certificate.extended_key_usage().map_err(|_| NotAPeer::Unreadable)?;
+    let signs = usage.digital_signature() && !usage.key_cert_sign() && !usage.crl_sign();
+    if !signs || !purposes.is_some_and(|purposes| purposes.value.client_auth) {
+        return Err(NotAPeer::OtherUse);
+    }
+    let serial = certificate.raw_serial();
+    let number = serial.strip_prefix(&[0]).unwrap_or(serial);
+    let is_negative = serial.first().is_some_and(|first| first & 0x80 != 0);
+    let good = !is_negative && number.iter().any(|byte| *byte != 0) && number.len() <= SERIAL_BYTES_MAX;
+    if good { Ok(()) } else { Err(NotAPeer::OtherSerial) }
+}
+
+/// An intermediate that says what its key is for must say that it is for signing certificates.
+fn issuer(certificate: &[u8]) -> Result<(), NotAPeer> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| NotAPeer::OtherIssuer)?;
+    match certificate.key_usage() {
+        Ok(usage) if usage.as_ref().is_none_or(|usage| usage.value.key_cert_sign()) => Ok(()),
+        _ => Err(NotAPeer::OtherIssuer),
     }
 }
 
@@ -84,16 +125,39 @@ fn serial(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertificateParams, KeyPair, PublicKeyData as _, SanType, SerialNumber};
+    use rcgen::{
+        CertificateParams, ExtendedKeyUsagePurpose as Purpose, KeyPair, KeyUsagePurpose as Usage,
+        PublicKeyData as _, SanType, SerialNumber,
+    };
 
-    fn identity(names: Vec<SanType>) -> (Identity, Digest) {
-        let key = KeyPair::generate().unwrap();
+    const ALONE: [&[u8]; 0] = [];
+
+    fn domain() -> TrustDomain {
+        "demo.test".parse().unwrap()
+    }
+
+    fn params(names: Vec<SanType>) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;
         params.serial_number = Some(SerialNumber::from(vec![0x01, 0xab]));
-        let certificate = params.self_signed(&key).unwrap();
+        params.key_usages = vec![Usage::DigitalSignature];
+        params.extended_key_usages = vec![Purpose::ClientAuth];
+        params
+    }
+
+    fn identity(names: Vec<SanType>) -> (Identity, Digest) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params(names).self_signed(&key).unwrap();
         let digest = sha256(&[&key.subject_public_key_info()]);
-        (identify(certificate.der(), &"demo.test".parse().unwrap()), digest)
+        (identify(certificate.der(), &ALONE, &domain()), digest)
+    }
+
+    /// What a certificate with a good name comes to that was changed.
+    fn changed(change: impl FnOnce(&mut CertificateParams)) -> Result<Arc<Peer>, NotAPeer> {
+        let mut params = params(vec![uri("spiffe://demo.test/terminal/t1")]);
+        change(&mut params);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        identify(certificate.der(), &ALONE, &domain()).peer
     }
 
     fn uri(text: &str) -> SanType {
@@ -150,8 +214,48 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_not_for_a_clients_signatures_names_nobody() {
+        let usages =
+            [vec![], vec![Usage::KeyEncipherment], vec![Usage::DigitalSignature, Usage::KeyCertSign]];
+        for usages in usages {
+            assert_eq!(changed(|params| params.key_usages = usages), Err(NotAPeer::OtherUse));
+        }
+        for purposes in [vec![], vec![Purpose::ServerAuth], vec![Purpose::Any]] {
+            assert_eq!(changed(|params| params.extended_key_usages = purposes), Err(NotAPeer::OtherUse));
+        }
+        let both = vec![Usage::DigitalSignature, Usage::KeyAgreement];
+        assert!(changed(|params| params.key_usages = both).is_ok());
+    }
+
+    #[test]
+    fn a_serial_number_that_no_authority_may_give_names_nobody() {
+        for serial in [vec![0], vec![0, 0], vec![1; 21]] {
+            let changed = changed(|params| params.serial_number = Some(SerialNumber::from(serial.clone())));
+            assert_eq!(changed, Err(NotAPeer::OtherSerial), "{serial:?}");
+        }
+        for serial in [vec![1], vec![0xff; 20]] {
+            assert!(changed(|params| params.serial_number = Some(SerialNumber::from(serial))).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_issuer_beside_it_must_be_one_by_its_key_usage() {
+        let leaf = params(vec![uri("spiffe://demo.test/terminal/t1")]);
+        let leaf = leaf.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let beside = |usages: Vec<Usage>| {
+            let mut params = CertificateParams::default();
+            params.key_usages = usages;
+            let issuer = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            identify(leaf.der(), &[issuer.der()], &domain()).peer.map(drop)
+        };
+        assert_eq!(beside(vec![Usage::DigitalSignature]), Err(NotAPeer::OtherIssuer));
+        assert_eq!(beside(vec![Usage::CrlSign, Usage::KeyCertSign]), Ok(()));
+        assert_eq!(beside(vec![]), Ok(()));
+    }
+
+    #[test]
     fn bytes_that_are_no_certificate_name_nobody() {
-        let identity = identify(b"not a certificate", &"demo.test".parse().unwrap());
+        let identity = identify(b"not a certificate", &ALONE, &domain());
         assert_eq!(identity.peer, Err(NotAPeer::Unreadable));
     }
 }

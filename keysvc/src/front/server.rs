@@ -4,18 +4,19 @@
 
 use super::{
     FrontFault, FrontLimits, FrontSettings,
-    admission::{Admission, HandshakePlace, Place},
+    admission::{Admission, HandshakePlace, Ousted, Place},
     conversation::{Conversation, Desk},
     counters::{Count, Counters},
     framing::{Framed, Verdict},
     health::{Health, Watched},
+    pacing::{Pace, Paced},
     peer::{self, Identity},
     reload::Reloader,
     request_ids::RequestIds,
     tls::TlsState,
 };
 use crate::{
-    config::fixed::{ACCEPT_WAIT, COUNTERS_EVERY, DRAIN, HTTP_BUFFER_LEN_MAX},
+    config::fixed::{ACCEPT_WAIT, COUNTERS_EVERY, DRAIN, HTTP_BUFFER_LEN_MAX, LISTEN_QUEUE_MAX},
     link::KeeperLink,
     metrics::{Counted, FrontMetrics},
 };
@@ -30,9 +31,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use keysvc_protocol::trust::TrustDomain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::CertificateDer;
-use std::{convert::Infallible, fmt, io, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible, fmt, io, net::SocketAddr, num::NonZero, pin::pin, sync::Arc,
+    thread::available_parallelism,
+};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::{JoinError, JoinSet},
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -51,6 +55,7 @@ pub struct Front {
 struct Hall {
     tls: Arc<watch::Sender<Arc<TlsState>>>,
     admission: Admission,
+    pace: Pace,
     trust_domain: TrustDomain,
     desk: Arc<Desk>,
 }
@@ -66,13 +71,13 @@ impl Front {
     ///
     /// # Errors
     /// [`FrontFault`] naming the file or address that cannot be used.
+    #[expect(clippy::unused_async, reason = "a listener is made within a runtime alone")]
     pub async fn bind(settings: FrontSettings) -> Result<Self, FrontFault> {
         let tls = Arc::new(watch::Sender::new(Arc::new(TlsState::read(&settings)?)));
         let ids = RequestIds::new()?;
         raise_file_limit(&settings.limits);
         let listen = settings.listen;
-        let listener =
-            TcpListener::bind(listen).await.map_err(|error| FrontFault::Listen { listen, error })?;
+        let listener = listener(listen).map_err(|error| FrontFault::Listen { listen, error })?;
         let counters = Arc::<Counters>::default();
         let link = Arc::new(KeeperLink::connect(&settings.keeper_socket));
         let metrics = Arc::new(FrontMetrics::new(counts(&counters, &link)));
@@ -81,7 +86,8 @@ impl Front {
         let health = settings.health.map(|listen| Health::start(listen, watched, socket)).transpose()?;
         let desk = Arc::new(Desk { link, ids, limits: settings.limits, counters, metrics });
         let admission = Admission::new(&settings.limits);
-        let hall = Hall { tls, admission, trust_domain: settings.trust_domain.clone(), desk };
+        let pace = Pace::new(available_parallelism().map_or(1, NonZero::get));
+        let hall = Hall { tls, admission, pace, trust_domain: settings.trust_domain.clone(), desk };
         Ok(Self { listener, hall: Arc::new(hall), health, settings })
     }
 
@@ -153,6 +159,15 @@ impl Front {
     }
 }
 
+/// Listens with a long queue: whoever finds it full tries again after a second, the system's first wait.
+fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As after a restart, while connections of the front before still linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(LISTEN_QUEUE_MAX)
+}
+
 /// The front's counters and how often it met a keeper, whenever they are asked for.
 fn counts(
     counters: &Arc<Counters>,
@@ -171,7 +186,7 @@ fn counts(
     }
 }
 
-/// Takes a handshake's place and starts the connection's task; drops the socket where there is no place.
+/// Takes a handshake's place and starts the connection's task; drops the socket where there is none to be had.
 fn begin(
     socket: TcpStream,
     hall: &Arc<Hall>,
@@ -204,7 +219,7 @@ struct Entered {
 /// One connection, from the socket to its end.
 async fn carry(
     socket: TcpStream,
-    handshake_place: HandshakePlace,
+    (handshake_place, ousted): (HandshakePlace, Ousted),
     hall: Arc<Hall>,
     stopped: watch::Receiver<bool>,
 ) {
@@ -213,7 +228,12 @@ async fn carry(
     let mut tls = hall.tls.subscribe();
     let acceptor = tls.borrow_and_update().acceptor.clone();
     // Boxed, so that what the handshake alone needs is given back after it.
-    let entered = match Box::pin(enter(socket, &acceptor, &hall)).await {
+    let entered = tokio::select! {
+        biased;
+        _ = ousted => Err(Count::handshakes_refused),
+        entered = Box::pin(enter(socket, &acceptor, &handshake_place, &hall)) => entered,
+    };
+    let entered = match entered {
         Ok(entered) => entered,
         Err(count) => return counters.add(count),
     };
@@ -239,8 +259,14 @@ async fn carry(
 }
 
 /// Handshake and admission; or what is to be counted instead.
-async fn enter(socket: TcpStream, acceptor: &TlsAcceptor, hall: &Hall) -> Result<Entered, Count> {
-    let stream = shake_hands(socket, acceptor, hall).await.ok_or(Count::handshakes_failed)?;
+async fn enter(
+    socket: TcpStream,
+    acceptor: &TlsAcceptor,
+    place: &HandshakePlace,
+    hall: &Hall,
+) -> Result<Entered, Count> {
+    let shaken = timeout(hall.desk.limits.handshake(), shake_hands(socket, acceptor, place, hall));
+    let stream = shaken.await.ok().flatten().ok_or(Count::handshakes_failed)?;
     let (identity, place) = admit(&stream, hall).ok_or(Count::connections_refused)?;
     let chain = chain(&stream);
     let (framed, verdict) = Framed::new(stream, hall.desk.limits);
@@ -267,26 +293,24 @@ async fn revoked(tls: &mut watch::Receiver<Arc<TlsState>>, chain: &[CertificateD
     }
 }
 
-async fn shake_hands(socket: TcpStream, acceptor: &TlsAcceptor, hall: &Hall) -> Option<TlsStream<TcpStream>> {
+async fn shake_hands(
+    socket: TcpStream,
+    acceptor: &TlsAcceptor,
+    place: &HandshakePlace,
+    hall: &Hall,
+) -> Option<TlsStream<TcpStream>> {
     // Without it an answer of two records waits for the client's acknowledgement. Failing means: already gone.
     socket.set_nodelay(true).ok()?;
-    match timeout(hall.desk.limits.handshake(), acceptor.accept(socket)).await {
-        Ok(Ok(stream)) => Some(stream),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "handshake failed");
-            None
-        }
-        Err(_) => {
-            tracing::debug!("handshake too slow");
-            None
-        }
-    }
+    // Before the first step is counted: a socket that says nothing takes no turn.
+    socket.readable().await.ok()?;
+    let shaken = Paced::new(acceptor.accept(socket), &hall.pace, place).await;
+    shaken.inspect_err(|error| tracing::debug!(%error, "handshake failed")).ok()
 }
 
 fn admit(stream: &TlsStream<TcpStream>, hall: &Hall) -> Option<(Identity, Place)> {
     // INVARIANT: the verifier demands a certificate; without one there is no connection to admit.
-    let leaf = stream.get_ref().1.peer_certificates()?.first()?;
-    let identity = peer::identify(leaf, &hall.trust_domain);
+    let (leaf, beside) = stream.get_ref().1.peer_certificates()?.split_first()?;
+    let identity = peer::identify(leaf, beside, &hall.trust_domain);
     let place = hall.admission.connection(identity.key_digest, identity.is_officer)?;
     Some((identity, place))
 }

@@ -4,7 +4,7 @@
 //! The only file that builds a TLS configuration. It is built anew at each reload, and live connections are then judged
 //! again by it. Which names are good is [`super::peer`]'s affair.
 
-use super::{FrontFault, FrontSettings};
+use super::{FrontFault, FrontSettings, judged_by::NeverBack};
 use crate::config::fixed::TLS_FILE_LEN_MAX;
 use keysvc_protocol::{bytes::Digest, hash::sha256};
 use rustls::{
@@ -14,7 +14,15 @@ use rustls::{
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     version::TLS13,
 };
-use std::{fmt, fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::{
     certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList,
@@ -65,8 +73,9 @@ impl TlsState {
             ca: digest(roots.iter().map(AsRef::as_ref)),
             crls: digest(lists.iter().map(AsRef::as_ref)),
         };
-        let crl_next_update_s = next_update(settings, &roots, &lists)?;
-        let verifier = verifier(settings, roots, lists, &provider)?;
+        let (crl_next_update_s, verifier) = unharmed(settings, || {
+            Ok((next_update(settings, &roots, &lists)?, verifier(settings, roots, lists, &provider)?))
+        })?;
         Ok(Self {
             acceptor: acceptor(settings, provider, Arc::clone(&verifier))?,
             verifier,
@@ -157,7 +166,22 @@ fn verifier(
     if !lists.is_empty() {
         builder = builder.with_crls(lists).enforce_revocation_expiration();
     }
-    builder.build().map_err(|error| unusable(error.to_string()))
+    let verifier = builder.build().map_err(|error| unusable(error.to_string()))?;
+    Ok(Arc::new(NeverBack::over(verifier)))
+}
+
+/// Reads what a CA publishes. Revocation lists are fetched from elsewhere and read before anyone has verified their
+/// signature: one over which a library stumbles (as in RUSTSEC-2026-0104) is refused like any other that cannot be read,
+/// and neither ends the front nor the task that reads files again.
+fn unharmed<T>(
+    settings: &FrontSettings,
+    read: impl FnOnce() -> Result<T, FrontFault>,
+) -> Result<T, FrontFault> {
+    // What is half done in there is dropped with it.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let path = settings.crls.first().unwrap_or(&settings.ca).clone();
+        Err(FrontFault::Holds { path, wanted: "revocation list" })
+    })
 }
 
 /// When the server's certificate ends.
@@ -248,5 +272,29 @@ fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'sta
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(FrontFault::Holds { path: path.to_owned(), wanted: "revocation list" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::FrontLimits;
+
+    #[test]
+    fn a_list_over_which_the_library_stumbles_is_a_fault_that_names_its_file() {
+        let settings = FrontSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            certificate: "own.pem".into(),
+            key: "own.key".into(),
+            ca: "ca.pem".into(),
+            crls: vec!["list.pem".into()],
+            trust_domain: "demo.test".parse().unwrap(),
+            keeper_socket: "keeper.sock".into(),
+            health: None,
+            limits: FrontLimits::default(),
+        };
+        let fault = unharmed::<()>(&settings, || panic!("out of bounds")).unwrap_err();
+        assert!(fault.to_string().contains("list.pem"), "{fault}");
+        assert_eq!(unharmed(&settings, || Ok(7)).unwrap(), 7);
     }
 }

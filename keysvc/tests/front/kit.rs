@@ -67,6 +67,7 @@ impl Authority {
     pub(crate) fn client_with(&self, uris: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let mut params = CertificateParams::default();
         params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -277,6 +278,16 @@ impl Client {
     /// Whether the server closes the connection now, orderly, without a further byte.
     pub(crate) async fn is_closed(&mut self) -> bool {
         matches!(self.read_more().await, Ok(0)) && self.unread.is_empty()
+    }
+
+    /// Reads until these bytes have come; gives what came before them.
+    pub(crate) async fn until(&mut self, bytes: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(place) = self.unread.windows(bytes.len()).position(|part| part == bytes) {
+                return self.unread[..place].to_vec();
+            }
+            assert_ne!(self.read_more().await.unwrap(), 0, "the end instead of {bytes:?}");
+        }
     }
 
     /// Asks until the keeper's side answers.
