@@ -1,20 +1,20 @@
 //! Admission: what a token must do and must refuse before the keeper trusts it.
 //!
 //! Tokens are admitted, not assumed: some (NSS softokn) let a key do what its attributes forbid. Everything here is
-//! made in a session of its own and is gone with it; keys of the token are never touched.
+//! made in a session of its own and is gone with it; keys of the token are never touched. What it must compute lies in
+//! `admission/answers.rs`.
+
+mod answers;
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::ekdf::AesCbcDeriveParams;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
-use ring::digest::{SHA256, digest};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
-use crate::attribute::{P256_PARAMS, read_one};
+use crate::attribute::read_one;
 use crate::error::{TokenError, fault};
 use crate::mechanism::{self, mechanism_type};
-use crate::spki;
 use crate::token::Token;
 
 /// What one probe found.
@@ -28,27 +28,23 @@ pub struct Probe {
     pub detail: String,
 }
 
-/// The message of the ECDSA probe.
-const MESSAGE: &[u8] = b"keysvc token admission";
-/// The key of RFC 4493's examples.
-const RFC4493_KEY: [u8; 16] =
-    [0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c];
-/// RFC 4493 example 1: the CMAC of the empty message.
-const RFC4493_EMPTY: [u8; 16] =
-    [0xbb, 0x1d, 0x69, 0x29, 0xe9, 0x59, 0x37, 0x28, 0x7f, 0xa3, 0x7d, 0x12, 0x9b, 0x75, 0x67, 0x46];
-
 type Check = fn(&Session) -> Result<Outcome, TokenError>;
 
 /// Every probe with what it shows.
-const PROBES: [(&str, Check); 8] = [
+const PROBES: [(&str, Check); 13] = [
     ("derivation without CKA_DERIVE is refused", derive_without_permission),
     ("wrapping of a non-extractable key is refused", wrap_of_non_extractable),
     ("a mechanism outside CKA_ALLOWED_MECHANISMS is refused", forbidden_mechanism),
     ("an attribute of a CKA_MODIFIABLE=false key cannot be set", change_of_unmodifiable),
     ("a CKA_COPYABLE=false key cannot be copied with wider use", widening_copy),
     ("a sensitive value cannot be read", sensitive_value),
-    ("CKM_AES_CMAC gives the published value", cmac_known_answer),
-    ("CKM_ECDSA verifies outside the token", ecdsa_known_answer),
+    ("CKM_AES_CMAC gives the published value", answers::cmac_known_answer),
+    ("CKM_AES_CBC_ENCRYPT_DATA derives the published key", answers::derivation_known_answer),
+    ("CKM_AES_KEY_WRAP gives the known value", answers::wrapping_known_answer),
+    ("CKM_ECDSA verifies outside the token", answers::ecdsa_verifies),
+    ("CKM_ECDSA takes another number for each signature", answers::signatures_are_fresh),
+    ("C_GenerateRandom gives other bytes each time", answers::random_is_fresh),
+    ("C_GenerateKey makes another key each time", answers::keys_are_fresh),
 ];
 
 /// Probes a token; it is admitted if every probe passed.
@@ -76,7 +72,7 @@ pub fn probe(token: &Token) -> Result<Vec<Probe>, TokenError> {
 /// If the token refuses or fails.
 pub fn published_cmac(token: &Token, key: &[u8; 16], message: &[u8]) -> Result<Vec<u8>, TokenError> {
     // Its own session, as for the probes: closing it destroys the key.
-    let computed = token.with_own_session(|session| cmac(session, key, message));
+    let computed = token.with_own_session(|session| answers::cmac(session, key, message));
     computed.map(|(cmac, _closed)| cmac)
 }
 
@@ -163,39 +159,6 @@ fn sensitive_value(session: &Session) -> Result<Outcome, TokenError> {
     let key = secret(session, &[])?;
     let shown = read_one(session, key, AttributeType::Value)?.is_some();
     Ok(Outcome { passed: !shown, detail: if shown { "readable" } else { "not readable" }.into() })
-}
-
-fn cmac_known_answer(session: &Session) -> Result<Outcome, TokenError> {
-    Ok(Outcome::answered(cmac(session, &RFC4493_KEY, &[])? == RFC4493_EMPTY))
-}
-
-fn cmac(session: &Session, key: &[u8; 16], message: &[u8]) -> Result<Vec<u8>, TokenError> {
-    let key = session
-        .create_object(&[
-            Attribute::Class(ObjectClass::SECRET_KEY),
-            Attribute::KeyType(KeyType::AES),
-            Attribute::Token(false),
-            Attribute::Sign(true),
-            Attribute::Value(key.to_vec()),
-        ])
-        .map_err(fault)?;
-    session.sign(&Mechanism::AesCMac, key, message).map_err(fault)
-}
-
-fn ecdsa_known_answer(session: &Session) -> Result<Outcome, TokenError> {
-    let (public, private) = session
-        .generate_key_pair(
-            &Mechanism::EccKeyPairGen,
-            &[Attribute::Token(false), Attribute::Private(false), Attribute::EcParams(P256_PARAMS.to_vec())],
-            &[Attribute::Token(false), Attribute::Private(true), Attribute::Sign(true)],
-        )
-        .map_err(fault)?;
-    let hash = digest(&SHA256, MESSAGE);
-    let signature = session.sign(&Mechanism::Ecdsa, private, hash.as_ref()).map_err(fault)?;
-    let spki = spki::p256(session, public)?;
-    let point = spki.last_chunk::<65>().map_or([].as_slice(), |point| point.as_slice());
-    let verified = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(MESSAGE, &signature);
-    Ok(Outcome::answered(verified.is_ok()))
 }
 
 /// A sensitive AES-128 session key with these attributes.
