@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::depth::DEPTH_MAX;
 use crate::folder::{SITE_FILE_BYTES_MAX, SITE_FILES_MAX};
 use crate::policy_set::SITE_POLICIES_MAX;
 
@@ -124,6 +125,25 @@ pub enum PolicyError {
         line: usize,
         /// What the validator says.
         reason: String,
+    },
+
+    /// A policy is deeper than Cedar is let into.
+    #[error(
+        "{file}, line {line}: a policy with more than {DEPTH_MAX} brackets and operators inside each other; \
+         write it as several policies, or ask whether a set contains what you compare with"
+    )]
+    TooDeep {
+        /// The file's name.
+        file: String,
+        /// Where it becomes so, from 1.
+        line: usize,
+    },
+
+    /// There is no thread to read policies on.
+    #[error("no thread to read the policies on: {reason}; give the service more processes or memory")]
+    NoThread {
+        /// What the system answered.
+        reason: io::ErrorKind,
     },
 
     /// A policy has an open slot.

@@ -67,6 +67,7 @@
 mod action;
 #[cfg(feature = "cases")]
 pub mod case;
+mod depth;
 mod digest;
 mod error;
 mod facts;

@@ -8,6 +8,7 @@ use std::path::Path;
 use cedar_policy::{Policy, Validator};
 
 use crate::action::Action;
+use crate::depth;
 use crate::digest;
 use crate::error::PolicyError;
 use crate::facts::{self, Vocabulary};
@@ -243,6 +244,15 @@ impl PolicySet {
     }
 
     fn new(ceiling: &str, site: Vec<Source>) -> Result<Self, PolicyError> {
+        for Source { name, text } in &site {
+            if let Some(line) = depth::too_deep(text) {
+                return Err(PolicyError::TooDeep { file: name.clone(), line });
+            }
+        }
+        depth::with_room(|| Self::read(ceiling, site))
+    }
+
+    fn read(ceiling: &str, site: Vec<Source>) -> Result<Self, PolicyError> {
         let schema = source::schema()?;
         let validator = Validator::new(schema.clone());
 
