@@ -16,10 +16,12 @@ mod races;
 mod retries;
 mod slow;
 mod torn;
+mod waiting;
 
 use crate::trial::{Outcome, Trial};
 use clap::Subcommand;
-use keysvc_tests::ground::Failed;
+use keysvc_tests::{cards, ground::Failed};
+use std::path::PathBuf;
 
 /// One fault, tried many times.
 #[derive(Debug)]
@@ -137,7 +139,22 @@ pub const ROWS: &[Row] = &[
 /// What a process of the driver's own is told to be: `SoftHSM` takes its configuration from the environment, so whoever
 /// touches the service's token does it in a process of its own.
 #[derive(Debug, Subcommand)]
-pub enum Role {}
+pub enum Role {
+    /// Signs what it is given with the card of this configuration's persona.
+    #[command(hide = true)]
+    Card {
+        /// The persona's client configuration.
+        config: PathBuf,
+    },
+    /// Holds the service's token against the keys that were acknowledged.
+    #[command(hide = true)]
+    Token {
+        /// The service's configuration.
+        config: PathBuf,
+        /// The file with the keys' records.
+        keys: PathBuf,
+    },
+}
 
 impl Role {
     /// Does it.
@@ -145,6 +162,10 @@ impl Role {
     /// # Errors
     /// [`Failed`] with what went wrong.
     pub fn obey(&self) -> Result<(), Failed> {
-        match *self {}
+        match self {
+            Self::Card { config } => cards::serve(config),
+            Self::Token { config, keys } => torn::compare(config, keys)?,
+        }
+        Ok(())
     }
 }

@@ -42,9 +42,20 @@ impl Card {
     /// When it does not open.
     #[must_use]
     pub fn insert(program: &str, site: &Site, persona: &str) -> Self {
+        Self::insert_as((Path::new(program), &[]), site, persona)
+    }
+
+    /// Opens a persona's token in a child of a program that is told by `words` to do what [`serve`] does, with the
+    /// configuration after them.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn insert_as((program, words): (&Path, &[&str]), site: &Site, persona: &str) -> Self {
         let home = site.home(persona);
         let mut child = home
-            .command(Path::new(program))
+            .command(program)
+            .args(words)
             .arg(home.client_config())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -85,7 +96,15 @@ impl Drop for Card {
 /// When either is not to be had.
 #[must_use]
 pub fn holder(program: &str, site: &Site, persona: &str) -> Caller {
-    let card = Card::insert(program, site, persona);
+    holding(Card::insert(program, site, persona), site, persona)
+}
+
+/// A persona with this card, on its own connection.
+///
+/// # Panics
+/// When it does not connect.
+#[must_use]
+pub fn holding(card: Card, site: &Site, persona: &str) -> Caller {
     Caller { line: Line::open(site, persona), signer: Some(Box::new(card)), genesis: genesis(site) }
 }
 

@@ -9,7 +9,7 @@ mod log;
 mod tokens;
 
 pub use caller::{Caller, genesis, key, sign, update};
-pub use log::{Leaf, keys_intended, keys_made, leaves, of_kind, refused};
+pub use log::{Leaf, keys_intended, keys_made, leaves, leaves_from, of_kind, refused};
 pub use tokens::with_tokens;
 
 use keysvc_protocol::{

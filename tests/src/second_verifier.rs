@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What a fresh machine lacks.
-const NEEDS: &str = "the second verifier needs Python 3.11 or later with venv: apt-get install python3-venv";
+const NEEDS: &str = "this needs Python 3.11 or later with venv: apt-get install python3-venv";
 
 /// An act that took people, as both verifiers tell it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -90,16 +90,25 @@ fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("verifier")
 }
 
-/// The environment's interpreter. Made by the first who asks; the others wait.
+/// The second verifier's interpreter. Made by the first who asks; the others wait.
 ///
 /// # Panics
 /// When the environment cannot be made.
 #[must_use]
 pub fn python() -> PathBuf {
-    let requirements = fs::read(sources().join("requirements.txt")).unwrap();
+    python_with("second-verifier", &sources().join("requirements.txt"))
+}
+
+/// The interpreter of an environment with these packages, by exact versions. Made by the first who asks; the others wait.
+///
+/// # Panics
+/// When the environment cannot be made.
+#[must_use]
+pub fn python_with(what: &str, requirements: &Path) -> PathBuf {
+    let bytes = fs::read(requirements).unwrap();
     let name: String =
-        digest(&SHA256, &requirements).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let place = beside_this_program().unwrap().join(format!("second-verifier-{name}"));
+        digest(&SHA256, &bytes).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let place = beside_this_program().unwrap().join(format!("{what}-{name}"));
     let (python, ready) = (place.join("bin/python"), place.join("ready"));
     if ready.exists() {
         return python;
@@ -111,7 +120,7 @@ pub fn python() -> PathBuf {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-        run(pip.args(["--only-binary", ":all:", "-r"]).arg(sources().join("requirements.txt")));
+        run(pip.args(["--only-binary", ":all:", "-r"]).arg(requirements));
         File::create(&ready).unwrap();
     }
     python

@@ -99,11 +99,15 @@ impl TokenFile {
     /// When the folder cannot be read.
     #[must_use]
     pub fn whole(folder: &Path) -> usize {
-        let is_whole = |path: &&PathBuf| std::panic::catch_unwind(|| Self::read(path)).is_ok();
-        Self::paths(folder).iter().filter(is_whole).count()
+        Self::paths(folder).iter().filter(|path| Self::try_read(path).is_some()).count()
     }
 
-    fn paths(folder: &Path) -> Vec<PathBuf> {
+    /// Where they lie, torn ones too.
+    ///
+    /// # Panics
+    /// When the folder cannot be read.
+    #[must_use]
+    pub fn paths(folder: &Path) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for token in fs::read_dir(folder).unwrap() {
             let files = fs::read_dir(token.unwrap().path()).unwrap().map(|file| file.unwrap().path());
@@ -121,31 +125,40 @@ impl TokenFile {
     /// When it is none.
     #[must_use]
     pub fn read(path: &Path) -> Self {
+        Self::try_read(path).unwrap_or_else(|| panic!("{} is no object", path.display()))
+    }
+
+    /// Reads an object's file; nothing where it is none, as one that was torn.
+    ///
+    /// # Panics
+    /// When it cannot be read at all.
+    #[must_use]
+    pub fn try_read(path: &Path) -> Option<Self> {
         let bytes = fs::read(path).unwrap();
-        let (generation, mut rest) = bytes.split_first_chunk().unwrap();
+        let (generation, mut rest) = bytes.split_first_chunk()?;
         let mut attributes = Vec::new();
         while !rest.is_empty() {
-            let (number, kind) = (take_number(&mut rest), take_number(&mut rest));
+            let (number, kind) = (take_number(&mut rest)?, take_number(&mut rest)?);
             let value = match kind {
-                1 => Value::Flag(take(&mut rest, 1)[0] != 0),
-                2 => Value::Number(take_number(&mut rest)),
+                1 => Value::Flag(take(&mut rest, 1)?[0] != 0),
+                2 => Value::Number(take_number(&mut rest)?),
                 3 => {
-                    let len = take_number(&mut rest);
-                    Value::Bytes(take(&mut rest, len).to_vec())
+                    let len = take_number(&mut rest)?;
+                    Value::Bytes(take(&mut rest, len)?.to_vec())
                 }
                 4 => {
-                    let len = take_number(&mut rest);
-                    Value::Template(take(&mut rest, len).to_vec())
+                    let len = take_number(&mut rest)?;
+                    Value::Template(take(&mut rest, len)?.to_vec())
                 }
                 5 => {
-                    let count = take_number(&mut rest);
-                    Value::Mechanisms((0..count).map(|_| take_number(&mut rest)).collect())
+                    let count = take_number(&mut rest)?;
+                    Value::Mechanisms((0..count).map(|_| take_number(&mut rest)).collect::<Option<_>>()?)
                 }
-                other => panic!("kind {other} in {}", path.display()),
+                _ => return None,
             };
             attributes.push((number, value));
         }
-        Self { path: path.to_owned(), generation: *generation, attributes }
+        Some(Self { path: path.to_owned(), generation: *generation, attributes })
     }
 
     /// Where it lies.
@@ -224,14 +237,14 @@ impl TokenFile {
     }
 }
 
-fn take<'a>(rest: &mut &'a [u8], len: u64) -> &'a [u8] {
-    let (taken, left) = rest.split_at(usize::try_from(len).unwrap());
+fn take<'a>(rest: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(usize::try_from(len).ok()?)?;
     *rest = left;
-    taken
+    Some(taken)
 }
 
-fn take_number(rest: &mut &[u8]) -> u64 {
-    u64::from_be_bytes(take(rest, 8).try_into().unwrap())
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    take(rest, 8).map(|bytes| u64::from_be_bytes(bytes.try_into().unwrap()))
 }
 
 #[cfg(test)]
@@ -260,5 +273,9 @@ mod tests {
         found[0].write();
         assert_eq!(fs::read(object.path()).unwrap(), before);
         assert_eq!(found[0].with(PRIVATE, Value::Flag(false)).flag(PRIVATE), Some(false));
+        for cut in [0, 7, before.len() - 1] {
+            fs::write(object.path(), &before[..cut]).unwrap();
+            assert_eq!((TokenFile::paths(folder.path()).len(), TokenFile::whole(folder.path())), (1, 0));
+        }
     }
 }

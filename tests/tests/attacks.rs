@@ -16,8 +16,6 @@ mod captured;
 mod custodians;
 #[path = "attacks/delays.rs"]
 mod delays;
-#[path = "attacks/forge.rs"]
-mod forge;
 #[path = "attacks/forms.rs"]
 mod forms;
 #[path = "attacks/front.rs"]
@@ -41,7 +39,7 @@ use keysvc_protocol::{
     freeze::Scope,
     refusal::{Conflict, Invalid, Refusal, Thing, Uncounted},
 };
-use keysvc_tests::{cards, ground::Ground, raw::Caller};
+use keysvc_tests::{cards, forge, ground::Ground, raw::Caller};
 use std::collections::BTreeSet;
 
 const fn uncounted(reason: Uncounted) -> Refusal {

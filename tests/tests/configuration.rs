@@ -152,7 +152,7 @@ fn paths_that_do_not_do_are_refused_with_their_key_and_the_mend() {
 fn a_file_that_cannot_be_read_is_named() {
     let configured = Configured::new();
     let unreadable = ["cannot be read", "check path and owner"];
-    for name in ["pin", "tls.key"] {
+    for name in ["pin", "front/tls.key"] {
         let file = configured.home(name);
         let copies = Copies::of(std::slice::from_ref(&file));
         fs::remove_file(&file).unwrap();
@@ -174,7 +174,7 @@ fn a_file_that_cannot_be_read_is_named() {
 #[test]
 fn a_pin_or_key_that_others_may_read_is_refused_with_the_command_that_mends_it() {
     let configured = Configured::new();
-    for name in ["pin", "tls.key"] {
+    for name in ["pin", "front/tls.key"] {
         let file = configured.home(name);
         for mode in [0o640, 0o604, 0o660] {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();

@@ -13,26 +13,22 @@ use keysvc::{
 use keysvc_client::ClientConfig;
 use keysvc_protocol::{
     bytes::ObjectIdentifier,
-    cbor,
     key::{KeyKind, KeyState},
     leaf::KeyIntentLeaf,
-    refusal::Refusal,
-    reply::{ServiceState, StatusReply},
-    request::{Operation, ReadStatus},
     schema::Schema,
 };
 use keysvc_tests::{
     acks::{Acks, Recorded},
+    audited::audited,
     ground::{Ground, text},
-    raw::{Line, leaves, with_tokens},
+    outage::Witness,
+    raw::{leaves, with_tokens},
     tills::{Tills, next_update},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use softhsm_setup::Site;
 use std::{
     fs,
-    path::Path,
-    process::Command,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
@@ -64,42 +60,6 @@ fn kill(pid: u32) {
     kill_process(pid, Signal::KILL).unwrap();
 }
 
-/// A connection that was opened before the first kill and is never opened again.
-struct Witness {
-    line: Line,
-    unavailable: usize,
-}
-
-impl Witness {
-    /// When the keeper that answers was started, or nothing while there is none.
-    fn started(&mut self) -> Option<u64> {
-        let request = cbor::encode(&ReadStatus { schema: Schema });
-        match self.line.put::<StatusReply>(Operation::Status, request) {
-            Ok(status) => {
-                assert_eq!(status.state, ServiceState::Serving);
-                Some(status.started_at_ms)
-            }
-            Err(refusal) => {
-                assert_eq!(refusal, Refusal::TokenUnavailable);
-                self.unavailable += 1;
-                None
-            }
-        }
-    }
-
-    /// Asks without end until another keeper answers than the one started at `before`; the time that took.
-    fn restarted(&mut self, before: u64, killed: Instant) -> Duration {
-        loop {
-            // As often as a busy shop asks, so that the clients do not take the machine from what is measured.
-            thread::park_timeout(Duration::from_millis(2));
-            if self.started().is_some_and(|now| now > before) {
-                return killed.elapsed();
-            }
-            assert!(killed.elapsed() < Duration::from_secs(60), "the keeper is not started again");
-        }
-    }
-}
-
 #[test]
 fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket() {
     let ground = Ground::new();
@@ -119,11 +79,11 @@ fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket(
         });
     });
 
-    let mut witness = Witness { line: Line::open(ground.site(), "auditor-1"), unavailable: 0 };
-    let socket = witness.line.socket();
+    // Opened before the first kill, and never again.
+    let mut witness = Witness::new(ground.site(), "auditor-1");
     let front = ground.half("front").unwrap();
     for number in 1..=KILLS {
-        let before = witness.started().unwrap();
+        let before = witness.started().unwrap().unwrap();
         // Under load: some dozens of acknowledgements after the last kill, and then at any moment.
         let enough = load.acknowledged.load(Ordering::Acquire) + 20 + usize::from(random() % 40);
         while load.acknowledged.load(Ordering::Acquire) < enough {
@@ -133,13 +93,12 @@ fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket(
         thread::park_timeout(Duration::from_micros(u64::from(random()) * 40));
         let killed = Instant::now();
         kill(ground.half("keeper").unwrap());
-        let restart = witness.restarted(before, killed);
+        let restart = witness.restarted(before, killed).unwrap();
         println!("kill {number}: serving again after {} ms", restart.as_millis());
         assert!(restart < RESTART_LIMIT, "{restart:?}");
     }
     load.stop.store(true, Ordering::Release);
     working.join().unwrap();
-    assert_eq!(witness.line.socket(), socket);
     assert_eq!(ground.half("front"), Some(front));
     assert!(witness.unavailable > 0, "the front never said that the keeper was away");
 
@@ -156,24 +115,13 @@ fn five_kills_under_load_lose_nothing_issue_nothing_twice_and_keep_every_socket(
     assert!(recorded.double().is_empty(), "{:?}", recorded.double());
     // What is recorded and not acknowledged was under way at the end: nothing here.
     assert_eq!(recorded.len(), acks.len());
-    verify(&ground, &ground.site().folder().join("export"));
+    audited(&ground, &ground.site().folder().join("export")).unwrap();
 }
 
 fn random() -> u8 {
     let mut byte = [0];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut byte).unwrap();
     byte[0]
-}
-
-/// The whole log, exported by the auditor and verified offline.
-fn verify(ground: &Ground, folder: &Path) {
-    ground.block_on(async {
-        ground.auditor().await.unwrap().export(folder, |_, _| {}).await.unwrap();
-    });
-    let mut fobaudit = Command::new(&ground.programs().fobaudit);
-    fobaudit.arg("verify").arg(folder).arg("--trust").arg(ground.site().trust());
-    let verified = fobaudit.output().unwrap();
-    assert!(verified.status.success(), "{}", text(&verified));
 }
 
 #[test]
@@ -237,9 +185,17 @@ fn a_key_broken_off_between_intent_and_outcome_is_listed_never_used_and_the_serv
         let terminal = ground.terminal("terminal-1").await.unwrap();
         terminal.update(&next_update(CARDS[0], None)).await.unwrap();
     });
-    verify(&ground, &ground.site().folder().join("export"));
-    // It stays so: a start neither forgets nor finishes it.
+    audited(&ground, &ground.site().folder().join("export")).unwrap();
+    // It stays so: a start neither forgets nor finishes it, and doctor names it.
     ground.stop();
     let doctor = ground.keysvc(&["doctor"]).output().unwrap();
-    assert!(doctor.status.success(), "{}", text(&doctor));
+    let said = text(&doctor);
+    assert!(doctor.status.success(), "{said}");
+    for (id, name) in BROKEN_OFF {
+        let named = format!(
+            "note  unfinished     the making of {name} ({}) was broken off",
+            format!("{id:02x}").repeat(16)
+        );
+        assert!(said.contains(&named), "{said}");
+    }
 }

@@ -20,13 +20,13 @@ use keysvc_protocol::{
 use keysvc_tests::{
     ground::{Ground, text},
     jobs::{self, Bench},
+    needles::{Needle, files, found},
     raw::{self, Caller},
 };
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
     process::Stdio,
 };
 
@@ -35,64 +35,6 @@ const MASTER: &str = "00112233445566778899aabbccddeeff";
 
 /// What is written on the card, and is its holder's affair.
 const DATA: &[u8] = b"Ottilie Gschwandtner";
-
-/// Every way in which bytes might be written down.
-struct Needle {
-    name: String,
-    forms: Vec<Vec<u8>>,
-}
-
-impl Needle {
-    fn new(name: &str, bytes: &[u8]) -> Self {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let spaced: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let list: Vec<_> = bytes.iter().map(u8::to_string).collect();
-        let mut forms = vec![bytes.to_vec(), bytes.iter().rev().copied().collect()];
-        forms.extend(
-            [hex.clone(), hex.to_uppercase(), spaced.join(" "), spaced.join(":")].map(String::into_bytes),
-        );
-        forms.extend([list.join(", "), list.join(",")].map(String::into_bytes));
-        forms.extend(base64_at_any_place(bytes));
-        Self { name: name.to_owned(), forms }
-    }
-
-    fn count(&self, haystack: &[u8]) -> usize {
-        let count = |form: &Vec<u8>| haystack.windows(form.len()).filter(|window| window == form).count();
-        self.forms.iter().map(count).sum()
-    }
-}
-
-/// The base64 characters that depend on these bytes alone, for each of the three places a longer text can hold them,
-/// in both alphabets.
-fn base64_at_any_place(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let alphabets = [
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
-    ];
-    let bit = |place: usize| bytes[place / 8] >> (7 - place % 8) & 1;
-    let digits = |skip: usize, alphabet: &[u8; 64]| -> Vec<u8> {
-        let whole: Vec<_> = (skip..bytes.len() * 8).map(bit).collect();
-        let digit = |bits: &[u8]| alphabet[bits.iter().fold(0, |sum, bit| sum << 1 | usize::from(*bit))];
-        whole.chunks_exact(6).map(digit).collect()
-    };
-    alphabets.iter().flat_map(|alphabet| [0, 2, 4].map(|skip| digits(skip, alphabet))).collect()
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let inside = entries.flat_map(|entry| match entry.file_type().unwrap() {
-        kind if kind.is_dir() => files(&entry.path()),
-        kind if kind.is_file() => vec![entry.path()],
-        _ => vec![],
-    });
-    inside.collect()
-}
-
-/// Where each file's bytes, and what else was captured, hold the needle.
-fn found(needle: &Needle, haystacks: &[(String, Vec<u8>)]) -> Vec<String> {
-    let found = haystacks.iter().filter(|(_, bytes)| needle.count(bytes) > 0);
-    found.map(|(place, _)| format!("{} in {place}", needle.name)).collect()
-}
 
 /// A site whose daemon logs all it can, after a day's work: what the programs printed and the service replied.
 fn after_a_day(card: &str) -> (Ground, Vec<(String, Vec<u8>)>) {
@@ -320,11 +262,7 @@ fn no_card_is_named_and_no_data_of_one_in_the_store_the_anchor_or_the_logs() {
         );
     }
     // And the log was as loud as it gets.
-    assert!(named(&captured, "keysvc.log").any(|(_, bytes)| needle_of("DEBUG").count(bytes) > 0));
-}
-
-fn needle_of(text: &str) -> Needle {
-    Needle { name: text.to_owned(), forms: vec![text.as_bytes().to_vec()] }
+    assert!(named(&captured, "keysvc.log").any(|(_, bytes)| Needle::text("DEBUG").count(bytes) > 0));
 }
 
 /// The readable memory of a process, piece by piece.
@@ -356,9 +294,9 @@ fn the_half_that_faces_the_network_holds_neither_master_key_nor_pin_in_its_memor
     terminal.ask::<ValueUpdateReply>(Operation::ValueUpdate, &raw::update(Load, 1, 2_000, 0)).unwrap();
     terminal.ask::<StatusReply>(Operation::Status, &ReadStatus { schema: Schema }).unwrap();
     let pin = fs::read_to_string(ground.site().service().pin_file()).unwrap();
-    let pin = needle_of(pin.trim());
-    let key = Needle { name: "the known master key".to_owned(), forms: vec![from_hex(MASTER).unwrap()] };
-    let name = needle_of("/v1/");
+    let pin = Needle::text(pin.trim());
+    let key = Needle::raw("the known master key", &from_hex(MASTER).unwrap());
+    let name = Needle::text("/v1/");
     let front = memory(&ground.half("front").unwrap().to_string());
     for needle in [&pin, &key] {
         assert_eq!(found(needle, &front), Vec::<String>::new());

@@ -20,8 +20,7 @@ impl Patient {
     fn new() -> Self {
         let ground = Ground::founded();
         let mut places = vec![ground.site().trust()];
-        let names =
-            ["anchor", "ca.crt", "keysvc.toml", "pin", "policies", "store", "tls.crt", "tls.key", "tokens"];
+        let names = ["anchor", "front", "keysvc.toml", "pin", "policies", "store", "tokens"];
         places.extend(names.map(|name| ground.site().service().folder().join(name)));
         let whole = Copies::of(&places);
         Self { ground, whole }
@@ -104,7 +103,7 @@ fn a_whole_installation_passes_every_check_whether_it_was_stopped_or_serves() {
 #[test]
 fn files_open_to_others_are_said_with_the_command_that_mends_them() {
     let patient = Patient::new();
-    for name in ["pin", "tls.key"] {
+    for name in ["pin", "front/tls.key"] {
         let path = patient.home(name);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         patient.fails("configuration", &["mode 0644", &format!("run: chmod 600 {}", path.display())]);
@@ -182,7 +181,7 @@ fn a_token_that_cannot_be_used_is_said_with_the_mend() {
     patient.fails("token", &["another"]);
     fs::write(&config, text.replace(&line("module"), "module = \"/nowhere.so\"")).unwrap();
     patient.fails("configuration", &["token.module: /nowhere.so does not exist; name the right file"]);
-    let none = patient.home("tls.crt");
+    let none = patient.home("front/tls.crt");
     fs::write(&config, text.replace(&line("module"), &format!("module = {:?}", none.display().to_string())))
         .unwrap();
     patient.fails("token", &[&none.display().to_string()]);
@@ -191,13 +190,13 @@ fn a_token_that_cannot_be_used_is_said_with_the_mend() {
 #[test]
 fn certificates_that_do_not_serve_are_named() {
     let patient = Patient::new();
-    let certificate = patient.home("tls.crt");
+    let certificate = patient.home("front/tls.crt");
     fs::write(&certificate, "not a certificate\n").unwrap();
     patient.fails("certificates", &[&format!("{} holds no certificate in PEM", certificate.display())]);
     // A good certificate of this CA, but another key's.
     fs::copy(patient.ground.site().home("terminal-1").tls_certificate(), &certificate).unwrap();
     patient.fails("certificates", &[&certificate.display().to_string()]);
-    let ca = patient.home("ca.crt");
+    let ca = patient.home("front/ca.crt");
     fs::write(&ca, "not a certificate\n").unwrap();
     patient.fails("certificates", &[&ca.display().to_string()]);
 }

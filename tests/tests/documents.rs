@@ -2,6 +2,9 @@
 //!
 //! The golden messages of docs/wire.md and docs/wire.cddl have their own test beside the protocol.
 
+#[path = "documents/security.rs"]
+mod security;
+
 use keysvc::{
     config::{FrontLimits, KeeperLimits},
     error::Exit,
@@ -696,35 +699,6 @@ fn the_configuration_of_operations_is_one_that_is_read() {
     let config: keysvc::config::Config =
         keysvc::config::parse_toml(Path::new("docs/operations.md"), &example).unwrap();
     assert_eq!(config.trust_domain.as_str(), "example.keysvc.test");
-}
-
-/// The tests that SECURITY.md names, as `path::name`.
-fn named_tests() -> Vec<(String, String)> {
-    let text = read("SECURITY.md");
-    let pieces = text.split('`').skip(1).step_by(2).filter_map(|piece| piece.split_once(".rs::"));
-    pieces.map(|(file, name)| (format!("{file}.rs"), name.to_owned())).collect()
-}
-
-#[test]
-fn every_test_that_the_security_document_names_is_in_the_tree() {
-    let tests = named_tests();
-    assert!(tests.len() > 20, "{tests:?}");
-    let mut files = BTreeMap::new();
-    for (file, name) in tests {
-        let text = files.entry(file.clone()).or_insert_with(|| read(&file));
-        let place = text.find(&format!("fn {name}(")).unwrap_or_else(|| panic!("{file} has no {name}"));
-        let before: Vec<_> = text[..place].lines().rev().take(4).collect();
-        let has = |attribute: &str| before.iter().any(|line| line.contains(attribute));
-        assert!(has("#[test]") || has("tokio::test"), "{file}::{name} is no test");
-        assert!(!has("#[ignore"), "{file}::{name} is never run");
-    }
-}
-
-#[test]
-fn every_promise_of_the_security_document_names_a_test() {
-    for row in table("SECURITY.md", "| promise | test |") {
-        assert!(row[1].contains(".rs::"), "{}", row[0]);
-    }
 }
 
 #[test]

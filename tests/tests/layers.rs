@@ -40,7 +40,7 @@ const KEEPER: [&[&str]; 15] = [
 const PROOFS: [&str; 4] = ["Permit", "Recorded", "RecordedBundle", "Committed"];
 const MAKERS: [&str; 3] =
     ["keysvc/src/keeper/gate.rs", "keysvc/src/keeper/ledger.rs", "keysvc/src/keeper/ledger/sequencer"];
-const CONFINED: [Confined; 10] = [
+const CONFINED: [Confined; 12] = [
     Confined { crates: &["cryptoki", "cryptoki_sys"], places: &["keysvc/token"] },
     Confined { crates: &["cedar_policy"], places: &["policies"] },
     // Proofs are made by officers' programs, not by the daemon.
@@ -61,6 +61,9 @@ const CONFINED: [Confined; 10] = [
         places: &["keysvc/src/front", "keysvc/tests", "client/src/connect", "tests"],
     },
     Confined { crates: &["prometheus_client"], places: &["keysvc/src/metrics"] },
+    // What holds each half, and nothing else that it could be asked for.
+    Confined { crates: &["landlock"], places: &["keysvc/src/sandbox/files"] },
+    Confined { crates: &["seccompiler"], places: &["keysvc/src/sandbox/calls"] },
     Confined { crates: &["sd_notify"], places: &["keysvc/src/service_manager.rs"] },
 ];
 

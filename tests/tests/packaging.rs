@@ -150,7 +150,8 @@ fn a_front_of_another_user_serves_and_can_read_nothing_of_the_keepers() {
         give(folder, 0o711, None);
         folder = folder.parent().unwrap();
     }
-    for file in [ground.site().service_config(), home.folder().join("ca.crt"), home.tls_certificate()] {
+    give(home.tls_folder(), 0o711, None);
+    for file in [ground.site().service_config(), home.tls_folder().join("ca.crt"), home.tls_certificate()] {
         give(&file, 0o644, None);
     }
     give(&home.tls_key(), 0o600, Some((nobody, nobody)));

@@ -37,7 +37,7 @@ fn revoke(ground: &Ground, personas: &[&str]) -> PathBuf {
     };
     let serials: Vec<_> = personas.iter().map(serial).collect();
     let list = ground.site().authority().revoke(&serials, SystemTime::now() + DAY).unwrap();
-    let file = ground.site().service().folder().join("revoked.pem");
+    let file = ground.site().service().tls_folder().join("revoked.pem");
     fs::write(&file, list).unwrap();
     file
 }
@@ -98,7 +98,7 @@ fn a_renewed_certificate_is_shown_to_new_connections_and_a_bad_one_leaves_the_ol
     // A list that has expired is as bad: with it nobody would be let in.
     let late = ground.site().authority().revoke(&[], SystemTime::now() + Duration::from_secs(1)).unwrap();
     std::thread::sleep(Duration::from_secs(2));
-    let file = home.folder().join("late.pem");
+    let file = home.tls_folder().join("late.pem");
     fs::write(&file, late).unwrap();
     ground.change("crls = []", &format!("crls = [\"{}\"]", file.display()));
     reload(&ground, "front", "has expired; put a fresh one there");

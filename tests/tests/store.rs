@@ -127,7 +127,7 @@ fn a_store_that_served_is_verified_and_is_as_it_was() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found["schema"], "keysvc/verify-store/1");
     assert_eq!((&found["verified"], &found["differences_total"]), (&true.into(), &0.into()));
-    assert_eq!(found["compared"].as_array().unwrap().len(), 23);
+    assert_eq!(found["compared"].as_array().unwrap().len(), 24);
     // And it serves again.
     let mut ground = served.ground;
     ground.start().unwrap();

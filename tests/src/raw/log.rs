@@ -22,12 +22,21 @@ pub type Leaf = (LeafEntry, Vec<u8>);
 /// When they cannot be read.
 #[must_use]
 pub fn leaves(ground: &Ground) -> Vec<Leaf> {
+    leaves_from(ground, 0)
+}
+
+/// The same from leaf `first` on.
+///
+/// # Panics
+/// When they cannot be read.
+#[must_use]
+pub fn leaves_from(ground: &Ground, first: u64) -> Vec<Leaf> {
     let read = async {
         let auditor: Auditor = ground.auditor().await?;
         let size = auditor.reader().checkpoint().await?.checkpoint().head.size;
         let mut leaves = Vec::new();
-        while (leaves.len() as u64) < size {
-            let from = leaves.len() as u64;
+        while first + (leaves.len() as u64) < size {
+            let from = first + leaves.len() as u64;
             leaves.extend(auditor.entries(from, size.min(from + ENTRIES_MAX as u64)).await?);
         }
         Ok::<_, ClientError>(leaves)

@@ -1,7 +1,12 @@
 //! Tools of a forger: messages taken apart and put together wrongly, signatures moved, bent and doubled.
 //!
-//! It knows encodings, not what they mean.
+//! Apart because the attacks of the suite and those of the driver of faults forge alike. It knows encodings, not what they
+//! mean.
 
+use crate::{
+    agreed::{Pending, idem},
+    raw::{Caller, sign},
+};
 use keysvc_client::signer::FileSigner;
 use keysvc_protocol::{
     bytes::{Blob, ProposalId},
@@ -13,10 +18,6 @@ use keysvc_protocol::{
     request::{ApproveProposal, RejectProposal},
     schema::Schema,
 };
-use keysvc_tests::{
-    agreed::{Pending, idem},
-    raw::{Caller, sign},
-};
 use std::{fs, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 /// The order n of P-256 (SEC 2 section 2.4.2), big-endian.
@@ -26,6 +27,7 @@ const ORDER: [u8; 32] = [
 ];
 
 /// What an approval over these bytes says.
+#[must_use]
 pub fn said(proposal: &[u8], verdict: Verdict) -> Approval {
     Approval {
         schema: Schema,
@@ -37,21 +39,37 @@ pub fn said(proposal: &[u8], verdict: Verdict) -> Approval {
 }
 
 /// An officer's approval over any bytes.
+///
+/// # Panics
+/// When the caller has no key.
+#[must_use]
 pub fn approval_of(by: &Caller, proposal: &[u8]) -> Vec<u8> {
     signed_as(by, Kind::Approval, by.genesis.as_bytes(), cbor::encode(&said(proposal, Verdict::Approve)))
 }
 
 /// A payload signed by this caller's key as any kind in any scope.
+///
+/// # Panics
+/// When the caller has no key.
+#[must_use]
 pub fn signed_as(by: &Caller, kind: Kind, scope: &[u8], payload: Vec<u8>) -> Vec<u8> {
     sign(by.signer.as_ref().unwrap().as_ref(), kind, scope, payload)
 }
 
 /// The request that brings an approval.
+///
+/// # Panics
+/// When the approval is too long.
+#[must_use]
 pub fn approve(id: ProposalId, approval: Vec<u8>) -> Vec<u8> {
     cbor::encode(&ApproveProposal { schema: Schema, id, approval: blob(approval) })
 }
 
 /// The request that brings a rejection.
+///
+/// # Panics
+/// When the approval is too long.
+#[must_use]
 pub fn reject(id: ProposalId, approval: Vec<u8>) -> Vec<u8> {
     cbor::encode(&RejectProposal { schema: Schema, id, approval: blob(approval) })
 }
@@ -61,6 +79,10 @@ fn blob(approval: Vec<u8>) -> Blob<APPROVAL_LEN_MAX> {
 }
 
 /// The bytes of a proposal with something else in it.
+///
+/// # Panics
+/// When the edit changes nothing.
+#[must_use]
 pub fn edited(pending: &Pending, edit: impl FnOnce(&mut Proposal)) -> Vec<u8> {
     let mut proposal = pending.proposal.clone();
     edit(&mut proposal);
@@ -70,6 +92,10 @@ pub fn edited(pending: &Pending, edit: impl FnOnce(&mut Proposal)) -> Vec<u8> {
 }
 
 /// The other signature of two that verify as plain ECDSA: s above half the order.
+///
+/// # Panics
+/// When the message has no signature.
+#[must_use]
 pub fn high_s(message: &[u8]) -> Vec<u8> {
     let (whole, s) = message.split_at(message.len() - 32);
     let mut high = [0; 32];
@@ -84,6 +110,10 @@ pub fn high_s(message: &[u8]) -> Vec<u8> {
 }
 
 /// The message with one byte turned, counted from its end.
+///
+/// # Panics
+/// When the message is shorter.
+#[must_use]
 pub fn turned(message: &[u8], from_end: usize) -> Vec<u8> {
     let mut turned = message.to_vec();
     let place = turned.len() - from_end;
@@ -92,6 +122,10 @@ pub fn turned(message: &[u8], from_end: usize) -> Vec<u8> {
 }
 
 /// The message with the one place that reads `from` reading `to`.
+///
+/// # Panics
+/// When there is no such place, or more than one.
+#[must_use]
 pub fn replaced(message: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let places: Vec<_> =
         message.windows(from.len()).enumerate().filter(|(_, at)| *at == from).map(|(at, _)| at).collect();
@@ -100,6 +134,10 @@ pub fn replaced(message: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// A message signed by one key in another's name.
+///
+/// # Panics
+/// When one of the two has no key.
+#[must_use]
 pub fn in_the_name_of(other: &Caller, by: &Caller, payload: Vec<u8>) -> Vec<u8> {
     let kid = other.signer.as_ref().unwrap().public_key().identifier();
     let unsigned = Unsigned::new(Kind::Approval, by.genesis.as_bytes(), kid, payload);
@@ -107,6 +145,10 @@ pub fn in_the_name_of(other: &Caller, by: &Caller, payload: Vec<u8>) -> Vec<u8> 
 }
 
 /// A fresh key in a file that only its owner may touch.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
 pub fn fresh_key(folder: &Path, name: &str) -> FileSigner {
     let path = folder.join(name);
     let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
@@ -119,6 +161,10 @@ pub fn fresh_key(folder: &Path, name: &str) -> FileSigner {
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Takes a message apart at its outermost map.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
 pub fn fields(message: &[u8]) -> Fields {
     let (major, count, mut rest) = head(message);
     assert_eq!(major, 5, "a map");
@@ -134,6 +180,10 @@ pub fn fields(message: &[u8]) -> Fields {
 }
 
 /// Puts a message together with its fields changed.
+///
+/// # Panics
+/// When it is none, or has too many fields afterwards.
+#[must_use]
 pub fn with(message: &[u8], change: impl FnOnce(&mut Fields)) -> Vec<u8> {
     let mut fields = fields(message);
     change(&mut fields);
