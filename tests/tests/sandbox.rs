@@ -23,6 +23,18 @@ fn status(pid: u32, name: &str) -> String {
 /// The bits of `CAP_DAC_OVERRIDE`, `CAP_NET_BIND_SERVICE` and `CAP_IPC_LOCK`.
 const RIGHTS: [u64; 3] = [1 << 1, 1 << 10, 1 << 14];
 
+/// Whether memory can be locked here: by root, or under no limit.
+fn can_lock() -> bool {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    let can = rustix::process::getuid().is_root() || limit.is_none();
+    if !can {
+        eprintln!(
+            "NOT CHECKED: that the keeper's memory is locked, which only root may here; ulimit -l unlimited"
+        );
+    }
+    can
+}
+
 #[test]
 fn a_serving_half_gains_no_privilege_dumps_no_core_has_no_rights_of_roots_and_the_keeper_is_locked_in_memory()
 {
@@ -52,10 +64,14 @@ fn a_serving_half_gains_no_privilege_dumps_no_core_has_no_rights_of_roots_and_th
         assert_eq!(status(pid, "NoNewPrivs"), "1");
     }
     let locked: u64 = status(running.half("keeper"), "VmLck").split(' ').next().unwrap().parse().unwrap();
-    assert!(locked > 0);
     let said = running.said();
     assert_eq!(said.matches("in its sandbox").count(), 2, "{said}");
-    assert!(!said.contains("but for what is off"), "{said}");
+    if can_lock() {
+        assert!(locked > 0);
+        assert!(!said.contains("but for what is off"), "{said}");
+    } else {
+        assert!(said.contains("off=\"memory (not more than"), "{said}");
+    }
 }
 
 #[test]
@@ -142,7 +158,8 @@ fn every_attempt_to_leave_the_sandbox_is_denied_to_both_halves() {
         let with = |word: &str| {
             lines.iter().filter(|(one, _)| one == word).map(|(_, rest)| rest.as_str()).collect::<Vec<_>>()
         };
-        assert_eq!((with("OPEN"), with("untried"), with("off")), (vec![], vec![], vec![]), "{half}");
+        assert_eq!((with("OPEN"), with("untried")), (vec![], vec![]), "{half}");
+        assert!(with("off").is_empty() || !can_lock(), "{half}: {lines:?}");
         assert!(with("denied").len() >= 30, "{half}: {lines:?}");
         let names = with("denied").join("\n");
         let own: &[&str] = if half == "front" {
@@ -204,7 +221,7 @@ fn doctor_says_each_part_of_each_half_and_that_all_was_tried() {
                 && said.contains("attempts to leave it denied")
         );
     }
-    assert!(said.contains("ok    sandbox        keeper, memory on"), "{said}");
+    assert!(said.contains("ok    sandbox        keeper, memory on") || !can_lock(), "{said}");
 }
 
 #[test]
@@ -237,6 +254,9 @@ fn a_service_that_lacks_a_part_serves_and_says_so_and_refuses_where_all_of_it_is
 
 #[test]
 fn a_whole_sandbox_serves_where_it_is_required_with_the_keepers_calls_few() {
+    if !can_lock() {
+        return;
+    }
     let ground = Ground::founded();
     ground.set("sandbox", "require = true\nkeeper-calls = \"few\"");
     let running = Running::started(ground, |_| {});

@@ -8,7 +8,12 @@
 
 use clap::Parser;
 use keysvc_tests::{packages::PROGRAMS, sbom};
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// Writes the bill of materials of keysvc, fobctl and fobaudit: CycloneDX 1.6, JSON.
 #[derive(Debug, Parser)]
@@ -22,24 +27,25 @@ struct Arguments {
     into: PathBuf,
 }
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(program) = arguments.program {
-        anstream::println!("{:#}", sbom::of(&program));
-        return ExitCode::SUCCESS;
+        writeln!(anstream::stdout(), "{:#}", sbom::of(&program))?;
+        return Ok(ExitCode::SUCCESS);
     }
     for program in PROGRAMS {
         let path = arguments.into.join(format!("{program}.cdx.json"));
         let written = fs::create_dir_all(&arguments.into)
             .and_then(|()| fs::write(&path, format!("{:#}\n", sbom::of(program))));
         if let Err(error) = written {
-            anstream::eprintln!(
-                "{}: {error}; give a folder that can be written: --into FOLDER",
-                path.display()
-            );
-            return ExitCode::FAILURE;
+            let path = path.display();
+            writeln!(
+                anstream::stderr(),
+                "{path}: {error}; give a folder that can be written: --into FOLDER"
+            )?;
+            return Ok(ExitCode::FAILURE);
         }
-        anstream::println!("{}", path.display());
+        writeln!(anstream::stdout(), "{}", path.display())?;
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

@@ -40,10 +40,15 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// What a leaf takes in a reply beside entry, salt and payload, in bytes.
 const LEAF_FRAME_LEN: usize = 32;
+/// How often, and how many times, a leaf that is on the disk is looked for in the head in memory: a second, where the
+/// writer needs a thousandth of it. A leaf that is not in it then is none that the writer knows.
+const PUBLISHED_LOOK: Duration = Duration::from_millis(1);
+const PUBLISHED_LOOKS: u32 = 1_000;
 /// No leaf has this index.
 const NOT_HALTED: u64 = u64::MAX;
 
@@ -319,11 +324,23 @@ impl Reader {
     /// # Errors
     /// The store's.
     pub fn bundle(&self) -> Result<Option<Recording>, LedgerFault> {
-        let head = self.head();
-        // It is signed again, so the tree must vouch for it.
-        let read =
-            |rows: Rows<'_>| rows.bundle()?.map(|leaf| rows.vouched(leaf, head, &self.0.seals)).transpose();
-        self.0.read(read)
+        self.0.read(|rows| {
+            let Some(leaf) = rows.bundle()? else { return Ok(None) };
+            // It is signed again, so the tree must vouch for it.
+            rows.vouched(leaf, self.head_with(leaf), &self.0.seals).map(Some)
+        })
+    }
+
+    /// The newest head, of a tree that has this leaf: a commit is on the disk a moment before its head is in memory.
+    fn head_with(&self, leaf: u64) -> TreeHead {
+        for _ in 0..PUBLISHED_LOOKS {
+            let head = self.head();
+            if head.size > leaf {
+                return head;
+            }
+            std::thread::park_timeout(PUBLISHED_LOOK);
+        }
+        self.head()
     }
 
     /// Where a purse stands; nothing before its first update.
@@ -332,7 +349,10 @@ impl Reader {
     /// The store's.
     pub fn purse(&self, programme: &Name, card: &CardUid, purse: u8) -> Result<Option<Purse>, LedgerFault> {
         self.0.read(|rows| match self.0.tags(rows)? {
-            Some(tags) => rows.purse(&tags, &tags.of_purse(programme, card, purse)),
+            // Its neighbours say that a purse is not there: they must be of the same moment.
+            Some(tags) => {
+                rows.at_one_moment(|rows| rows.purse(&tags, &tags.of_purse(programme, card, purse)))
+            }
             // No update was ever recorded.
             None => Ok(None),
         })

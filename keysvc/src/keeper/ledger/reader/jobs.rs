@@ -61,7 +61,8 @@ impl Reader {
         read: impl FnOnce(Rows<'_>, &Tags) -> Result<T, LedgerFault>,
     ) -> Result<T, LedgerFault> {
         self.0.read(|rows| match self.0.tags(rows)? {
-            Some(tags) => read(rows, &tags),
+            // What is not there, its neighbours say: all of it is read as it is at one moment.
+            Some(tags) => rows.at_one_moment(|rows| read(rows, &tags)),
             None => Ok(none),
         })
     }
