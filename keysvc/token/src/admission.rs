@@ -217,6 +217,7 @@ mod tests {
                     allowed("wrapping of a non-extractable key is refused"),
                     allowed("a mechanism outside CKA_ALLOWED_MECHANISMS is refused"),
                     allowed("a CKA_COPYABLE=false key cannot be copied with wider use"),
+                    ("CKM_AES_KEY_WRAP gives the known value", "another answer".to_owned()),
                 ]
             );
         });
