@@ -57,9 +57,11 @@ pub fn run(trial: &Trial) -> Outcome {
         };
         found.count(done.map_err(|why| format!("acknowledgement {number}: {why}")));
     }
+    // Before the control, whose updates are none of the trials.
+    let updates = bench.updates;
     let lost = bench.control(&mut people, &strace).map_err(Failed)?;
     found.check(lost > 0, || "with syncs swallowed nothing was lost: the row can show nothing".to_owned());
-    found.figure("of them", format!("{} updates, {} keys, the founding", bench.updates, bench.keys));
+    found.figure("of them", format!("{updates} updates, {} keys, the founding", bench.keys));
     found.figure("the same with syncs swallowed", format!("{lost} of {CONTROLS} lost what was acknowledged"));
     found.figure(
         "the anchor, synced once a second, was behind by at most",
